@@ -1,0 +1,97 @@
+/**
+ * Why something failed, as one word from a closed set. It decides three things and nothing else does: whether another
+ * try can help, the process's exit code, and the gRPC status on the wire.
+ */
+export type ErrorCode =
+  // The author's to fix: the recipe, or a command line.
+  | "recipe_invalid"
+  | "usage"
+  // The input's to fix: a checkpoint that is broken, hostile, or does not fit the others.
+  | "checkpoint_malformed"
+  | "checkpoint_mismatch"
+  | "checkpoint_changed"
+  | "path_refused"
+  // The machine's to fix.
+  | "output_refused"
+  | "out_of_memory"
+  | "out_of_space"
+  | "io_failed"
+  // Worth another try, elsewhere or later.
+  | "chunk_corrupt"
+  | "agent_lost"
+  | "agent_draining"
+  | "stalled"
+  // Nobody's fault, and a bug.
+  | "canceled"
+  | "internal";
+
+const retryable: ReadonlySet<ErrorCode> = new Set([
+  "out_of_memory",
+  "io_failed",
+  "chunk_corrupt",
+  "agent_lost",
+  "agent_draining",
+  "stalled",
+  "internal",
+]);
+
+const authorsToFix: ReadonlySet<ErrorCode> = new Set([
+  "recipe_invalid",
+  "usage",
+  "checkpoint_malformed",
+  "checkpoint_mismatch",
+  "path_refused",
+  "output_refused",
+]);
+
+/**
+ * The one error that crosses processes. The message names the act, the thing and the numbers, quotes strings and ends
+ * without a full stop. `details` carries the same facts as fields (tensor, file, unit) for logs and machines.
+ */
+export class AmalgamError extends Error {
+  override readonly name = "AmalgamError";
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, string>>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  /** Whether the same work may succeed on another attempt or another agent. */
+  get retryable(): boolean {
+    return retryable.has(this.code);
+  }
+
+  /** 2 for what the author can fix, 130 for an interrupt, 1 for everything else. */
+  get exitCode(): number {
+    if (authorsToFix.has(this.code)) return 2;
+    return this.code === "canceled" ? 130 : 1;
+  }
+
+  /** The same object if it already is one; otherwise an error with a code, the original kept as its cause. */
+  static from(reason: unknown): AmalgamError {
+    if (reason instanceof AmalgamError) return reason;
+    if (reason instanceof Error) {
+      const errno = (reason as NodeJS.ErrnoException).code;
+      if (reason.name === "AbortError") return new AmalgamError("canceled", "Canceled", { cause: reason });
+      if (errno !== undefined) {
+        return new AmalgamError(codeOfErrno(errno), reason.message, { cause: reason, details: { errno } });
+      }
+      return new AmalgamError("internal", `${reason.name}: ${reason.message}`, { cause: reason });
+    }
+    return new AmalgamError("internal", String(reason), { cause: reason });
+  }
+}
+
+/** The system's error names that call for a reaction of their own; every other one is a failed read or write. */
+function codeOfErrno(errno: string): ErrorCode {
+  if (errno === "ENOSPC" || errno === "EDQUOT") return "out_of_space";
+  if (errno === "ENOMEM") return "out_of_memory";
+  return "io_failed";
+}
