@@ -1,0 +1,126 @@
+import type { ComputableDtype } from "../../../shared/checkpoint/dtypes.js";
+import { isMask, type NodeId, nodeAt, type Program } from "../../../shared/expression/program.js";
+import type { RandomKey } from "../../../shared/expression/random.js";
+import { addLanes } from "../../../shared/expression/statistics.js";
+import { compileKernel, type KernelTask } from "./kernel-code.js";
+import { type ControlLayout, resultBytes } from "./layout.js";
+import type { TileMemory } from "./memory.js";
+
+/** What one run of a map kernel saw. */
+export interface MapObservation {
+  readonly nonFinite: number;
+  readonly overflowed: number;
+  readonly largest: number;
+  readonly inputsNonFinite: readonly number[];
+}
+
+type Run = (control: number, count: number, counter0: number, counter1: number, counter2: number) => void;
+
+/** A compiled phase, ready to run over tiles in one memory. */
+export class Kernel {
+  readonly #layout: ControlLayout;
+  readonly #run: Run;
+  readonly #memory: TileMemory;
+  readonly #task: KernelTask;
+  readonly #inputs: number;
+  readonly #masks: ReadonlySet<NodeId>;
+  #control = 0;
+
+  constructor(program: Program, dtypes: readonly ComputableDtype[], task: KernelTask, memory: TileMemory) {
+    const { module, layout } = compileKernel(program, dtypes, task, memory.maximumPages);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(module), { env: { memory: memory.memory } });
+    this.#layout = layout;
+    this.#run = instance.exports["run"] as Run;
+    this.#memory = memory;
+    this.#task = task;
+    this.#inputs = dtypes.length;
+    this.#masks = new Set(layout.scalarNodes.filter((id) => isMask(nodeAt(program, id).op)));
+  }
+
+  /** Takes a control block from the memory. To be called after every reset of the memory, before anything is set. */
+  attach(): void {
+    this.#control = this.#memory.allocate(this.#layout.bytes, "a control block");
+  }
+
+  setPointers(inputs: readonly number[], output: number): void {
+    const words = this.#words(this.#layout.inputs);
+    words.set(inputs);
+    words[(this.#layout.output - this.#layout.inputs) / 4] = output;
+  }
+
+  /** Where each counting gather's bins are, by gather; ignored for gathers that do not count. */
+  setHistograms(addresses: readonly number[]): void {
+    this.#words(this.#layout.histograms).set(addresses);
+  }
+
+  /** The bin in which each `lowerBits` gather counts, by gather; −1 counts nothing. */
+  setBins(bins: readonly number[]): void {
+    this.#words(this.#layout.bins).set(bins);
+  }
+
+  /** Scalar and row values by node id; those that elements meet are rounded to f32, or become a mask of all ones. */
+  setScalars(values: Float64Array): void {
+    const { scalarNodes } = this.#layout;
+    const { buffer } = this.#memory.memory;
+    const scalars = new DataView(buffer, this.#control + this.#layout.scalars, 4 * scalarNodes.length);
+    scalarNodes.forEach((node, i) => {
+      const value = values[node] ?? Number.NaN;
+      if (this.#masks.has(node)) scalars.setInt32(4 * i, value === 0 ? 0 : -1, true);
+      else scalars.setFloat32(4 * i, value, true);
+    });
+  }
+
+  setKeys(keyOf: (stream: number) => RandomKey): void {
+    const words = this.#words(this.#layout.keys);
+    this.#layout.streams.forEach((stream, i) => {
+      words.set(keyOf(stream), 2 * i);
+    });
+  }
+
+  /**
+   * Runs over `count` elements. `index` is the first element's place in the tensor, a multiple of 16; in a rowwise
+   * program it is 0 and `row` says which row the elements are.
+   */
+  run(count: number, index: number, row = 0): void {
+    const group = index / 4;
+    this.#run(this.#control, count, (group % 0x1_0000_0000) | 0, Math.floor(group / 0x1_0000_0000), row);
+  }
+
+  /** The sum that the reduction at this place found in the last run. */
+  sum(place: number): number {
+    const lanes = new Float64Array(this.#memory.memory.buffer, this.#resultAt(place), 4);
+    const [l0 = 0, l1 = 0, l2 = 0, l3 = 0] = lanes;
+    return addLanes(l0, l1, l2, l3);
+  }
+
+  largest(place: number): number {
+    const lanes = new Float32Array(this.#memory.memory.buffer, this.#resultAt(place), 4);
+    return lanes.reduce((largest, lane) => Math.max(largest, lane), -Infinity);
+  }
+
+  /** What the last run of a map kernel over `count` elements saw. */
+  observation(count: number): MapObservation {
+    const canOverflow = this.#task.kind === "map" && this.#task.output !== "F32" && this.#task.output !== "F64";
+    const finite = this.#counted(0);
+    const held = canOverflow ? this.#counted(1) : finite;
+    return {
+      nonFinite: count - finite,
+      overflowed: finite - held,
+      largest: Math.max(0, this.largest(2)),
+      inputsNonFinite: Array.from({ length: this.#inputs }, (_, input) => count - this.#counted(3 + input)),
+    };
+  }
+
+  #counted(place: number): number {
+    const lanes = new Int32Array(this.#memory.memory.buffer, this.#resultAt(place), 4);
+    return lanes.reduce((total, lane) => total + lane, 0);
+  }
+
+  #words(offset: number): Uint32Array {
+    return new Uint32Array(this.#memory.memory.buffer, this.#control + offset);
+  }
+
+  #resultAt(place: number): number {
+    return this.#control + this.#layout.results + place * resultBytes;
+  }
+}

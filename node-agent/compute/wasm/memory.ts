@@ -1,0 +1,49 @@
+import { formatBytes } from "../../../shared/bytes.js";
+import { AmalgamError } from "../../../shared/errors.js";
+
+const pageBytes = 65_536;
+const alignment = 64;
+
+/**
+ * A worker's tile memory: one shared WebAssembly memory that starts small, grows when a unit needs more, and never
+ * beyond its budget. Regions are laid out anew for every piece; nothing in it outlives one.
+ */
+export class TileMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly maximumPages: number;
+  readonly budgetBytes: number;
+  #top = 0;
+
+  constructor(budgetBytes: number) {
+    // 4 GiB is as far as a 32-bit address goes.
+    this.budgetBytes = Math.min(budgetBytes, 65_535 * pageBytes);
+    this.maximumPages = Math.max(2, Math.floor(this.budgetBytes / pageBytes));
+    this.memory = new WebAssembly.Memory({ initial: 1, maximum: this.maximumPages, shared: true });
+  }
+
+  /** Forgets all regions. */
+  reset(): void {
+    this.#top = 0;
+  }
+
+  /** The address of a new region. `what` is said in the error when it does not fit the budget. */
+  allocate(bytes: number, what: string): number {
+    const address = this.#top;
+    const end = address + Math.ceil(bytes / alignment) * alignment;
+    const pages = Math.ceil(end / pageBytes);
+    if (pages > this.maximumPages) {
+      throw new AmalgamError(
+        "out_of_memory",
+        `Cannot hold ${what}: it takes ${formatBytes(end)} and this worker may use ${formatBytes(this.budgetBytes)}; raise --memory or lower --slots`,
+      );
+    }
+    const missing = pages - this.memory.buffer.byteLength / pageBytes;
+    if (missing > 0) this.memory.grow(missing);
+    this.#top = end;
+    return address;
+  }
+
+  bytes(address: number, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, address, length);
+  }
+}

@@ -1,0 +1,51 @@
+import { philox } from "../../../shared/expression/random.js";
+import type { FunctionBody, Local } from "./encoder.js";
+
+const lowHalves = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
+const highHalves = [4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31];
+
+/**
+ * Draws 16 random words from four counters at once: lane l of word w is the number of element 4·w + l of the group
+ * (see shared/expression/random.ts). `counter` holds the counter's words, `key` the key's, each as four equal lanes
+ * except the counter's first word. Returns the four words' locals.
+ */
+export function emitPhilox(
+  body: FunctionBody,
+  counter: readonly [Local, Local, Local],
+  key: readonly [Local, Local],
+): readonly Local[] {
+  const c = [0, 1, 2, 3].map(() => body.local("v128")) as [Local, Local, Local, Local];
+  const k = [body.local("v128"), body.local("v128")] as const;
+  const [low0, high0, low1, high1] = [0, 1, 2, 3].map(() => body.local("v128")) as [Local, Local, Local, Local];
+  counter.forEach((word, i) => {
+    body.get(word).set(c[i] ?? c[0]);
+  });
+  body.splat(0).set(c[3]);
+  body.get(key[0]).set(k[0]).get(key[1]).set(k[1]);
+
+  for (let round = 0; round < philox.rounds; round += 1) {
+    multiply(body, c[0], philox.multipliers[0], low0, high0);
+    multiply(body, c[2], philox.multipliers[1], low1, high1);
+    body.get(high1).get(c[1]).simd("v128.xor").get(k[0]).simd("v128.xor").set(c[0]);
+    body.get(high0).get(c[3]).simd("v128.xor").get(k[1]).simd("v128.xor").set(c[2]);
+    body.get(low1).set(c[1]).get(low0).set(c[3]);
+    body.get(k[0]).splat(philox.weyl[0]).simd("i32x4.add").set(k[0]);
+    body.get(k[1]).splat(philox.weyl[1]).simd("i32x4.add").set(k[1]);
+  }
+  return c;
+}
+
+/** The 64-bit products of four 32-bit lanes with a constant, as low and high halves. */
+function multiply(body: FunctionBody, lanes: Local, by: number, low: Local, high: Local): void {
+  const [even, odd] = [body.local("v128"), body.local("v128")];
+  body.get(lanes).splat(by).simd("i64x2.extmul_low_i32x4_u").set(even);
+  body.get(lanes).splat(by).simd("i64x2.extmul_high_i32x4_u").set(odd);
+  body.get(even).get(odd).shuffle(lowHalves).set(low);
+  body.get(even).get(odd).shuffle(highHalves).set(high);
+}
+
+/** Pushes a random word's four lanes as f32 in [0, 1): its upper 24 bits, so that the conversion is exact. */
+export function pushUniform(body: FunctionBody, word: Local): void {
+  const unit = new Uint32Array(Float32Array.of(2 ** -24).buffer)[0] ?? 0;
+  body.get(word).i32(8).simd("i32x4.shr_u").simd("f32x4.convert_i32x4_s").splat(unit).simd("f32x4.mul");
+}

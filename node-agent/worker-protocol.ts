@@ -1,0 +1,50 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { ErrorCode } from "../shared/errors.js";
+import type { GatheredPartialSchema, MergeRequest, PieceReceiptSchema } from "../shared/gen/amalgam/v1/agent_pb.js";
+
+/** What a worker thread is started with. */
+export interface WorkerSettings {
+  /** What this worker may hold for tensor data. */
+  readonly memoryBytes: number;
+  /** The folders below which it may read and write, resolved. */
+  readonly roots: readonly string[];
+  /** Int32 cells shared with the pool, by {@link controlCells}. */
+  readonly control: SharedArrayBuffer;
+}
+
+/** Cells of the shared control block. A worker in a tile loop takes no messages, so these are how it is reached. */
+export const controlCells = {
+  /** The task that must stop, by number; −1 when none. The worker looks between tiles. */
+  cancel: 0,
+  /** Chunks posted and not yet taken by the network. The worker waits at {@link maxChunksInFlight}. */
+  chunksInFlight: 1,
+} as const;
+
+export const maxChunksInFlight = 4;
+
+/** To a worker: run this unit. Tasks are numbered by the pool; a worker runs one at a time. */
+export interface RunMessage {
+  readonly type: "run";
+  readonly task: number;
+  readonly request: MergeRequest;
+}
+
+/** From a worker. Everything between two terminal messages belongs to one task. */
+export type WorkerMessage =
+  | { readonly type: "progress"; readonly bytesRead: number; readonly bytesWritten: number }
+  | {
+      readonly type: "chunk";
+      readonly piece: number;
+      readonly offset: number;
+      readonly data: Uint8Array<ArrayBuffer>;
+      readonly crc32: number;
+    }
+  | { readonly type: "receipt"; readonly receipt: MessageInitShape<typeof PieceReceiptSchema> }
+  | { readonly type: "partial"; readonly partial: MessageInitShape<typeof GatheredPartialSchema> }
+  | { readonly type: "done" }
+  | {
+      readonly type: "failed";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly details: Readonly<Record<string, string>>;
+    };

@@ -1,0 +1,154 @@
+import { expect, test } from "vitest";
+import { type ComputableDtype, computableDtypes } from "../../shared/checkpoint/dtypes.js";
+import { type Expression, Graph, where } from "../../shared/expression/expression.js";
+import { assertRunnable } from "../../shared/expression/passes.js";
+import type { Program } from "../../shared/expression/program.js";
+import { blockElements } from "../../shared/expression/statistics.js";
+import { runCompiled, runInterpreted, type TensorCase } from "../support/pieces.js";
+import { normals, seeded, wildValues } from "../support/random.js";
+
+/** Compiled and interpreted must agree on every bit: the interpreter rounds and adds exactly as documented. */
+function expectSameBits(given: TensorCase): void {
+  const compiled = runCompiled(given).bytes;
+  const interpreted = runInterpreted(given);
+  if (!Buffer.from(compiled).equals(interpreted)) {
+    const at = compiled.findIndex((byte, i) => byte !== interpreted[i]);
+    expect.fail(`differs at byte ${at} of ${compiled.length}, program ${JSON.stringify(given.program)}`);
+  }
+}
+
+function program(inputs: number, build: (inputs: Expression[], graph: Graph) => Expression): Program {
+  const graph = new Graph();
+  return graph.finish(
+    build(
+      Array.from({ length: inputs }, () => graph.input()),
+      graph,
+    ),
+  );
+}
+
+const first = (inputs: readonly Expression[]): Expression => inputs[0] as Expression;
+const second = (inputs: readonly Expression[]): Expression => inputs[1] as Expression;
+
+const operators: Record<string, (a: Expression, b: Expression) => Expression> = {
+  plus: (a, b) => a.plus(b),
+  minus: (a, b) => a.minus(b),
+  times: (a, b) => a.times(b),
+  over: (a, b) => a.over(b),
+  atMost: (a, b) => a.atMost(b),
+  atLeast: (a, b) => a.atLeast(b),
+  negated: (a) => a.negated(),
+  abs: (a) => a.abs(),
+  sign: (a) => a.sign(),
+  sqrt: (a) => a.sqrt(),
+  floor: (a) => a.floor(),
+  isBelow: (a, b) => where(a.isBelow(b), a, b),
+  isAbove: (a, b) => where(a.isAbove(b), 0, b),
+  isAtMost: (a, b) => where(a.isAtMost(b), a, 0),
+  isAtLeast: (a, b) => where(a.isAtLeast(b), a, -0),
+  equals: (a, b) => where(a.equals(b), 2, a),
+  and: (a, b) => where(a.isBelow(0).and(b.isAbove(0)), a, b),
+  or: (a, b) => where(a.isBelow(0).or(b.isAbove(0)), a, b),
+  uniform: (a) => a.plus(a.uniform(0)).minus(a.uniform(3)),
+  sumOver: (a, b) => a.over(b.sumOver("tensor")),
+  sumOverRow: (a, b) => a.minus(b.times(a).sumOver("row")),
+  largestOver: (a, b) => a.over(b.abs().largestOver("tensor")),
+  largestOverRow: (a, b) => a.minus(b.largestOver("row")),
+  rowsOfRows: (a, b) => a.minus(b.minus(b.sumOver("row")).abs().sumOver("row").sqrt()),
+  rowsAndUniform: (a, b) => where(a.uniform(1).isBelow(0.5), a.minus(b.sumOver("row")), 0),
+  rowsThenTensor: (a, b) => a.minus(b.minus(b.sumOver("row")).sumOver("tensor")),
+  kthMagnitude: (a, b) => where(a.abs().isBelow(b.kthMagnitude("tensor", 3)), 0, a),
+  kthOfAll: (a, b) => where(a.abs().isBelow(b.kthMagnitude("tensor", 1e9)), 0, a),
+  kthOfNone: (a, b) => where(a.abs().isBelow(b.kthMagnitude("tensor", 0)), 0, a),
+  countOver: (a) => a.times(a.countOver("tensor")).plus(a.countOver("row")).plus(a.countOver("model")),
+  scalarsOnly: (a, b) => a.times(b.sumOver("tensor").sin().acos().plus(2).floor()),
+};
+
+const shapes: readonly (readonly number[])[] = [[0], [1], [7], [8], [16], [3, 5], [4, 17], [257, 33], [2, 3, 40]];
+
+test.each(Object.keys(operators))("%s gives the interpreter's bits on ordinary and on wild inputs", (name) => {
+  const random = seeded(name.length);
+  const build = operators[name] as (a: Expression, b: Expression) => Expression;
+  const built = program(2, (inputs) => build(first(inputs), second(inputs)));
+  assertRunnable(built);
+  for (const shape of shapes) {
+    const elements = shape.reduce((product, dimension) => product * dimension, 1);
+    for (const make of [() => normals(elements, random), () => wildValues(elements, random)]) {
+      expectSameBits({ program: built, inputs: [make(), make()], shape });
+    }
+  }
+});
+
+test("reductions over several blocks and a tail add up in the documented order", () => {
+  const random = seeded(7);
+  const elements = 2 * blockElements + 12_345;
+  const built = program(2, (inputs) => {
+    const [a, b] = [first(inputs), second(inputs)];
+    const threshold = a.minus(b).kthMagnitude("tensor", a.countOver("tensor").times(0.3).floor());
+    return where(a.minus(b).abs().isBelow(threshold), a.times(a.times(b).sumOver("tensor")), b.minus(a.uniform(0)));
+  });
+  expectSameBits({ program: built, inputs: [normals(elements, random), normals(elements, random)] });
+});
+
+test.each(computableDtypes.flatMap((from) => computableDtypes.map((to) => [from, to] as const)))(
+  "%s in and %s out are converted as the scalar reference converts them",
+  (from: ComputableDtype, to: ComputableDtype) => {
+    const random = seeded(11);
+    const built = program(2, (inputs) => first(inputs).plus(second(inputs)));
+    const wild = wildValues(5000, random);
+    const small = normals(5000, random, 0.02);
+    for (const values of [wild, small]) {
+      const zeros = new Float32Array(values.length);
+      expectSameBits({ program: built, inputs: [values, zeros], dtypes: [from, "F32"], outputDtype: to });
+    }
+  },
+);
+
+test("every bf16, f16 and f8 pattern survives a pass through f32 unless it is a NaN, which becomes canonical", () => {
+  const built = program(1, (inputs) => first(inputs).times(1));
+  const random = seeded(3);
+  for (const dtype of ["BF16", "F16", "F8_E4M3", "F8_E5M2"] as const) {
+    expectSameBits({ program: built, inputs: [wildValues(40_000, random)], dtypes: [dtype], outputDtype: dtype });
+  }
+});
+
+test("random programs give the interpreter's bits", () => {
+  for (let seed = 0; seed < 1000; seed += 1) {
+    const random = seeded(seed);
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+    const models = 1 + Math.floor(random() * 4);
+    const built = program(models, (inputs, graph) => {
+      const values: Expression[] = [...inputs, graph.parameter("p"), graph.constant(pick([0, 1, -0.5, 1e-3]))];
+      const names = Object.keys(operators).filter((name) => name !== "countOver" && name !== "scalarsOnly");
+      for (let step = 0; step < 6; step += 1) {
+        values.push(
+          (operators[pick(names)] as (a: Expression, b: Expression) => Expression)(pick(values), pick(values)),
+        );
+      }
+      return inputs.reduce((total, input) => total.plus(input), values.at(-1) as Expression);
+    });
+    const shape = pick(shapes);
+    const elements = shape.reduce((product, dimension) => product * dimension, 1);
+    const wild = random() < 0.3;
+    const make = () => (wild ? wildValues(elements, random) : normals(elements, random));
+    const dtypes = Array.from({ length: models }, () => pick(computableDtypes));
+    const inputs = Array.from({ length: models }, make);
+    expectSameBits({
+      program: built,
+      inputs,
+      shape,
+      dtypes,
+      outputDtype: pick(computableDtypes),
+      parameters: [0.7],
+      seed,
+    });
+  }
+});
+
+test("a receipt counts what is not finite, in the output and in each input, and what overflows the output dtype", () => {
+  const built = program(2, (inputs) => first(inputs).plus(second(inputs)));
+  const a = Float32Array.of(1, Number.NaN, Infinity, 70_000, 65_519, 65_520, 2, 3, 4, 5, -9);
+  const b = Float32Array.of(1, 0, 0, 0, 0, 0, -Infinity, 0, 0, 0, 0);
+  const { piece } = runCompiled({ program: built, inputs: [a, b], outputDtype: "F16" });
+  expect(piece).toMatchObject({ nonFinite: 3, overflowed: 2, largest: Infinity, inputsNonFinite: [2, 1], bytes: 22 });
+});
