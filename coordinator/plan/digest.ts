@@ -1,0 +1,31 @@
+import { createHash } from "node:crypto";
+import type { Plan } from "./types.js";
+
+/**
+ * A plan's identity: SHA-256 over what decides the output's bytes, in a fixed order. Folder names and times are left
+ * out, so a plan is the same wherever its sources lie; a source counts by its size and its header.
+ */
+export function digestPlan(plan: Omit<Plan, "digest">): string {
+  const hash = createHash("sha256");
+  const add = (value: unknown): void => {
+    hash.update(JSON.stringify(value));
+    hash.update("\n");
+  };
+  add(["amalgam plan", 1, plan.method, plan.seed]);
+  for (const { model, name, bytes, headerSha256 } of plan.sources) add([model, name, bytes, headerSha256]);
+  for (const { nodes, output, inputs } of plan.programs) {
+    add([nodes.map(({ op, args, value, scope }) => [op, args, encodeNumber(value), scope ?? null]), output, inputs]);
+  }
+  for (const { name, bytes, header } of plan.files)
+    add([name, bytes, createHash("sha256").update(header).digest("hex")]);
+  for (const tensor of plan.tensors) {
+    const { name, program, parameters, inputs, file, offset } = tensor;
+    add([name, program, parameters.map(encodeNumber), inputs.map((i) => [i.source, i.offset, i.dtype]), file, offset]);
+  }
+  return hash.digest("hex");
+}
+
+/** JSON has no −0 and no infinities. */
+function encodeNumber(value: number): number | string {
+  return Number.isFinite(value) && !Object.is(value, -0) ? value : String(value);
+}

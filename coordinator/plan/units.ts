@@ -1,0 +1,113 @@
+import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
+import { blockElements } from "../../shared/expression/statistics.js";
+import { statisticsOf } from "./plan.js";
+import type { Plan, PlannedTensor, Unit, UnitPiece } from "./types.js";
+
+/** Elements [begin, end). */
+export interface Range {
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface CutOptions {
+  /** Output bytes that a unit should have. */
+  readonly unitBytes: number;
+  /** Ranges that are already in place, by tensor. */
+  readonly done?: ReadonlyMap<number, readonly Range[]>;
+  /** Only these tensors. @default all */
+  readonly tensors?: ReadonlySet<number>;
+}
+
+/** A tensor whose statistics an agent can gather by itself stays whole up to this many times the unit size. */
+const wholeTensorSlack = 2;
+
+/**
+ * Output bytes per unit for a job: the design's 256 MB to 1 GB on big jobs; on small ones, enough units that every slot
+ * gets several, so that none is left waiting for the last.
+ */
+export function chooseUnitBytes(plan: Plan, slots: number): number {
+  const total = plan.tensors.reduce((bytes, tensor) => bytes + tensor.bytes, 0);
+  const perSlot = Math.ceil(total / Math.max(1, slots * 4));
+  return Math.min(512_000_000, Math.max(4_000_000, perSlot));
+}
+
+/**
+ * Cuts what is left to do into units of about `unitBytes` of output, in output order so that a unit stays in one file
+ * where it can. Tensors are cut only between blocks (or rows, where a program has row reductions), so no cut changes a
+ * bit of the result. Unit ids are their places in the list.
+ */
+export function cutUnits(plan: Plan, options: CutOptions): readonly Unit[] {
+  const { unitBytes, done, tensors } = options;
+  const statistics = statisticsOf(plan);
+  const units: Unit[] = [];
+  let pieces: UnitPiece[] = [];
+  let filled = 0;
+  let read = 0;
+  const close = (): void => {
+    if (pieces.length > 0) units.push({ id: units.length, pieces, bytesRead: read, bytesWritten: filled });
+    pieces = [];
+    filled = 0;
+    read = 0;
+  };
+
+  plan.tensors.forEach((tensor, index) => {
+    if (tensors?.has(index) === false) return;
+    const needs = statistics[tensor.program] ?? { passes: 0, modelwide: false, rowwise: false };
+    const staysWhole = needs.passes > 0 && !needs.modelwide && tensor.bytes <= wholeTensorSlack * unitBytes;
+    const grain = needs.rowwise ? Math.max(1, tensor.shape.at(-1) ?? 1) : blockElements;
+    for (const range of remaining(tensor, done?.get(index) ?? [])) {
+      let begin = range.begin;
+      do {
+        const room = Math.floor(((unitBytes - filled) * 8) / dtypeBits(tensor.dtype));
+        const fits = Math.max(grain, Math.floor(room / grain) * grain);
+        const end = staysWhole ? range.end : Math.min(range.end, begin + fits);
+        const share = tensor.elements === 0 ? 0 : (end - begin) / tensor.elements;
+        const passes = 1 + needs.passes;
+        pieces.push({ tensor: index, begin, end });
+        filled += tensor.bytes * share;
+        read += tensor.inputs.reduce((bytes, input) => bytes + input.bytes, 0) * share * passes;
+        if (filled >= unitBytes) close();
+        begin = end;
+      } while (begin < range.end);
+    }
+  });
+  close();
+  return units;
+}
+
+/** What of a tensor is not in place yet, in order. A tensor without elements is a range of its own until it is done. */
+export function remaining(tensor: PlannedTensor, done: readonly Range[]): readonly Range[] {
+  if (tensor.elements === 0) return done.length > 0 ? [] : [{ begin: 0, end: 0 }];
+  const left: Range[] = [];
+  let at = 0;
+  for (const { begin, end } of done.toSorted((a, b) => a.begin - b.begin)) {
+    if (begin > at) left.push({ begin: at, end: begin });
+    at = Math.max(at, end);
+  }
+  if (at < tensor.elements) left.push({ begin: at, end: tensor.elements });
+  return left;
+}
+
+/**
+ * The tensors among these units whose statistics no agent can gather alone: those of a program that looks at the whole
+ * model, and those that are not in one piece.
+ */
+export function tensorsToGather(plan: Plan, units: readonly Unit[]): ReadonlySet<number> {
+  const statistics = statisticsOf(plan);
+  const gather = new Set<number>();
+  for (const { pieces } of units) {
+    for (const { tensor, begin, end } of pieces) {
+      const planned = plan.tensors[tensor];
+      const needs = planned === undefined ? undefined : statistics[planned.program];
+      if (planned === undefined || needs === undefined || needs.passes === 0) continue;
+      const isWhole = begin === 0 && end === planned.elements;
+      if (needs.modelwide || !isWhole) gather.add(tensor);
+    }
+  }
+  if (gather.size === 0) return gather;
+  // A whole-model reduction needs the tensors that are already written too.
+  plan.tensors.forEach(({ program }, index) => {
+    if (statistics[program]?.modelwide) gather.add(index);
+  });
+  return gather;
+}

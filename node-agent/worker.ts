@@ -1,0 +1,60 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { AmalgamError } from "../shared/errors.js";
+import type { Kernel } from "./compute/wasm/kernel.js";
+import { TileMemory } from "./compute/wasm/memory.js";
+import { executeUnit, type UnitContext } from "./execute.js";
+import { createConfinement } from "./roots.js";
+import {
+  controlCells,
+  maxChunksInFlight,
+  type RunMessage,
+  type WorkerMessage,
+  type WorkerSettings,
+} from "./worker-protocol.js";
+
+// A worker thread: takes one unit at a time and runs it without ever yielding. It is told to stop, and told that the
+// network has caught up, through shared cells.
+
+const settings = workerData as WorkerSettings;
+const cells = new Int32Array(settings.control);
+const port = parentPort;
+if (port === null) throw new Error("worker.js runs as a worker thread");
+
+const confinement = createConfinement(settings.roots);
+const memory = new TileMemory(settings.memoryBytes);
+const kernels = new Map<string, Kernel>();
+
+port.on("message", ({ task, request }: RunMessage) => {
+  const assertWanted = (): void => {
+    if (Atomics.load(cells, controlCells.cancel) === task) throw new AmalgamError("canceled", "Canceled");
+  };
+  const context: UnitContext = {
+    memory,
+    kernels,
+    confinement,
+    assertWanted,
+    emit(message) {
+      if (message.type !== "chunk") return port.postMessage(message satisfies WorkerMessage);
+      waitForRoom(assertWanted);
+      Atomics.add(cells, controlCells.chunksInFlight, 1);
+      port.postMessage(message, [message.data.buffer]);
+    },
+  };
+  try {
+    executeUnit(request, context);
+    port.postMessage({ type: "done" } satisfies WorkerMessage);
+  } catch (error) {
+    const { code, message, details } = AmalgamError.from(error);
+    port.postMessage({ type: "failed", code, message, details } satisfies WorkerMessage);
+  }
+});
+
+/** Sleeps while the network is behind. Wakes now and then to see whether the unit is still wanted. */
+function waitForRoom(assertWanted: () => void): void {
+  for (;;) {
+    assertWanted();
+    const inFlight = Atomics.load(cells, controlCells.chunksInFlight);
+    if (inFlight < maxChunksInFlight) return;
+    Atomics.wait(cells, controlCells.chunksInFlight, inFlight, 100);
+  }
+}
