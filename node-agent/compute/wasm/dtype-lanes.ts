@@ -87,7 +87,7 @@ export function storeLanes(
 }
 
 /**
- * The smallest finite |x| that does not survive rounding to the dtype, as f32 bits: it becomes infinite (or NaN, in
+ * The smallest finite |x| that does not survive rounding to the dtype, as f32 bits: it becomes infinite (or 448 in
  * E4M3, which has no infinity). +∞ where rounding never overflows.
  */
 export const overflowBits: Readonly<Record<ComputableDtype, number>> = {
@@ -106,18 +106,20 @@ interface SmallFloat {
   readonly bits: 8 | 16;
   readonly bias: number;
   readonly mantissaBits: number;
-  /** Magnitudes from this pattern on are infinity or NaN, and what overflows becomes it. */
+  /** Magnitudes from this pattern on are infinity or NaN. */
   readonly special: number;
+  /** What overflows becomes: infinity, or the largest number where there is none. */
+  readonly overflow: number;
   /** What the special patterns widen to, besides the bits they bring along. */
   readonly widensTo: number;
   readonly nan: number;
 }
 
 const smallFloats = {
-  F16: { bits: 16, bias: 15, mantissaBits: 10, special: 0x7c00, widensTo: 0x7f80_0000, nan: 0x7e00 },
-  F8_E5M2: { bits: 8, bias: 15, mantissaBits: 2, special: 0x7c, widensTo: 0x7f80_0000, nan: 0x7f },
+  F16: { bits: 16, bias: 15, mantissaBits: 10, special: 0x7c00, overflow: 0x7c00, widensTo: 0x7f80_0000, nan: 0x7e00 },
+  F8_E5M2: { bits: 8, bias: 15, mantissaBits: 2, special: 0x7c, overflow: 0x7c, widensTo: 0x7f80_0000, nan: 0x7f },
   // No infinity: all ones is NaN and everything below it is a number.
-  F8_E4M3: { bits: 8, bias: 7, mantissaBits: 3, special: 0x7f, widensTo: 0x7fc0_0000, nan: 0x7f },
+  F8_E4M3: { bits: 8, bias: 7, mantissaBits: 3, special: 0x7f, overflow: 0x7e, widensTo: 0x7fc0_0000, nan: 0x7f },
 } as const satisfies Partial<Record<ComputableDtype, SmallFloat>>;
 
 /**
@@ -155,15 +157,14 @@ function widenSmall(body: FunctionBody, format: SmallFloat): void {
 /**
  * f32 → the small float in the low bits of each lane, to nearest-even. Normal numbers round by adding just under half
  * (half, if the last kept bit is odd) and cutting; subnormals round in the adder, against a power of two whose unit in
- * the last place is the format's smallest number. What overflows becomes `special`; NaN becomes the canonical one.
+ * the last place is the format's smallest number. What overflows is cut back; NaN becomes the canonical one.
  */
 function narrowSmall(body: FunctionBody, x: Local, format: SmallFloat): void {
-  const { bits, bias, mantissaBits, special } = format;
+  const { bits, bias, mantissaBits, overflow } = format;
   const magnitude = body.local("v128");
   const rounded = body.local("v128");
   const dropped = 23 - mantissaBits;
   const subnormalBelow = (127 - bias + 1) << 23;
-  const infinityFrom = (127 - bias + (special >> mantissaBits) + (format.nan === special ? 1 : 0)) << 23;
   const adder = (127 - bias + dropped + 1) << 23;
 
   body.get(x).splat(0x7fff_ffff).simd("v128.and").set(magnitude);
@@ -177,8 +178,7 @@ function narrowSmall(body: FunctionBody, x: Local, format: SmallFloat): void {
   body.i32(dropped).simd("i32x4.shr_u");
   body.get(magnitude).splat(subnormalBelow).simd("i32x4.lt_u").simd("v128.bitselect").set(rounded);
 
-  body.get(rounded).splat(special).get(magnitude).splat(infinityFrom).simd("i32x4.lt_u").simd("v128.bitselect");
-  body.tee(rounded);
+  body.get(rounded).splat(overflow).simd("i32x4.min_u");
   body
     .get(x)
     .i32(32 - bits)
@@ -186,10 +186,7 @@ function narrowSmall(body: FunctionBody, x: Local, format: SmallFloat): void {
     .splat(1 << (bits - 1))
     .simd("v128.and")
     .simd("v128.or");
-  body.splat(format.nan);
-  if (format.nan === special) body.get(rounded).splat(special).simd("i32x4.lt_u");
-  else body.get(x).get(x).simd("f32x4.eq");
-  body.simd("v128.bitselect");
+  body.splat(format.nan).get(x).get(x).simd("f32x4.eq").simd("v128.bitselect");
 }
 
 /** f32 → bf16 in the low 16 bits of each lane, to nearest-even, NaN canonical (the integer trick alone breaks NaNs). */

@@ -51,6 +51,7 @@ const simd = {
   "i32x4.shr_u": 173,
   "i32x4.add": 174,
   "i32x4.sub": 177,
+  "i32x4.min_u": 183,
   "i64x2.extmul_low_i32x4_u": 222,
   "i64x2.extmul_high_i32x4_u": 223,
   "f32x4.abs": 224,
