@@ -6,6 +6,7 @@ import { type NodeId, nodeAt, type Program } from "../shared/expression/program.
 import { randomKey } from "../shared/expression/random.js";
 import { Scalars } from "../shared/expression/scalars.js";
 import { blockElements, lowerBins, type Partial, upperBins } from "../shared/expression/statistics.js";
+import { tileBytes, tileElements, tileSlack } from "../shared/expression/tiles.js";
 import { quote } from "../shared/quote.js";
 import { Kernel, type MapObservation } from "./compute/wasm/kernel.js";
 import type { KernelTask } from "./compute/wasm/kernel-code.js";
@@ -41,12 +42,6 @@ export interface MappedPiece extends MapObservation {
   readonly bytes: number;
   readonly crc32: number;
 }
-
-/**
- * Bytes that one tile's inputs and output take together. Small enough to stay in a core's L2 cache between the read,
- * the kernel and the write; at least one block, whatever it takes.
- */
-const tileBytes = 1 << 20;
 
 /** Runs the passes of one piece over its elements, tile by tile. */
 export class PieceRun {
@@ -205,12 +200,10 @@ export class PieceRun {
     const block = rowwise ? this.#row : blockElements;
     const outputBytes = output === undefined ? 0 : dtypeBytes(output.dtype);
     const elementBytes = dtypes.reduce((bytes, dtype) => bytes + dtypeBytes(dtype), outputBytes);
-    const blocksPerTile = Math.max(1, Math.floor(tileBytes / (elementBytes * block)));
-    const tile = Math.min(end - begin, blocksPerTile * block);
+    const tile = Math.min(end - begin, tileElements(elementBytes, this.#row, this.#schedule));
     const what = `a tile of ${tile} elements of ${inputs.length} models for ${quote(this.#task.tensor)}`;
-    // Kernels work on whole vectors, so the last one may reach past the tile.
-    const addresses = dtypes.map((dtype) => memory.allocate((tile + 16) * dtypeBytes(dtype), what));
-    const outputAddress = output === undefined ? 0 : memory.allocate((tile + 16) * outputBytes, what);
+    const addresses = dtypes.map((dtype) => memory.allocate((tile + tileSlack) * dtypeBytes(dtype), what));
+    const outputAddress = output === undefined ? 0 : memory.allocate((tile + tileSlack) * outputBytes, what);
     kernel.setKeys((stream) => randomKey(this.#task.seed, this.#task.tensor, stream));
     kernel.setScalars(this.#scalars.values);
     const rows = rowwise ? this.#rowKernels(targets) : [];

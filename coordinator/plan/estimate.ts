@@ -1,0 +1,48 @@
+import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
+import { schedule } from "../../shared/expression/passes.js";
+import { workerBytes } from "../../shared/expression/tiles.js";
+import type { Plan, Unit } from "./types.js";
+
+/** What a plan costs to run. All sizes in bytes. */
+export interface Estimate {
+  /** Of all sources, once. */
+  readonly bytesIn: number;
+  /** Read by agents, statistics passes included. */
+  readonly bytesRead: number;
+  readonly bytesOut: number;
+  readonly parameters: number;
+  readonly units: number;
+  readonly largestUnit: number;
+  /** What one agent holds for tensor data with this many slots; independent of the model's size. */
+  readonly memoryPerAgent: number;
+  /** Output, index, manifest and a margin: what must be free where the output goes. */
+  readonly diskNeeded: number;
+}
+
+/** Copies, cards and journals: small beside any weights, and never nothing. */
+const diskMargin = 1.02;
+
+export function estimate(plan: Plan, units: readonly Unit[], slotsPerAgent: number): Estimate {
+  const schedules = plan.programs.map(schedule);
+  let memoryPerWorker = 0;
+  for (const { program, inputs, dtype, shape } of plan.tensors) {
+    const passes = schedules[program];
+    if (passes === undefined) continue;
+    const bytesPerElement = [dtype, ...inputs.map((input) => input.dtype)].reduce(
+      (sum, d) => sum + dtypeBits(d) / 8,
+      0,
+    );
+    memoryPerWorker = Math.max(memoryPerWorker, workerBytes(bytesPerElement, shape.at(-1) ?? 1, passes));
+  }
+  const bytesOut = plan.files.reduce((total, file) => total + file.bytes, 0);
+  return {
+    bytesIn: plan.tensors.reduce((total, { inputs }) => total + inputs.reduce((sum, input) => sum + input.bytes, 0), 0),
+    bytesRead: Math.round(units.reduce((total, unit) => total + unit.bytesRead, 0)),
+    bytesOut,
+    parameters: plan.tensors.reduce((total, { elements }) => total + elements, 0),
+    units: units.length,
+    largestUnit: Math.round(Math.max(0, ...units.map((unit) => unit.bytesWritten))),
+    memoryPerAgent: memoryPerWorker * slotsPerAgent,
+    diskNeeded: Math.ceil(bytesOut * diskMargin),
+  };
+}

@@ -1,0 +1,61 @@
+import { formatBytes } from "../../shared/bytes.js";
+import { formatCount } from "../../shared/quote.js";
+import type { Estimate } from "./estimate.js";
+import type { Plan } from "./types.js";
+
+/** A plan as a person reads it. */
+export function formatPlan(plan: Plan, cost: Estimate): string {
+  const rows = plan.models.map((model) => {
+    const dtypes = Object.entries(model.dtypes).map(([dtype, count]) => `${formatCount(count)} ${dtype}`);
+    const parameters = Object.entries(model.parameters).map(([name, value]) => `${name} ${value}`);
+    const notes = [...(model.isBase ? ["base"] : []), ...parameters];
+    return [`  ${model.name}`, formatBytes(model.bytes), dtypes.join(", "), notes.join(", ")];
+  });
+  const lines = [
+    `${plan.method} of ${plan.models.length} models, ${formatCount(plan.tensors.length)} tensors, ${formatCount(cost.parameters)} parameters`,
+    ...alignColumns(rows),
+    `  reads   ${formatBytes(cost.bytesRead)} (${formatBytes(cost.bytesIn)} of sources)`,
+    `  writes  ${formatBytes(cost.bytesOut)} in ${count(plan.files.length, "file")}: ${dtypesOut(plan)}`,
+    `  units   ${formatCount(cost.units)} of up to ${formatBytes(cost.largestUnit)}`,
+    `  memory  ${formatBytes(cost.memoryPerAgent)} of tensor data per agent`,
+    `  disk    ${formatBytes(cost.diskNeeded)} needed`,
+    `  digest  ${plan.digest}`,
+    ...plan.warnings.map((warning) => `warning: ${warning}`),
+  ];
+  return lines.join("\n");
+}
+
+/** The same for machines; sizes are bytes. */
+export function planToJson(plan: Plan, cost: Estimate): unknown {
+  const { method, seed, digest, models, warnings } = plan;
+  return {
+    method,
+    seed,
+    digest,
+    models: models.map(({ directory: _, ...model }) => model),
+    tensors: plan.tensors.length,
+    ...cost,
+    files: plan.files.map(({ name, bytes }) => ({ name, bytes })),
+    warnings,
+  };
+}
+
+function dtypesOut(plan: Plan): string {
+  const counts = new Map<string, number>();
+  for (const { dtype } of plan.tensors) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  return [...counts].map(([dtype, tensors]) => `${formatCount(tensors)} ${dtype}`).join(", ");
+}
+
+function count(number: number, noun: string): string {
+  return `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}
