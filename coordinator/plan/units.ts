@@ -1,21 +1,18 @@
 import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import { blockElements } from "../../shared/expression/statistics.js";
 import { statisticsOf } from "./plan.js";
-import type { Plan, PlannedTensor, Unit, UnitPiece } from "./types.js";
-
-/** Elements [begin, end). */
-export interface Range {
-  readonly begin: number;
-  readonly end: number;
-}
+import { type ElementRange, missingRanges } from "./ranges.js";
+import type { Plan, Unit, UnitPiece } from "./types.js";
 
 export interface CutOptions {
   /** Output bytes that a unit should have. */
   readonly unitBytes: number;
   /** Ranges that are already in place, by tensor. */
-  readonly done?: ReadonlyMap<number, readonly Range[]>;
+  readonly done?: ReadonlyMap<number, readonly ElementRange[]>;
   /** Only these tensors. @default all */
   readonly tensors?: ReadonlySet<number>;
+  /** The units only gather statistics, one pass at a time, so no tensor needs to stay whole. @default false */
+  readonly forGathering?: boolean;
 }
 
 /** A tensor whose statistics an agent can gather by itself stays whole up to this many times the unit size. */
@@ -37,7 +34,7 @@ export function chooseUnitBytes(plan: Plan, slots: number): number {
  * bit of the result. Unit ids are their places in the list.
  */
 export function cutUnits(plan: Plan, options: CutOptions): readonly Unit[] {
-  const { unitBytes, done, tensors } = options;
+  const { unitBytes, done, tensors, forGathering = false } = options;
   const statistics = statisticsOf(plan);
   const units: Unit[] = [];
   let pieces: UnitPiece[] = [];
@@ -53,39 +50,27 @@ export function cutUnits(plan: Plan, options: CutOptions): readonly Unit[] {
   plan.tensors.forEach((tensor, index) => {
     if (tensors?.has(index) === false) return;
     const needs = statistics[tensor.program] ?? { passes: 0, modelwide: false, rowwise: false };
-    const staysWhole = needs.passes > 0 && !needs.modelwide && tensor.bytes <= wholeTensorSlack * unitBytes;
+    const staysWhole =
+      !forGathering && needs.passes > 0 && !needs.modelwide && tensor.bytes <= wholeTensorSlack * unitBytes;
     const grain = needs.rowwise ? Math.max(1, tensor.shape.at(-1) ?? 1) : blockElements;
-    for (const range of remaining(tensor, done?.get(index) ?? [])) {
+    for (const range of missingRanges(done?.get(index) ?? [], { begin: 0, end: tensor.elements })) {
       let begin = range.begin;
-      do {
+      while (begin < range.end) {
         const room = Math.floor(((unitBytes - filled) * 8) / dtypeBits(tensor.dtype));
         const fits = Math.max(grain, Math.floor(room / grain) * grain);
         const end = staysWhole ? range.end : Math.min(range.end, begin + fits);
-        const share = tensor.elements === 0 ? 0 : (end - begin) / tensor.elements;
+        const share = (end - begin) / tensor.elements;
         const passes = 1 + needs.passes;
         pieces.push({ tensor: index, begin, end });
         filled += tensor.bytes * share;
         read += tensor.inputs.reduce((bytes, input) => bytes + input.bytes, 0) * share * passes;
         if (filled >= unitBytes) close();
         begin = end;
-      } while (begin < range.end);
+      }
     }
   });
   close();
   return units;
-}
-
-/** What of a tensor is not in place yet, in order. A tensor without elements is a range of its own until it is done. */
-export function remaining(tensor: PlannedTensor, done: readonly Range[]): readonly Range[] {
-  if (tensor.elements === 0) return done.length > 0 ? [] : [{ begin: 0, end: 0 }];
-  const left: Range[] = [];
-  let at = 0;
-  for (const { begin, end } of done.toSorted((a, b) => a.begin - b.begin)) {
-    if (begin > at) left.push({ begin: at, end: begin });
-    at = Math.max(at, end);
-  }
-  if (at < tensor.elements) left.push({ begin: at, end: tensor.elements });
-  return left;
 }
 
 /**

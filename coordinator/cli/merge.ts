@@ -1,0 +1,132 @@
+import { formatBytes } from "../../shared/bytes.js";
+import { AmalgamError } from "../../shared/errors.js";
+import { formatCount, quote, quoteList } from "../../shared/quote.js";
+import type { Manifest } from "../assemble/manifest.js";
+import { isResumable, type JobResult, runMerge } from "../job.js";
+import { defaultSlots } from "./plan.js";
+import type { Terminal } from "./run.js";
+import { createView } from "./view.js";
+
+export interface MergeCommandOptions {
+  readonly agents: number;
+  readonly agentProcesses: boolean;
+  readonly agent?: readonly string[] | undefined;
+  readonly slots?: number | undefined;
+  readonly memory: number;
+  readonly assembly: "direct" | "stream";
+  readonly unitSize?: number | undefined;
+  readonly shardSize: number;
+  readonly overwrite: boolean;
+  readonly json: boolean;
+}
+
+/** `amalgam merge`. The first Ctrl-C stops in good order, the second at once; either way the work is kept. */
+export async function merge(
+  recipeFile: string,
+  output: string,
+  options: MergeCommandOptions,
+  { stdout, stderr, agentEntry }: Terminal,
+): Promise<number> {
+  const view = createView({ json: options.json, stdout, stderr });
+  const interrupt = new AbortController();
+  const stop = (): void => {
+    if (interrupt.signal.aborted) process.exit(130);
+    interrupt.abort(new AmalgamError("canceled", "Interrupted"));
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  try {
+    const result = await runMerge({
+      recipeFile,
+      output,
+      agents:
+        options.agent === undefined
+          ? {
+              kind: "local",
+              count: options.agents,
+              mode: options.agentProcesses ? "process" : "thread",
+              entry: agentEntry,
+              slotsEach: options.slots ?? defaultSlots(options.agents),
+              memoryBytesEach: options.memory,
+            }
+          : { kind: "running", addresses: options.agent },
+      assembly: options.assembly,
+      unitBytes: options.unitSize,
+      shardBytes: options.shardSize,
+      overwrite: options.overwrite,
+      signal: interrupt.signal,
+      onEvent: (event) => view.observe(event),
+    });
+    view.close();
+    stdout.write(options.json ? `${JSON.stringify(summarize(result))}\n` : `${describe(result, output)}\n`);
+    return 0;
+  } catch (reason) {
+    view.close();
+    const error = AmalgamError.from(reason);
+    if (options.json)
+      stdout.write(`${JSON.stringify({ event: "failed", code: error.code, message: error.message })}\n`);
+    if (!isResumable(error)) throw error;
+    const remedy = "The work done so far is kept: run the same command again to go on";
+    throw new AmalgamError(error.code, `${error.message}\n${remedy}`, { cause: error, details: error.details });
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
+
+/**
+ * The share of the time that went into moving bytes: what the same reads and writes alone would have taken on as many
+ * threads, which no merge can go below, over what it took.
+ */
+export function efficiencyOf({ ioSeconds, slots, seconds }: JobResult): number | undefined {
+  return slots === 0 || seconds === 0 ? undefined : Math.min(1, ioSeconds / slots / seconds);
+}
+
+function summarize(result: JobResult): Record<string, unknown> {
+  const { plan, committed, seconds, bytesRead, bytesWritten, retries } = result;
+  return {
+    event: "done",
+    digest: plan.digest,
+    alreadyComplete: committed === undefined,
+    seconds,
+    bytesRead,
+    bytesWritten,
+    retries,
+    efficiency: efficiencyOf(result),
+    ...(committed === undefined ? {} : { files: committed.manifest.weights }),
+  };
+}
+
+function describe(result: JobResult, output: string): string {
+  const { plan, committed, seconds, bytesRead, bytesWritten, retries } = result;
+  if (committed === undefined) return `${output} holds this merge already, complete`;
+  const bytes = plan.files.reduce((total, file) => total + file.bytes, 0);
+  const rate = formatBytes((bytesRead + bytesWritten) / seconds);
+  const efficiency = efficiencyOf(result);
+  const facts = [
+    `read ${formatBytes(bytesRead)}, wrote ${formatBytes(bytesWritten)}, ${rate}/s`,
+    ...(efficiency === undefined ? [] : [`efficiency ${(100 * efficiency).toFixed(0)} %`]),
+    ...(retries > 0 ? [`${formatCount(retries)} retries`] : []),
+  ];
+  const files = plan.files.length === 1 ? (plan.files[0]?.name ?? "") : `${formatCount(plan.files.length)} files`;
+  return [
+    `${output}: ${files}, ${formatBytes(bytes)}, in ${seconds.toFixed(1)} s (${facts.join(", ")})`,
+    ...describeNumbers(committed.manifest),
+    ...committed.warnings.map((warning) => `note: ${warning}`),
+  ].join("\n");
+}
+
+/** NaN, infinities and overflows are never silent. */
+function describeNumbers({ numbers, models }: Manifest): readonly string[] {
+  const sources = models.filter(({ nonFinite }) => nonFinite > 0);
+  const counts = [
+    ...(numbers.nonFinite > 0 ? [`${formatCount(numbers.nonFinite)} elements are NaN or infinite`] : []),
+    ...(numbers.overflowed > 0 ? [`${formatCount(numbers.overflowed)} do not fit the output dtype`] : []),
+  ];
+  return [
+    ...sources.map(
+      ({ name, nonFinite }) => `warning: ${quote(name)} has ${formatCount(nonFinite)} NaN or infinite elements`,
+    ),
+    ...(counts.length > 0 ? [`warning: in the output ${counts.join(" and ")}: ${quoteList(numbers.tensors)}`] : []),
+  ];
+}

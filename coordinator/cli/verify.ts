@@ -1,0 +1,15 @@
+import { formatBytes } from "../../shared/bytes.js";
+import { verifyOutput } from "../inspect/verify.js";
+import type { Terminal } from "./run.js";
+
+/** `amalgam verify`: 0 when every byte is what the manifest says, else 1 and a line for each finding. */
+export async function verify(directory: string, options: { json: boolean }, { stdout }: Terminal): Promise<number> {
+  const report = await verifyOutput(directory);
+  if (options.json) stdout.write(`${JSON.stringify(report)}\n`);
+  else {
+    for (const { problem } of report.findings) stdout.write(`${problem}\n`);
+    const verdict = report.isSound ? "sound" : `${report.findings.length} findings`;
+    stdout.write(`${directory}: ${verdict}, ${report.files} files, ${formatBytes(report.bytes)}\n`);
+  }
+  return report.isSound ? 0 : 1;
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { realpathSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { run } from "./cli/run.js";
+
+// The `amalgam` command, and the one place where coordinator and agent are put together: the coordinator starts agents
+// by this module's address and speaks to them over gRPC only.
+
+/** The agent's own entry: a program, a thread or a child process, whichever starts it. */
+const agentEntry = new URL("../node-agent/main.js", import.meta.url);
+
+function isEntry(): boolean {
+  const [, entry] = process.argv;
+  return entry !== undefined && realpathSync(entry) === fileURLToPath(import.meta.url);
+}
+
+if (isEntry()) {
+  process.exitCode = await run(process.argv.slice(2), {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    agentEntry,
+    runAgent: async (argv) => (await import("../node-agent/main.js")).main(argv),
+  });
+}

@@ -1,0 +1,24 @@
+import { open } from "node:fs/promises";
+import { AmalgamError } from "../../shared/errors.js";
+import { quote } from "../../shared/quote.js";
+import { parseRecipe } from "./parse.js";
+import type { Recipe } from "./recipe.js";
+import { maxRecipeBytes } from "./yaml/limits.js";
+
+/** Reads and parses a recipe file. No more of it is read than a recipe may have. */
+export async function readRecipe(file: string): Promise<Recipe> {
+  let bytes: Buffer;
+  try {
+    await using handle = await open(file, "r");
+    const buffer = Buffer.alloc(maxRecipeBytes + 1);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+    bytes = buffer.subarray(0, bytesRead);
+  } catch (error) {
+    const { message } = AmalgamError.from(error);
+    throw new AmalgamError("usage", `Cannot read recipe ${quote(file)}: ${message}`, {
+      cause: error,
+      details: { file },
+    });
+  }
+  return parseRecipe(bytes.toString("utf8"), file);
+}
