@@ -1,7 +1,7 @@
 import { openCheckpoint } from "../../shared/checkpoint/open.js";
 import { diffCheckpoints } from "../inspect/diff.js";
 import { formatDiff } from "../inspect/format-diff.js";
-import type { Terminal } from "./run.js";
+import type { Terminal } from "./terminal.js";
 
 /** `amalgam diff`: 0 when the checkpoints are equal bit for bit, else 1 and what differs by how much. */
 export async function diff(a: string, b: string, options: { json: boolean }, { stdout }: Terminal): Promise<number> {

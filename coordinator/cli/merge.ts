@@ -4,7 +4,7 @@ import { formatCount, quote, quoteList } from "../../shared/quote.js";
 import type { Manifest } from "../assemble/manifest.js";
 import { isResumable, type JobResult, runMerge } from "../job.js";
 import { defaultSlots } from "./plan.js";
-import type { Terminal } from "./run.js";
+import type { Terminal } from "./terminal.js";
 import { createView } from "./view.js";
 
 export interface MergeCommandOptions {

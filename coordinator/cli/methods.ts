@@ -4,7 +4,7 @@ import type { MergeMethod } from "../../shared/methods/method.js";
 import type { ParameterSpec, ParameterSpecs } from "../../shared/methods/parameter.js";
 import { quote } from "../../shared/quote.js";
 import { didYouMeanOrOneOf } from "../recipe/wording.js";
-import type { Terminal } from "./run.js";
+import type { Terminal } from "./terminal.js";
 
 /** `amalgam methods`: the descriptors, as text or as they are. */
 export async function listMethods(

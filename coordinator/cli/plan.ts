@@ -5,7 +5,7 @@ import { methodOf, planMerge } from "../plan/plan.js";
 import { formatPlan, planToJson } from "../plan/report.js";
 import { chooseUnitBytes, cutUnits } from "../plan/units.js";
 import { readRecipe } from "../recipe/read.js";
-import type { Terminal } from "./run.js";
+import type { Terminal } from "./terminal.js";
 
 export interface PlanCommandOptions {
   readonly json: boolean;

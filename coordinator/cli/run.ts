@@ -2,16 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { parseBytes } from "../../shared/bytes.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { packageVersion } from "../../shared/rpc/version.js";
-
-/** What the commands need of the process they run in. */
-export interface Terminal {
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
-  /** The module that local agents are started from. */
-  readonly agentEntry: URL;
-  /** Runs `amalgam agent` with these words; resolves with the exit code. */
-  readonly runAgent: (argv: readonly string[]) => Promise<number>;
-}
+import type { Terminal } from "./terminal.js";
 
 /**
  * Runs one command line and resolves with its exit code: 0 done, 1 something failed, 2 the author can fix it, 130

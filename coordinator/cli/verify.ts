@@ -1,6 +1,6 @@
 import { formatBytes } from "../../shared/bytes.js";
 import { verifyOutput } from "../inspect/verify.js";
-import type { Terminal } from "./run.js";
+import type { Terminal } from "./terminal.js";
 
 /** `amalgam verify`: 0 when every byte is what the manifest says, else 1 and a line for each finding. */
 export async function verify(directory: string, options: { json: boolean }, { stdout }: Terminal): Promise<number> {

@@ -1,8 +1,8 @@
 import { AmalgamError } from "../errors.js";
 import { formatCount, quote, quoteList } from "../quote.js";
+import type { CheckpointTensor } from "./checkpoint.js";
 import type { Header } from "./header.js";
 import { type CheckpointIndex, maxTensors } from "./index-json.js";
-import type { CheckpointTensor } from "./open.js";
 
 /** A shard whose header was read. */
 export type Shard = { readonly name: string; readonly header: Header };
