@@ -2,7 +2,7 @@ import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerWritableStream, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Agents } from "../../coordinator/dispatch/agents.js";
 import { type ChunkSink, runAttempt, type UnitResult } from "../../coordinator/dispatch/attempt.js";
 import type { AttemptContext } from "../../coordinator/dispatch/dispatcher.js";
@@ -118,9 +118,14 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** An agent that answers with whatever the test says. */
+type FakeCall = Pick<
+  ServerWritableStream<MergeRequest, MergeResponseInit>,
+  "request" | "write" | "end" | "emit" | "on" | "once"
+>;
+
+/** An agent that answers with whatever the test says. `send` returns whether there is room for more. */
 export async function startFakeServer(options: {
-  merge: (request: MergeRequest, send: (response: MergeResponseInit) => void) => Promise<void> | void;
+  merge: (request: MergeRequest, send: (response: MergeResponseInit) => boolean, call: FakeCall) => unknown;
   describe?: MessageInitShape<typeof DescribeResponseSchema>;
 }) {
   const server = new Server(serverOptions);
@@ -128,16 +133,13 @@ export async function startFakeServer(options: {
   const service: UntypedServiceImplementation = {
     describe: (_call: unknown, callback: (error: null, answer: unknown) => void) =>
       callback(null, { ...described, ...options.describe }),
-    merge: (call: {
-      request: MergeRequest;
-      write(r: MergeResponseInit): void;
-      end(): void;
-      emit(e: string, x: unknown): void;
-    }) => {
-      Promise.resolve(options.merge(call.request, (response) => call.write(response))).then(
-        () => call.end(),
-        (error: unknown) => call.emit("error", toStatus(error)),
-      );
+    merge: async (call: FakeCall) => {
+      try {
+        await options.merge(call.request, (response) => call.write(response), call);
+        call.end();
+      } catch (error) {
+        call.emit("error", toStatus(error));
+      }
     },
   };
   server.addService(serviceDefinition(AgentService, { merge: encodeMergeResponse as Serialize }), service);
