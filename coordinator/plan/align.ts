@@ -94,7 +94,7 @@ function mismatch(
   reference: CheckpointTensor,
 ): string | undefined {
   const subject = `Cannot merge tensor ${quote(reference.name)}`;
-  if (found.shape.join() !== reference.shape.join()) {
+  if (!isSameShape(found.shape, reference.shape)) {
     const shapes = `${nameOf(models, template)} has [${reference.shape.join(", ")}] and ${nameOf(models, model)} has [${found.shape.join(", ")}]`;
     return `${subject}: shapes differ, ${shapes}`;
   }
@@ -104,11 +104,15 @@ function mismatch(
   return undefined;
 }
 
+function isSameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
+}
+
 /** Tensors whose dtype is not the same in all models: no error, since all arithmetic is f32, but worth knowing. */
 function dtypeWarnings(tensors: readonly AlignedTensor[], models: readonly OpenModel[]): readonly string[] {
   const combinations = new Map<string, { names: string[]; text: string }>();
   for (const { name, inputs, models: places } of tensors) {
-    if (new Set(inputs.map(({ dtype }) => dtype)).size < 2) continue;
+    if (inputs.every(({ dtype }) => dtype === inputs[0]?.dtype)) continue;
     const text = inputs.map(({ dtype }, i) => `${dtype} in ${nameOf(models, places[i] ?? -1)}`).join(", ");
     const combination = combinations.get(text) ?? { names: [], text };
     combination.names.push(name);

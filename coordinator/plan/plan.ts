@@ -79,11 +79,11 @@ export function planMerge(recipe: Recipe, models: readonly OpenModel[], options:
   complaints.throwIfAny();
 
   const outputDtype = recipe.outDtype?.value ?? recipe.dtype?.value;
-  const shaped = aligned.map((tensor) => {
-    const own = models[template]?.checkpoint.tensors.get(tensor.name)?.dtype ?? "F32";
-    const dtype: Dtype = isComputable(own) ? (outputDtype ?? own) : own;
-    const elements = tensor.shape.reduce((product, dimension) => product * dimension, 1);
-    return { ...tensor, dtype, elements, bytes: (elements * dtypeBits(dtype)) / 8 };
+  const own = models[template]?.checkpoint.tensors;
+  const shaped = aligned.map(({ name, shape }) => {
+    const dtype: Dtype = outputDtypeOf(own?.get(name)?.dtype ?? "F32", outputDtype);
+    const elements = shape.reduce((product, dimension) => product * dimension, 1);
+    return { name, dtype, shape, elements, bytes: (elements * dtypeBits(dtype)) / 8 };
   });
   const layout = layOutFiles(shaped, options.shardBytes ?? defaultShardBytes);
 
@@ -94,18 +94,11 @@ export function planMerge(recipe: Recipe, models: readonly OpenModel[], options:
   );
   const firstSource = models.map((_, model) => sources.findIndex((source) => source.model === model));
   const tensors = layout.order.map((i): PlannedTensor => {
-    const { name, dtype, shape, elements, bytes, ...from } = shaped[i] as (typeof shaped)[number];
-    const place = layout.places[i] as (typeof layout.places)[number];
-    return {
-      name,
-      dtype,
-      shape,
-      elements,
-      bytes,
-      ...place,
-      ...(programs[i] as TensorProgram),
-      inputs: inputsOf(from, firstSource),
-    };
+    const { name, dtype, shape, elements, bytes } = shaped[i] as (typeof shaped)[number];
+    const { file, offset } = layout.places[i] as (typeof layout.places)[number];
+    const { program, parameters } = programs[i] as TensorProgram;
+    const inputs = inputsOf(aligned[i] as AlignedTensor, firstSource);
+    return { name, dtype, shape, elements, bytes, file, offset, program, parameters, inputs };
   });
 
   const plan = {
@@ -143,10 +136,12 @@ export function statisticsOf(
   });
 }
 
-function inputsOf(
-  { inputs, models }: Pick<AlignedTensor, "inputs" | "models">,
-  firstSource: readonly number[],
-): PlannedTensor["inputs"] {
+/** The recipe's dtype for what is computed; what is copied keeps its own. */
+function outputDtypeOf(own: Dtype, wanted: Dtype | undefined): Dtype {
+  return isComputable(own) ? (wanted ?? own) : own;
+}
+
+function inputsOf({ inputs, models }: AlignedTensor, firstSource: readonly number[]): PlannedTensor["inputs"] {
   return inputs.map(({ file, offset, dtype, bytes }, i) => ({
     source: (firstSource[models[i] ?? 0] ?? 0) + file,
     offset,

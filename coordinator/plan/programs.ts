@@ -1,7 +1,7 @@
 import { Graph } from "../../shared/expression/expression.js";
 import { schedule } from "../../shared/expression/passes.js";
 import type { Program } from "../../shared/expression/program.js";
-import { type BuiltProgram, buildProgram, type MergeMethod, type MethodValues } from "../../shared/methods/method.js";
+import { buildProgram, type MergeMethod, type ParameterSlot } from "../../shared/methods/method.js";
 import type { ParameterValue } from "../../shared/methods/parameter.js";
 import { quote } from "../../shared/quote.js";
 import type { BoundParameters, BoundSetting } from "../recipe/bind.js";
@@ -29,9 +29,11 @@ export class ProgramTable {
   readonly #recipe: Recipe;
   readonly #complaints: Complaints;
   readonly #programs: Program[] = [];
-  readonly #built = new Map<string, { built: BuiltProgram; place: number }>();
-  readonly #checked = new Set<string>();
-  #copy: number | undefined;
+  /** By what shapes an expression. */
+  readonly #built = new Map<string, { readonly place: number; readonly slots: readonly ParameterSlot[] }>();
+  /** By all values. Tensors with the same values share one object: a model has many tensors and few settings. */
+  readonly #known = new Map<string, TensorProgram>();
+  #copy: TensorProgram | undefined;
 
   constructor(
     method: MergeMethod,
@@ -56,27 +58,23 @@ export class ProgramTable {
   programFor(tensor: string, layer: LayerPosition | undefined): TensorProgram {
     const perModel = this.#names.map((_, model) => evaluate(this.#bound.perModel[model], tensor, layer));
     const merge = evaluate(this.#bound.merge, tensor, layer);
-    this.#check(tensor, { perModel, merge });
-    const key = JSON.stringify([perModel.map(structureOf), structureOf(merge)]);
-    let known = this.#built.get(key);
+    const key = JSON.stringify([perModel, merge]);
+    let known = this.#known.get(key);
     if (known === undefined) {
-      const built = buildProgram(this.#method, this.#names, this.#base, { perModel, merge });
-      known = { built, place: this.#programs.push(built.program) - 1 };
-      this.#built.set(key, known);
+      this.#check(tensor, perModel, merge);
+      known = this.#build(perModel, merge);
+      this.#known.set(key, known);
     }
-    const parameters = known.built.slots.map(({ parameter, model }) =>
-      Number(model === undefined ? merge[parameter] : perModel[model]?.[parameter]),
-    );
-    return { program: known.place, parameters };
+    return known;
   }
 
   /** The program of a tensor that is copied as it is. */
   copy(): TensorProgram {
     if (this.#copy === undefined) {
       const graph = new Graph();
-      this.#copy = this.#programs.push(graph.finish(graph.input())) - 1;
+      this.#copy = { program: this.#programs.push(graph.finish(graph.input())) - 1, parameters: [] };
     }
-    return { program: this.#copy, parameters: [] };
+    return this.#copy;
   }
 
   /**
@@ -87,7 +85,7 @@ export class ProgramTable {
     const modelwide = new Set(this.#programs.flatMap((program, i) => (schedule(program).modelwide ? [i] : [])));
     const members = tensors.filter(({ program }) => modelwide.has(program.program));
     const [first] = members;
-    const other = members.find(({ program }) => JSON.stringify(program) !== JSON.stringify(first?.program));
+    const other = members.find(({ program }) => program !== first?.program);
     if (first !== undefined && other !== undefined) {
       const remedy = "give every parameter one value for all tensors";
       this.#complaints.add(
@@ -97,15 +95,26 @@ export class ProgramTable {
     }
   }
 
-  #check(tensor: string, values: { perModel: readonly Values[]; merge: Values }): void {
-    const key = JSON.stringify(values);
-    if (this.#checked.has(key)) return;
-    this.#checked.add(key);
-    const models = values.perModel.filter((_, model) => this.#method.base === "none" || model !== this.#base);
-    const concrete: MethodValues = { models, merge: values.merge };
-    const problem = this.#method.check(concrete);
-    if (problem !== undefined)
+  #build(perModel: readonly Values[], merge: Values): TensorProgram {
+    const structure = JSON.stringify([perModel.map(structureOf), structureOf(merge)]);
+    let built = this.#built.get(structure);
+    if (built === undefined) {
+      const { program, slots } = buildProgram(this.#method, this.#names, this.#base, { perModel, merge });
+      built = { place: this.#programs.push(program) - 1, slots };
+      this.#built.set(structure, built);
+    }
+    const { place, slots } = built;
+    const numberOf = ({ parameter, model }: ParameterSlot): number =>
+      Number((model === undefined ? merge : perModel[model])?.[parameter]);
+    return { program: place, parameters: slots.map(numberOf) };
+  }
+
+  #check(tensor: string, perModel: readonly Values[], merge: Values): void {
+    const models = perModel.filter((_, model) => this.#method.base === "none" || model !== this.#base);
+    const problem = this.#method.check({ models, merge });
+    if (problem !== undefined) {
       this.#complaints.add(this.#recipe.method.at, `Cannot merge tensor ${quote(tensor)}: ${problem}`);
+    }
   }
 }
 
