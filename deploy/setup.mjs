@@ -21,7 +21,8 @@ const wanted = createHash("sha256")
   .digest("hex");
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
   console.error("Installing dependencies (once) ...");
-  // Not under the configuration of the npm that runs this script, which may be another project's.
+  // The CPU build of ONNX Runtime ships inside its package; its install step would fetch GPU libraries from elsewhere.
+  process.env.ONNXRUNTIME_NODE_INSTALL = "skip";
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   writeFileSync(stamp, wanted);
 }

@@ -1,0 +1,264 @@
+import { rename } from "node:fs/promises";
+import { AmalgamError } from "../../shared/errors.js";
+import { formatCount, quote } from "../../shared/quote.js";
+import { type ElementRange, missingRanges } from "../plan/ranges.js";
+import type { Plan } from "../plan/types.js";
+import { checkPieces } from "./check-pieces.js";
+import { Digests } from "./digests.js";
+import { hasErrno, syncDirectory } from "./durable.js";
+import type { Journal } from "./journal.js";
+import type { JournalRecord, StatisticsEntry } from "./journal-records.js";
+import { removeEmpty, removeStaged } from "./leftovers.js";
+import type { Lock } from "./lock.js";
+import { type PieceResult, type Pieces, tensorOf } from "./pieces.js";
+import type { StagedFiles } from "./staged-files.js";
+import type { StagingPaths } from "./staging-paths.js";
+import type { StatisticsLog } from "./statistics-log.js";
+
+/** Which attempt made a piece; recorded to find out later what went wrong where, and not part of the output. */
+export interface Attempt {
+  readonly unit: number;
+  readonly epoch: number;
+  readonly agent: string;
+}
+
+/** What was found when the staging directory was opened. */
+export interface ResumeSummary {
+  /** Whether an earlier run of this job left something to go on from. */
+  readonly isResumed: boolean;
+  readonly keptPieces: number;
+  readonly keptBytes: number;
+  /** Pieces that an earlier run finished and whose bytes are not sound, to be computed again. */
+  readonly redonePieces: number;
+  readonly redoneBytes: number;
+  /** Damage in the journal's middle, as a sentence. */
+  readonly problem: string | undefined;
+}
+
+/** Called at every step that a crash could fall between; tests crash there. */
+export type Step = (name: string) => void | Promise<void>;
+
+export interface StagingParts {
+  readonly plan: Plan;
+  readonly version: string;
+  readonly outputDirectory: string;
+  readonly overwrite: boolean;
+  readonly layout: StagingPaths;
+  readonly lock: Lock;
+  readonly journal: Journal;
+  readonly files: StagedFiles;
+  readonly pieces: Pieces;
+  readonly statistics: StatisticsLog;
+  readonly resumed: ResumeSummary;
+  readonly step: Step;
+}
+
+/** Entries of one statistics record, so that no line of the journal grows with the model. */
+const entriesPerRecord = 1_000;
+
+/**
+ * The output while it is being made: files that fill up in any order, and the journal of what is in them. Everything
+ * that was accepted survives a crash; disposing keeps it for the next run, and `commit()` makes it the output.
+ */
+export class Staging implements AsyncDisposable {
+  /** For the commit. */
+  readonly parts: StagingParts;
+  readonly #digests: Digests;
+  readonly #stop = new AbortController();
+  /** By tensor, what another attempt may write to after it was accepted. */
+  readonly #contested = new Map<number, ElementRange[]>();
+  #committed = false;
+
+  constructor(parts: StagingParts) {
+    this.parts = parts;
+    this.#digests = new Digests(parts.plan, parts.files.paths, parts.pieces, this.#stop.signal);
+    for (const file of parts.plan.files.keys()) this.#digests.advance(file);
+  }
+
+  /** The staged files, by place in Plan.files: what agents that see this file system write into. */
+  get paths(): readonly string[] {
+    return this.parts.files.paths;
+  }
+
+  /** What is in place, by place in Plan.tensors, in order. A live view; see `missingRanges()`. */
+  get done(): ReadonlyMap<number, readonly ElementRange[]> {
+    return this.parts.pieces.done;
+  }
+
+  /** Results of statistics passes, by pass. */
+  get statistics(): ReadonlyMap<number, readonly StatisticsEntry[]> {
+    return this.parts.statistics.byPass;
+  }
+
+  get resumed(): ResumeSummary {
+    return this.parts.resumed;
+  }
+
+  /**
+   * Accepts pieces whose bytes are in place. They count, and survive a crash, when the promise resolves. A piece that is
+   * in place already is ignored; one that overlaps others without being covered by them is a bug of the caller. Of a
+   * batch with a receipt that cannot be right, a `chunk_corrupt`, nothing is accepted.
+   */
+  async accept(results: readonly PieceResult[], attempt: Attempt): Promise<void> {
+    const { journal, plan, resumed } = this.parts;
+    const added = this.#add(results);
+    // An earlier attempt at these may live on somewhere, one of the coordinator that died before us included.
+    if (attempt.epoch > 1 || added.length < results.length || resumed.isResumed) this.contest(results);
+    await journal.append(added.map((result) => pieceRecord(result, attempt)));
+    for (const file of new Set(added.map(({ tensor }) => tensorOf(plan, tensor).file))) this.#digests.advance(file);
+    await this.parts.step("accepted");
+  }
+
+  /**
+   * Says that more than one attempt was started at pieces which agents write by themselves. Whoever loses may still write
+   * after the other was accepted: the same bytes, unless its memory or disk is failing. So these pieces are read once more
+   * right before the commit. Attempts after the first, and pieces accepted twice, are noticed without it.
+   */
+  contest(pieces: readonly ({ readonly tensor: number } & ElementRange)[]): void {
+    for (const { tensor, begin, end } of pieces) {
+      const ranges = this.#contested.get(tensor) ?? [];
+      ranges.push({ begin, end });
+      this.#contested.set(tensor, ranges);
+    }
+  }
+
+  /** Records results of a statistics pass. Like pieces, the first result for a place counts. */
+  async recordStatistics(pass: number, entries: readonly StatisticsEntry[]): Promise<void> {
+    const added = this.parts.statistics.add(pass, entries).map(entryFields);
+    const records: JournalRecord[] = [];
+    for (let at = 0; at < added.length; at += entriesPerRecord) {
+      records.push({ type: "statistics", pass, entries: added.slice(at, at + entriesPerRecord) });
+    }
+    await this.parts.journal.append(records);
+  }
+
+  /** Puts streamed bytes in their place. They count once a receipt that covers them is accepted. */
+  writeChunk(file: number, offset: number, data: Uint8Array): Promise<void> {
+    return this.parts.files.write(file, offset, data);
+  }
+
+  /**
+   * Waits until every file is hashed and every piece was checked against its receipt. The SHA-256s are by place in
+   * Plan.files. Pieces that changed since they were accepted are taken back and are a `chunk_corrupt`: they are missing
+   * again, and computing them makes the next call succeed.
+   */
+  async finish(): Promise<readonly string[]> {
+    this.#assertWhole();
+    const { plan, files, pieces } = this.parts;
+    const checks = await Promise.all(plan.files.map((_, file) => this.#digests.of(file)));
+    const changed = new Set(checks.flatMap((check) => check.changed));
+    const isWanted = (piece: PieceResult): boolean => this.#isContested(piece) && !changed.has(piece);
+    for (const piece of await checkPieces(plan, files.paths, pieces, { isWanted, signal: this.#stop.signal })) {
+      changed.add(piece);
+    }
+    const [first] = changed;
+    if (first === undefined) return checks.map(({ sha256 }) => sha256);
+    await this.#takeBack([...changed]);
+    const name = quote(tensorOf(this.parts.plan, first.tensor).name);
+    throw new AmalgamError(
+      "chunk_corrupt",
+      `Cannot finish ${quote(this.parts.outputDirectory)}: ${formatCount(changed.size)} staged pieces changed after ` +
+        `they were accepted, the first is elements [${first.begin}, ${first.end}) of ${name}, compute them again`,
+    );
+  }
+
+  /** Removes all that was staged. An output that was moved aside and not yet replaced goes back to its place. */
+  async discard(): Promise<void> {
+    const { outputDirectory, layout, lock } = this.parts;
+    await this.#close();
+    if (await lock.isHeld()) await restoreReplaced(outputDirectory, layout);
+    await this.#remove();
+  }
+
+  /** Closes everything after the staged files became the output, and removes what is left beside it. */
+  async close(): Promise<void> {
+    this.#committed = true;
+    await this.#close();
+    await this.#remove();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#committed || this.#stop.signal.aborted) return;
+    const isEmpty = this.parts.pieces.done.size === 0 && this.parts.statistics.isEmpty;
+    if (isEmpty) return this.discard();
+    await this.#close();
+    await this.parts.lock[Symbol.asyncDispose]();
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort();
+    await this.parts.files[Symbol.asyncDispose]();
+    await this.parts.journal[Symbol.asyncDispose]();
+  }
+
+  /**
+   * The lock goes last, so that nobody begins in a directory that is still being removed. Once another process took it
+   * over, all that is there is theirs.
+   */
+  async #remove(): Promise<void> {
+    const { layout, lock } = this.parts;
+    if (await lock.isHeld()) await removeStaged(layout);
+    await lock[Symbol.asyncDispose]();
+    await removeEmpty(layout.root);
+  }
+
+  /** Takes pieces in, all or none, and returns those that were not in place before. */
+  #add(results: readonly PieceResult[]): PieceResult[] {
+    const { pieces } = this.parts;
+    const added: PieceResult[] = [];
+    try {
+      for (const result of results) if (pieces.add(result)) added.push(result);
+    } catch (error) {
+      for (const piece of added) pieces.drop(piece);
+      throw error;
+    }
+    return added;
+  }
+
+  #isContested({ tensor, begin, end }: PieceResult): boolean {
+    return this.#contested.get(tensor)?.some((range) => range.begin < end && begin < range.end) ?? false;
+  }
+
+  async #takeBack(changed: readonly PieceResult[]): Promise<void> {
+    const { pieces, journal, plan } = this.parts;
+    for (const piece of changed) {
+      pieces.drop(piece);
+      this.#digests.forget(tensorOf(plan, piece.tensor).file);
+    }
+    await journal.append(changed.map(({ tensor, begin, end }) => ({ type: "dropped", tensor, begin, end })));
+  }
+
+  #assertWhole(): void {
+    const { plan, pieces, outputDirectory } = this.parts;
+    if (pieces.isWhole) return;
+    for (const [tensor, { name, elements }] of plan.tensors.entries()) {
+      const [gap] = missingRanges(pieces.of(tensor), { begin: 0, end: elements });
+      if (gap === undefined) continue;
+      throw new AmalgamError(
+        "internal",
+        `Cannot finish ${quote(outputDirectory)}: elements [${gap.begin}, ${gap.end}) of ${quote(name)} are missing`,
+      );
+    }
+  }
+}
+
+/** Puts back an output that was moved aside to be replaced, if nothing has taken its place. */
+export async function restoreReplaced(outputDirectory: string, layout: StagingPaths): Promise<void> {
+  try {
+    await rename(layout.replaced, outputDirectory);
+    await syncDirectory(layout.root);
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR")) throw error;
+  }
+}
+
+/** Field by field, so that nothing else that a caller's objects hold gets into the journal. */
+function pieceRecord(result: PieceResult, { unit, epoch, agent }: Attempt): JournalRecord {
+  const { tensor, begin, end, bytes, crc32, nonFinite, overflowed, largest, inputsNonFinite } = result;
+  const counts = { nonFinite, overflowed, largest, inputsNonFinite };
+  return { type: "piece", tensor, begin, end, bytes, crc32, ...counts, unit, epoch, agent };
+}
+
+function entryFields({ program, tensor, slot, values }: StatisticsEntry): StatisticsEntry {
+  return tensor === undefined ? { program, slot, values } : { program, tensor, slot, values };
+}

@@ -1,0 +1,124 @@
+import { lstat, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { mapBounded } from "../../shared/checkpoint/bounded.js";
+import { openCheckpoint } from "../../shared/checkpoint/open.js";
+import { readHeader } from "../../shared/checkpoint/read-header.js";
+import { AmalgamError } from "../../shared/errors.js";
+import { formatCount, quote } from "../../shared/quote.js";
+import { type ManifestFile, manifestName, readManifest } from "../assemble/manifest.js";
+import { hashFile } from "../assemble/reading.js";
+
+/** What is wrong with one file. */
+export interface Finding {
+  readonly file: string;
+  readonly kind: "missing" | "size" | "header" | "digest" | "extra" | "index" | "unreadable";
+  /** A sentence that names the file and the numbers. */
+  readonly problem: string;
+}
+
+export interface VerifyReport {
+  readonly directory: string;
+  readonly planDigest: string;
+  readonly method: string;
+  /** Files looked at, the manifest not among them. */
+  readonly files: number;
+  readonly bytes: number;
+  /** By file name; empty when the directory is what the manifest says. */
+  readonly findings: readonly Finding[];
+  readonly isSound: boolean;
+}
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each file. */
+  readonly onFile?: ((file: string, bytes: number) => void) | undefined;
+}
+
+/** Files looked at at once; how many are read at once is decided where they are read. */
+const concurrency = 8;
+
+/**
+ * Checks an output directory against its own `amalgam.json`, every byte of it, without network or source models. Throws
+ * only when there is no readable manifest; everything else is a finding, so that one report names all that is wrong.
+ * The model card is not checked, since people edit it.
+ */
+export async function verifyOutput(directory: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const manifest = await readManifest(directory);
+  const weights = manifest.weights.map((file) => ({ ...file, isWeights: true }));
+  const companions = manifest.companions.map((file) => ({ ...file, isWeights: false }));
+  const listed = [...weights, ...companions];
+  const found = await mapBounded(listed, concurrency, async (file) => {
+    const finding = await checkFile(directory, file, options.signal);
+    options.onFile?.(file.name, file.bytes);
+    return finding ?? [];
+  });
+  const findings = [
+    ...found.flat(),
+    ...(await findExtraWeights(directory, new Set(weights.map(({ name }) => name)))),
+    ...(found.flat().length === 0 && weights.length > 0 ? await checkIndex(directory, manifest.tensors.length) : []),
+  ];
+  return {
+    directory,
+    planDigest: manifest.planDigest,
+    method: manifest.method,
+    files: listed.length,
+    bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
+    findings: findings.toSorted((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)),
+    isSound: findings.length === 0,
+  };
+}
+
+/** The first thing that is wrong with a file: what comes after it follows from it. */
+async function checkFile(
+  directory: string,
+  { name, bytes, sha256, isWeights }: ManifestFile & { readonly isWeights: boolean },
+  signal: AbortSignal | undefined,
+): Promise<Finding | undefined> {
+  const path = join(directory, name);
+  const stats = await lstat(path).catch(() => undefined);
+  if (stats === undefined) return { file: name, kind: "missing", problem: `${quote(name)} is missing` };
+  if (!stats.isFile()) return { file: name, kind: "unreadable", problem: `${quote(name)} is not a regular file` };
+  if (stats.size !== bytes) {
+    const problem = `${quote(name)} has ${formatCount(stats.size)} bytes and should have ${formatCount(bytes)}`;
+    return { file: name, kind: "size", problem };
+  }
+  try {
+    if (isWeights) await readHeader(path, { name, followLinks: false });
+  } catch (error) {
+    return { file: name, kind: "header", problem: AmalgamError.from(error).message };
+  }
+  try {
+    const found = await hashFile(path, bytes, signal);
+    if (found === sha256) return undefined;
+    return {
+      file: name,
+      kind: "digest",
+      problem: `${quote(name)} was changed: its SHA-256 is ${found} and should be ${sha256}`,
+    };
+  } catch (error) {
+    signal?.throwIfAborted();
+    return { file: name, kind: "unreadable", problem: AmalgamError.from(error).message };
+  }
+}
+
+/** Weights that the manifest does not know: a loader without an index might pick them up. */
+async function findExtraWeights(directory: string, known: ReadonlySet<string>): Promise<Finding[]> {
+  const names = (await readdir(directory)).filter((name) => name.endsWith(".safetensors") && !known.has(name));
+  return names.map((file) => ({
+    file,
+    kind: "extra",
+    problem: `${quote(file)} holds weights that ${quote(manifestName)} does not know`,
+  }));
+}
+
+/** Whether index and headers agree, and name as many tensors as were merged. */
+async function checkIndex(directory: string, tensors: number): Promise<Finding[]> {
+  try {
+    const checkpoint = await openCheckpoint(directory);
+    if (checkpoint.tensors.size === tensors) return [];
+    const counts = `${formatCount(checkpoint.tensors.size)} tensors and should have ${formatCount(tensors)}`;
+    return [{ file: manifestName, kind: "index", problem: `The checkpoint has ${counts}` }];
+  } catch (error) {
+    return [{ file: manifestName, kind: "index", problem: AmalgamError.from(error).message }];
+  }
+}
