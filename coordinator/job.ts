@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { chunkBytes } from "../shared/bytes.js";
-import type { AmalgamError } from "../shared/errors.js";
+import { AmalgamError } from "../shared/errors.js";
 import { packageVersion } from "../shared/rpc/version.js";
 import { type CommitResult, commit } from "./assemble/commit.js";
 import { openStaging } from "./assemble/open-staging.js";
@@ -86,12 +86,40 @@ export async function runMerge(job: MergeJob): Promise<JobResult> {
     if (staging.resumed.keptPieces + staging.resumed.redonePieces > 0) {
       job.onEvent?.({ type: "resumed", resumed: staging.resumed });
     }
-    await using crew = await assembleCrew(job, plan, staging);
-    await new MergeRun(job, plan, staging, crew.agents, totals).run();
-    job.onEvent?.({ type: "committing" });
-    committed = await commit(staging, { recipeText: recipe.text });
+    committed = await finish(job, plan, staging, totals, recipe.text);
   }
   return { plan, committed, ...totals, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Staged bytes that changed after their receipt are computed once more; a disk that keeps changing them is broken. */
+const commitAttempts = 2;
+
+async function finish(
+  job: MergeJob,
+  plan: Plan,
+  staging: Staging,
+  totals: Totals,
+  recipeText: string,
+): Promise<CommitResult> {
+  for (let attempt = 1; ; attempt += 1) {
+    const crew = await assembleCrew(job, plan, staging);
+    try {
+      await new MergeRun(job, plan, staging, crew.agents, totals).run();
+    } catch (reason) {
+      await crew[Symbol.asyncDispose]();
+      throw reason;
+    }
+    job.onEvent?.({ type: "committing" });
+    // The agents shut down meanwhile.
+    const dismissed = crew[Symbol.asyncDispose]();
+    try {
+      return await commit(staging, { recipeText });
+    } catch (reason) {
+      if (AmalgamError.from(reason).code !== "chunk_corrupt" || attempt === commitAttempts) throw reason;
+    } finally {
+      await dismissed;
+    }
+  }
 }
 
 class Totals {
@@ -161,18 +189,14 @@ class MergeRun {
     const { assembly } = this.#job;
     const task: UnitTask =
       assembly === "direct" ? { kind: "write", paths: this.#staging.paths } : { kind: "stream", chunkBytes };
-    const accepted = new Set<Promise<void>>();
+    const journaling = new Journaling(this.#job.signal);
     try {
-      for await (const { unit, epoch, agent, receipts } of this.#dispatch(units, task, statistics)) {
-        // Receipts are journaled while further units run; the journal syncs those that meet together.
-        const accepting = this.#staging.accept(receipts, { unit: unit.id, epoch, agent });
-        accepting.catch(() => undefined);
-        accepted.add(accepting);
+      for await (const { unit, epoch, agent, receipts } of this.#dispatch(units, task, statistics, journaling.signal)) {
+        journaling.add(this.#staging.accept(receipts, { unit: unit.id, epoch, agent }));
       }
     } finally {
-      await Promise.allSettled(accepted);
+      await journaling.settled();
     }
-    await Promise.all(accepted);
   }
 
   async #gather(unitBytes: number, units: readonly Unit[]): Promise<Statistics> {
@@ -186,23 +210,30 @@ class MergeRun {
       unitsOf: () => covering,
       run: (pass, gathering, statistics) => {
         this.#job.onEvent?.({ type: "gathering", pass, units: gathering.length, work: workOf(gathering) });
-        return this.#dispatch(gathering, { kind: "gather", pass }, statistics);
+        return this.#dispatch(gathering, { kind: "gather", pass }, statistics, this.#job.signal);
       },
       known: this.#staging.statistics,
       onPass: (pass, entries) => this.#staging.recordStatistics(pass, entries),
     });
   }
 
-  #dispatch(units: readonly Unit[], task: UnitTask, statistics: Statistics): AsyncGenerator<UnitResult, void, void> {
+  #dispatch(
+    units: readonly Unit[],
+    task: UnitTask,
+    statistics: Statistics,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<UnitResult, void, void> {
     const sink = {
       write: (file: number, offset: number, data: Uint8Array) => this.#staging.writeChunk(file, offset, data),
     };
     return dispatch(units, {
       agents: this.#agents,
-      signal: this.#job.signal,
+      signal,
       tensorsOf: (unit) => unit.pieces.map(({ tensor }) => this.#plan.tensors[tensor]?.name ?? ""),
       onEvent: (event) => {
         if (event.type === "failed") this.#totals.retries += 1;
+        // Its agent may still be writing; the commit reads these bytes once more.
+        if (event.type === "superseded") this.#staging.contest(event.unit.pieces);
         this.#job.onEvent?.({ type: "dispatch", event });
       },
       run: async ({ unit, agent, epoch, signal, onProgress }: AttemptContext) => {
@@ -213,6 +244,34 @@ class MergeRun {
         return result;
       },
     });
+  }
+}
+
+/**
+ * Receipts on their way into the journal while further units run; the journal syncs those that meet together. The first
+ * that cannot be journaled stops the job.
+ */
+class Journaling {
+  readonly #failed = new AbortController();
+  readonly #pending = new Set<Promise<void>>();
+  readonly signal: AbortSignal;
+
+  constructor(outer: AbortSignal | undefined) {
+    this.signal = outer === undefined ? this.#failed.signal : AbortSignal.any([outer, this.#failed.signal]);
+  }
+
+  add(accepting: Promise<void>): void {
+    this.#pending.add(accepting);
+    accepting.then(
+      () => this.#pending.delete(accepting),
+      (reason: unknown) => this.#failed.abort(AmalgamError.from(reason)),
+    );
+  }
+
+  /** Waits for all; throws the first failure. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+    this.#failed.signal.throwIfAborted();
   }
 }
 

@@ -14,7 +14,14 @@ function isEntry(): boolean {
   return entry !== undefined && realpathSync(entry) === fileURLToPath(import.meta.url);
 }
 
+/** Whoever read our progress went away, as in `amalgam merge … | head`. That is no reason to end a merge of hours. */
+function goOnUnread(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+}
+
 if (isEntry()) {
+  process.stdout.on("error", goOnUnread);
+  process.stderr.on("error", goOnUnread);
   process.exitCode = await run(process.argv.slice(2), {
     stdout: process.stdout,
     stderr: process.stderr,

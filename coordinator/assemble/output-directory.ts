@@ -92,9 +92,25 @@ function isWithin(inner: string, outer: string): boolean {
 
 async function createParent(directory: string, path: string): Promise<void> {
   try {
-    await mkdir(dirname(directory), { recursive: true });
+    await createFolder(dirname(directory));
   } catch (error) {
     throw refused(path, `its parent cannot be created: ${AmalgamError.from(error).message}`, error);
+  }
+}
+
+/**
+ * Creates a folder and those above it that are missing. Not by mkdir's own `recursive`, which never comes back where a
+ * file system answers ENOENT though the parent is there, as /proc does (Node 20).
+ */
+async function createFolder(directory: string): Promise<void> {
+  try {
+    await stat(directory);
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT")) throw error;
+    await createFolder(dirname(directory));
+    await mkdir(directory).catch((reason: unknown) => {
+      if (!hasErrno(reason, "EEXIST")) throw reason;
+    });
   }
 }
 

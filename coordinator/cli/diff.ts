@@ -7,6 +7,6 @@ import type { Terminal } from "./terminal.js";
 export async function diff(a: string, b: string, options: { json: boolean }, { stdout }: Terminal): Promise<number> {
   const [left, right] = await Promise.all([openCheckpoint(a), openCheckpoint(b)]);
   const report = await diffCheckpoints(left, right);
-  stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${formatDiff(report)}\n`);
+  stdout.write(options.json ? `${JSON.stringify(report)}\n` : formatDiff(report));
   return report.totals.isEqual ? 0 : 1;
 }

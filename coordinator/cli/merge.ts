@@ -2,7 +2,8 @@ import { formatBytes } from "../../shared/bytes.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote, quoteList } from "../../shared/quote.js";
 import type { Manifest } from "../assemble/manifest.js";
-import { isResumable, type JobResult, runMerge } from "../job.js";
+import { isResumable, type JobEvent, type JobResult, runMerge } from "../job.js";
+import { formatQuantity } from "../plan/report.js";
 import { defaultSlots } from "./plan.js";
 import type { Terminal } from "./terminal.js";
 import { createView } from "./view.js";
@@ -29,6 +30,7 @@ export async function merge(
 ): Promise<number> {
   const view = createView({ json: options.json, stdout, stderr });
   const interrupt = new AbortController();
+  let hasWork = false;
   const stop = (): void => {
     if (interrupt.signal.aborted) process.exit(130);
     interrupt.abort(new AmalgamError("canceled", "Interrupted"));
@@ -55,7 +57,10 @@ export async function merge(
       shardBytes: options.shardSize,
       overwrite: options.overwrite,
       signal: interrupt.signal,
-      onEvent: (event) => view.observe(event),
+      onEvent: (event) => {
+        hasWork ||= isWork(event);
+        view.observe(event);
+      },
     });
     view.close();
     stdout.write(options.json ? `${JSON.stringify(summarize(result))}\n` : `${describe(result, output)}\n`);
@@ -65,7 +70,7 @@ export async function merge(
     const error = AmalgamError.from(reason);
     if (options.json)
       stdout.write(`${JSON.stringify({ event: "failed", code: error.code, message: error.message })}\n`);
-    if (!isResumable(error)) throw error;
+    if (!hasWork || !isResumable(error)) throw error;
     const remedy = "The work done so far is kept: run the same command again to go on";
     throw new AmalgamError(error.code, `${error.message}\n${remedy}`, { cause: error, details: error.details });
   } finally {
@@ -74,12 +79,17 @@ export async function merge(
   }
 }
 
+/** Whether something was done by now that another run need not do again. */
+function isWork(event: JobEvent): boolean {
+  return event.type === "resumed" || (event.type === "dispatch" && event.event.type === "finished");
+}
+
 /**
  * The share of the time that went into moving bytes: what the same reads and writes alone would have taken on as many
- * threads, which no merge can go below, over what it took.
+ * threads, which no merge can go below, over what it took. Undefined where nobody measured it.
  */
 export function efficiencyOf({ ioSeconds, slots, seconds }: JobResult): number | undefined {
-  return slots === 0 || seconds === 0 ? undefined : Math.min(1, ioSeconds / slots / seconds);
+  return slots === 0 || seconds === 0 || ioSeconds === 0 ? undefined : Math.min(1, ioSeconds / slots / seconds);
 }
 
 function summarize(result: JobResult): Record<string, unknown> {
@@ -106,7 +116,7 @@ function describe(result: JobResult, output: string): string {
   const facts = [
     `read ${formatBytes(bytesRead)}, wrote ${formatBytes(bytesWritten)}, ${rate}/s`,
     ...(efficiency === undefined ? [] : [`efficiency ${(100 * efficiency).toFixed(0)} %`]),
-    ...(retries > 0 ? [`${formatCount(retries)} retries`] : []),
+    ...(retries > 0 ? [formatQuantity(retries, "failed attempt")] : []),
   ];
   const files = plan.files.length === 1 ? (plan.files[0]?.name ?? "") : `${formatCount(plan.files.length)} files`;
   return [

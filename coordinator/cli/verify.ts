@@ -1,5 +1,6 @@
 import { formatBytes } from "../../shared/bytes.js";
 import { verifyOutput } from "../inspect/verify.js";
+import { formatQuantity } from "../plan/report.js";
 import type { Terminal } from "./terminal.js";
 
 /** `amalgam verify`: 0 when every byte is what the manifest says, else 1 and a line for each finding. */
@@ -8,8 +9,8 @@ export async function verify(directory: string, options: { json: boolean }, { st
   if (options.json) stdout.write(`${JSON.stringify(report)}\n`);
   else {
     for (const { problem } of report.findings) stdout.write(`${problem}\n`);
-    const verdict = report.isSound ? "sound" : `${report.findings.length} findings`;
-    stdout.write(`${directory}: ${verdict}, ${report.files} files, ${formatBytes(report.bytes)}\n`);
+    const verdict = report.isSound ? "sound" : formatQuantity(report.findings.length, "finding");
+    stdout.write(`${directory}: ${verdict}, ${formatQuantity(report.files, "file")}, ${formatBytes(report.bytes)}\n`);
   }
   return report.isSound ? 0 : 1;
 }

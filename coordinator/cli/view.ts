@@ -2,6 +2,7 @@ import { SingleBar } from "cli-progress";
 import { formatBytes } from "../../shared/bytes.js";
 import { formatCount } from "../../shared/quote.js";
 import type { JobEvent } from "../job.js";
+import { formatQuantity, summarizePlan } from "../plan/report.js";
 import { type Progress, ProgressModel } from "./progress-model.js";
 
 /** How a job is shown while it runs. */
@@ -144,21 +145,19 @@ class JsonView implements JobView {
 function describe(event: JobEvent): readonly string[] {
   switch (event.type) {
     case "planned": {
-      const { plan } = event;
-      const summary = `${plan.method} of ${plan.models.length} models, ${formatCount(plan.tensors.length)} tensors`;
-      return [summary, ...plan.warnings.map((warning) => `warning: ${warning}`)];
+      return [summarizePlan(event.plan), ...event.plan.warnings.map((warning) => `warning: ${warning}`)];
     }
     case "resumed": {
       const { keptPieces, keptBytes, redonePieces, problem } = event.resumed;
-      const redone = redonePieces > 0 ? `, ${formatCount(redonePieces)} pieces are damaged and computed again` : "";
+      const redone = redonePieces > 0 ? `, and damaged ones are computed again: ${formatCount(redonePieces)}` : "";
       const damage = problem === undefined ? [] : [`warning: ${problem}`];
       return [
         ...damage,
-        `resuming: ${formatCount(keptPieces)} pieces (${formatBytes(keptBytes)}) are in place${redone}`,
+        `resuming: ${formatQuantity(keptPieces, "piece")} in place (${formatBytes(keptBytes)})${redone}`,
       ];
     }
     case "started":
-      return [`${formatCount(event.cost.units)} units on ${event.agents.join(", ")}`];
+      return [`${formatQuantity(event.cost.units, "unit")} on ${event.agents.join(", ")}`];
     case "dispatch":
       if (event.event.type === "failed") {
         const { unit, agent, error, retryMs } = event.event;
@@ -180,7 +179,7 @@ function formatProgress({ done, work, bytesPerSecond, etaSeconds, unitsDone, uni
     `${formatBytes(bytesPerSecond)}/s`,
     ...(etaSeconds === undefined ? [] : [`ETA ${formatSeconds(etaSeconds)}`]),
     `${unitsDone}/${units} units`,
-    ...(retries > 0 ? [`${retries} retries`] : []),
+    ...(retries > 0 ? [formatQuantity(retries, "failed attempt")] : []),
   ];
   return parts.join("  ");
 }

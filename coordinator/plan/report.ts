@@ -12,10 +12,10 @@ export function formatPlan(plan: Plan, cost: Estimate): string {
     return [`  ${model.name}`, formatBytes(model.bytes), dtypes.join(", "), notes.join(", ")];
   });
   const lines = [
-    `${plan.method} of ${plan.models.length} models, ${formatCount(plan.tensors.length)} tensors, ${formatCount(cost.parameters)} parameters`,
+    `${summarizePlan(plan)}, ${formatQuantity(cost.parameters, "parameter")}`,
     ...alignColumns(rows),
     `  reads   ${formatBytes(cost.bytesRead)} (${formatBytes(cost.bytesIn)} of sources)`,
-    `  writes  ${formatBytes(cost.bytesOut)} in ${count(plan.files.length, "file")}: ${dtypesOut(plan)}`,
+    `  writes  ${formatBytes(cost.bytesOut)} in ${formatQuantity(plan.files.length, "file")}: ${dtypesOut(plan)}`,
     `  units   ${formatCount(cost.units)} of up to ${formatBytes(cost.largestUnit)}`,
     `  memory  ${formatBytes(cost.memoryPerAgent)} of tensor data per agent`,
     `  disk    ${formatBytes(cost.diskNeeded)} needed`,
@@ -23,6 +23,11 @@ export function formatPlan(plan: Plan, cost: Estimate): string {
     ...plan.warnings.map((warning) => `warning: ${warning}`),
   ];
   return lines.join("\n");
+}
+
+/** `ties of 4 models, 291 tensors` */
+export function summarizePlan({ method, models, tensors }: Plan): string {
+  return `${method} of ${formatQuantity(models.length, "model")}, ${formatQuantity(tensors.length, "tensor")}`;
 }
 
 /** The same for machines; sizes are bytes. */
@@ -46,7 +51,8 @@ function dtypesOut(plan: Plan): string {
   return [...counts].map(([dtype, tensors]) => `${formatCount(tensors)} ${dtype}`).join(", ");
 }
 
-function count(number: number, noun: string): string {
+/** `formatQuantity(1, "unit")` → `"1 unit"`, and so on with an s. */
+export function formatQuantity(number: number, noun: string): string {
   return `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 

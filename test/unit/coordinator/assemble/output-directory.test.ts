@@ -106,3 +106,9 @@ test("inspectOutput() follows a link to an empty directory and refuses one to no
   await mkdir(target);
   expect(await inspectOutput(plan, link)).toEqual({ state: "free", directory: target });
 });
+
+test("inspectOutput() refuses a place where no folder can be created, and does not hang there", async () => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  await expect(inspectOutput(plan, "/proc/nope/out")).rejects.toMatchObject({ code: "output_refused" });
+});
