@@ -25,9 +25,11 @@ export function formatPlan(plan: Plan, cost: Estimate): string {
   return lines.join("\n");
 }
 
-/** `ties of 4 models, 291 tensors` */
+/** `ties of 3 models and a base, 291 tensors` */
 export function summarizePlan({ method, models, tensors }: Plan): string {
-  return `${method} of ${formatQuantity(models.length, "model")}, ${formatQuantity(tensors.length, "tensor")}`;
+  const others = models.filter(({ isBase }) => !isBase).length;
+  const base = others < models.length ? " and a base" : "";
+  return `${method} of ${formatQuantity(others, "model")}${base}, ${formatQuantity(tensors.length, "tensor")}`;
 }
 
 /** The same for machines; sizes are bytes. */

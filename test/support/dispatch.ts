@@ -120,7 +120,7 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 
 type FakeCall = Pick<
   ServerWritableStream<MergeRequest, MergeResponseInit>,
-  "request" | "write" | "end" | "emit" | "on" | "once"
+  "request" | "cancelled" | "write" | "end" | "emit" | "on" | "once"
 >;
 
 /** An agent that answers with whatever the test says. `send` returns whether there is room for more. */

@@ -1,0 +1,140 @@
+import { toSafeNumber } from "../../shared/bytes.js";
+import { AmalgamError } from "../../shared/errors.js";
+import type { PieceResult } from "../assemble/pieces.js";
+import type { Unit } from "../plan/types.js";
+import type { Agent } from "./agents.js";
+import type { PartialResult } from "./partials-check.js";
+import type { UnitRequest } from "./request.js";
+import { UnitCheck } from "./unit-check.js";
+
+/** Where streamed output goes. A write is awaited before the agent is read on, so a slow disk slows the agent. */
+export interface ChunkSink {
+  /** `file` is an index into Plan.files, `offset` counts from its start. `data` must not be kept. */
+  write(file: number, offset: number, data: Uint8Array): Promise<void>;
+}
+
+/** What an accepted attempt brought. */
+export interface UnitResult {
+  readonly unit: Unit;
+  readonly epoch: number;
+  readonly agent: string;
+  /** One per piece, in order; none when gathering. */
+  readonly receipts: readonly PieceResult[];
+  readonly partials: readonly PartialResult[];
+  readonly seconds: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+export interface AttemptOptions {
+  /** Needed for units that stream. */
+  readonly sink?: ChunkSink;
+  readonly signal?: AbortSignal;
+  /** Called with all that the attempt has done so far. */
+  readonly onProgress?: (bytesRead: number, bytesWritten: number) => void;
+  /** An agent that sends nothing at all for so long has stalled. Time spent in the sink does not count. @default 60 s */
+  readonly stallMs?: number;
+}
+
+const defaultStallMs = 60_000;
+
+/**
+ * The slowest unit that is still waited for: ten minutes and a second per megabyte. It ends attempts that send signs of
+ * life and nothing else; a slow agent's unit goes elsewhere long before.
+ */
+const unitAllowanceMs = 600_000;
+const slowestBytesPerMs = 1_000;
+
+/**
+ * Runs one unit on one agent and checks everything it sends. Fails with the agent's error, `chunk_corrupt`, `stalled`,
+ * `agent_lost`, or the signal's reason; in every case the agent has been told to stop.
+ */
+export async function runAttempt(
+  agent: Pick<Agent, "client" | "name" | "label">,
+  request: UnitRequest,
+  options: AttemptOptions = {},
+): Promise<UnitResult> {
+  const { unit, epoch, task } = request;
+  const { sink, onProgress } = options;
+  if (task.kind === "stream" && sink === undefined) throw new TypeError("A unit that streams needs a sink");
+  const check = new UnitCheck(request, agent.label);
+  const started = performance.now();
+  const done = { bytesRead: 0, bytesWritten: 0 };
+  using watchdog = new Watchdog(agent.label, unit, options);
+  const events = agent.client.merge(request.message, { signal: watchdog.signal });
+  try {
+    for (;;) {
+      const { value, done: isOver } = await watchdog.guard(() => events.next());
+      if (isOver === true || value === undefined) break;
+      const { event } = value;
+      if (event.case === "chunk") {
+        const chunk = check.chunk(event.value);
+        await sink?.write(chunk.file, chunk.offset, chunk.data);
+      } else if (event.case === "receipt") {
+        check.receipt(event.value);
+      } else if (event.case === "partial") {
+        check.partial(event.value);
+      } else if (event.case === "progress") {
+        done.bytesRead += toSafeNumber(event.value.bytesRead);
+        done.bytesWritten += toSafeNumber(event.value.bytesWritten);
+        onProgress?.(done.bytesRead, done.bytesWritten);
+      }
+    }
+  } finally {
+    // Stops the agent when a check or the sink has failed; without effect after the end.
+    await events.return(undefined);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  return { unit, epoch, agent: agent.name, ...check.finish(), seconds, ...done };
+}
+
+/** Ends an attempt that gets nowhere. It counts only the time that is spent waiting for the agent. */
+class Watchdog implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #outer: AbortSignal | undefined;
+  readonly #stall: NodeJS.Timeout;
+  readonly #allowance: NodeJS.Timeout;
+  #isWaiting = false;
+
+  constructor(agent: string, unit: Unit, { signal, stallMs = defaultStallMs }: AttemptOptions) {
+    const allowanceMs = unitAllowanceMs + (unit.bytesRead + unit.bytesWritten) / slowestBytesPerMs;
+    const stalled = (problem: string): void =>
+      this.#controller.abort(
+        new AmalgamError("stalled", `Agent ${agent} ${problem} unit ${unit.id}`, {
+          details: { unit: String(unit.id), agent },
+        }),
+      );
+    this.#stall = setTimeout(() => {
+      if (this.#isWaiting) stalled(`sent no sign of progress for ${stallMs / 1000} seconds on`);
+    }, stallMs);
+    this.#allowance = setTimeout(
+      () => stalled(`needs more than ${Math.round(allowanceMs / 1000)} seconds for`),
+      allowanceMs,
+    );
+    this.#outer = signal;
+    if (signal?.aborted) this.#follow();
+    signal?.addEventListener("abort", this.#follow, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  async guard<T>(wait: () => Promise<T>): Promise<T> {
+    this.#isWaiting = true;
+    this.#stall.refresh();
+    try {
+      return await wait();
+    } finally {
+      this.#isWaiting = false;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#stall);
+    clearTimeout(this.#allowance);
+    this.#outer?.removeEventListener("abort", this.#follow);
+  }
+
+  readonly #follow = (): void => this.#controller.abort(this.#outer?.reason);
+}

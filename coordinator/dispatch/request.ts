@@ -1,0 +1,178 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
+import { type Schedule, schedule } from "../../shared/expression/passes.js";
+import { type MergeRequest, MergeRequestSchema, type PieceSchema } from "../../shared/gen/amalgam/v1/agent_pb.js";
+import type { Program as ProgramMessage } from "../../shared/gen/amalgam/v1/program_pb.js";
+import { programToProto } from "../../shared/rpc/program.js";
+import type { Plan, PlannedTensor, Unit, UnitPiece } from "../plan/types.js";
+
+/** The statistics known so far of some tensors: by tensor of the plan, then by slot of the program's schedule. */
+export type Statistics = ReadonlyMap<number, readonly number[]>;
+
+export type UnitTask =
+  /** `paths`: the staged files, one per {@link Plan.files}. */
+  | { readonly kind: "write"; readonly paths: readonly string[] }
+  | { readonly kind: "stream"; readonly chunkBytes: number }
+  | { readonly kind: "gather"; readonly pass: number };
+
+/** A unit ready to be sent, and what the answer must look like. */
+export interface UnitRequest {
+  readonly unit: Unit;
+  readonly epoch: number;
+  readonly task: UnitTask;
+  readonly message: MergeRequest;
+  /** By {@link Unit.pieces}. */
+  readonly pieces: readonly ExpectedPiece[];
+}
+
+export interface ExpectedPiece {
+  /** The output tensor's name. */
+  readonly tensor: string;
+  readonly elements: number;
+  /** Of output. */
+  readonly bytes: number;
+  /** Into {@link Plan.files}, and where in that file the piece's first byte goes. */
+  readonly file: number;
+  readonly offset: number;
+  readonly schedule: Schedule;
+  /** Elements of a row. */
+  readonly row: number;
+  readonly inputs: number;
+}
+
+export interface RequestOptions {
+  readonly epoch: number;
+  readonly task: UnitTask;
+  /** Needed for pieces of a cut tensor, and for all tensors of a program with reductions over the whole model. */
+  readonly statistics?: Statistics;
+}
+
+/** Builds the requests of one job. What does not change from unit to unit is computed once. */
+export function createRequestBuilder(plan: Plan, job: string): (unit: Unit, options: RequestOptions) => UnitRequest {
+  const programs = plan.programs.map((program) => ({ message: programToProto(program), schedule: schedule(program) }));
+  const modelElements = elementsByProgram(plan);
+
+  return (unit, { epoch, task, statistics = new Map() }) => {
+    const used = { sources: new Renumbering(), programs: new Renumbering(), files: new Renumbering() };
+    const expected: ExpectedPiece[] = [];
+    const pieces = unit.pieces.map((piece): MessageInitShape<typeof PieceSchema> => {
+      const tensor = at(plan.tensors, piece.tensor);
+      const { schedule } = at(programs, tensor.program);
+      const place = placeOf(tensor, piece);
+      expected.push({
+        ...place,
+        tensor: tensor.name,
+        elements: piece.end - piece.begin,
+        schedule,
+        row: rowOf(tensor.shape),
+        inputs: tensor.inputs.length,
+      });
+      return {
+        tensor: tensor.name,
+        program: used.programs.of(tensor.program),
+        shape: tensor.shape.map(BigInt),
+        begin: BigInt(piece.begin),
+        end: BigInt(piece.end),
+        inputs: tensor.inputs.map((input) => ({
+          file: used.sources.of(input.source),
+          offset: BigInt(input.offset),
+          dtype: input.dtype,
+        })),
+        parameters: [...tensor.parameters],
+        statistics: [...statisticsOf(tensor, piece, schedule, task, statistics)],
+        modelElements: BigInt(at(modelElements, tensor.program)),
+        outputDtype: tensor.dtype,
+        outputFile: used.files.of(place.file),
+        outputOffset: BigInt(place.offset),
+      };
+    });
+    const message = create(MergeRequestSchema, {
+      job,
+      unit: unit.id,
+      epoch,
+      seed: BigInt(plan.seed),
+      sources: used.sources.list.map((source) => {
+        const { path, bytes, modifiedMs } = at(plan.sources, source);
+        return { path, bytes: BigInt(bytes), modifiedMs };
+      }),
+      programs: used.programs.list.map((program): ProgramMessage => at(programs, program).message),
+      pieces,
+      task: taskMessage(task, used.files.list),
+    });
+    return { unit, epoch, task, message, pieces: expected };
+  };
+}
+
+/** Elements in a row, which is the last dimension. */
+export function rowOf(shape: readonly number[]): number {
+  return Math.max(1, shape.at(-1) ?? 1);
+}
+
+/** Elements of all the tensors that run each program: what "the model" means to it. */
+export function elementsByProgram(plan: Plan): readonly number[] {
+  const elements = plan.programs.map(() => 0);
+  for (const tensor of plan.tensors) elements[tensor.program] = (elements[tensor.program] ?? 0) + tensor.elements;
+  return elements;
+}
+
+/** Numbers what a unit uses of a long list, in order of first use. */
+class Renumbering {
+  readonly list: number[] = [];
+  readonly #places = new Map<number, number>();
+
+  of(item: number): number {
+    let place = this.#places.get(item);
+    if (place === undefined) {
+      place = this.list.push(item) - 1;
+      this.#places.set(item, place);
+    }
+    return place;
+  }
+}
+
+function placeOf(tensor: PlannedTensor, piece: UnitPiece): { file: number; offset: number; bytes: number } {
+  const bits = dtypeBits(tensor.dtype);
+  const offset = (piece.begin * bits) / 8;
+  const bytes = ((piece.end - piece.begin) * bits) / 8;
+  if (!Number.isInteger(offset) || !Number.isInteger(bytes)) {
+    throw new RangeError(`Piece [${piece.begin}, ${piece.end}) of "${tensor.name}" does not end at whole bytes`);
+  }
+  return { file: tensor.file, offset: tensor.offset + offset, bytes };
+}
+
+function statisticsOf(
+  tensor: PlannedTensor,
+  piece: UnitPiece,
+  { slots, modelwide }: Schedule,
+  task: UnitTask,
+  statistics: Statistics,
+): readonly number[] {
+  if (slots === 0) return [];
+  const known = statistics.get(piece.tensor);
+  if (known !== undefined) return known;
+  if (task.kind === "gather") return new Array<number>(slots).fill(Number.NaN);
+  const isWhole = piece.begin === 0 && piece.end === tensor.elements;
+  if (isWhole && !modelwide) return [];
+  throw new RangeError(`The statistics of "${tensor.name}" have not been gathered`);
+}
+
+function taskMessage(task: UnitTask, files: readonly number[]): MergeRequest["task"] {
+  const init = ((): MessageInitShape<typeof MergeRequestSchema>["task"] => {
+    switch (task.kind) {
+      case "write":
+        return { case: "writeFiles", value: { paths: files.map((file) => at(task.paths, file)) } };
+      case "stream":
+        return { case: "streamChunks", value: { chunkBytes: task.chunkBytes } };
+      case "gather":
+        return { case: "gatherStatistics", value: { pass: task.pass } };
+    }
+  })();
+  return create(MergeRequestSchema, init === undefined ? {} : { task: init }).task;
+}
+
+/** Indices come from the plan itself, so a miss is a bug. */
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index];
+  if (item === undefined) throw new RangeError(`Index ${index} is not in a list of ${list.length}`);
+  return item;
+}

@@ -1,0 +1,104 @@
+import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { AmalgamError } from "../shared/errors.js";
+import { AgentService } from "../shared/gen/amalgam/v1/agent_pb.js";
+import { quote } from "../shared/quote.js";
+import { assertLoopback, formatAddress, serverOptions } from "../shared/rpc/channel.js";
+import { encodeMergeResponse } from "../shared/rpc/chunk-encoder.js";
+import { type Serialize, serviceDefinition } from "../shared/rpc/service-definition.js";
+import { packageVersion } from "../shared/rpc/version.js";
+import { WorkerPool } from "./pool.js";
+import { createConfinement } from "./roots.js";
+import { createAgentService } from "./service.js";
+import { type AgentSettings, completeSettings } from "./settings.js";
+
+export interface AgentOptions extends AgentSettings {
+  /** The worker threads' module. @default worker.js beside this one */
+  readonly worker?: URL;
+}
+
+export interface RunningAgent extends AsyncDisposable {
+  /** `"127.0.0.1:40123"` */
+  readonly address: string;
+  readonly name: string;
+  /**
+   * Refuses new units with `agent_draining`, lets running ones finish for up to `graceMs` (default 0), then ends
+   * everything. Calling it again shortens the grace.
+   */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/** How long an agent that has finished its last unit goes on refusing new ones before it is gone. */
+const lameDuckMs = 500;
+
+/** Starts worker threads and a gRPC server. The agent serves until it is closed. */
+export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
+  const settings = completeSettings(options);
+  assertLoopback(settings.host, "Cannot listen on");
+  const { roots } = createConfinement(settings.roots);
+  const { name, slots, memoryBytes } = settings;
+  const entry = options.worker ?? new URL("./worker.js", import.meta.url);
+  const pool = new WorkerPool({ entry, workers: slots, memoryBytes, roots });
+  const draining = new AmalgamError("agent_draining", `Agent ${quote(name)} takes no more units: it is shutting down`);
+  let isDraining = false;
+
+  const server = new Server(serverOptions);
+  const service = createAgentService({
+    pool,
+    refusal: () => (isDraining ? draining : undefined),
+    describe: () => ({
+      name,
+      version: packageVersion(),
+      slots,
+      memoryBytes: BigInt(memoryBytes),
+      roots: [...roots],
+    }),
+  });
+  server.addService(
+    serviceDefinition(AgentService, { merge: encodeMergeResponse as Serialize }),
+    service as unknown as UntypedServiceImplementation,
+  );
+  const port = await bind(server, settings.host, settings.port);
+
+  let hurry = (): void => undefined;
+  let closing: Promise<void> | undefined;
+  const shutDown = async (): Promise<void> => {
+    const graceOver = new Promise<void>((resolve) => {
+      hurry = resolve;
+    });
+    // A coordinator gives a slot that has become free the next unit at once, and so hears that there is no next.
+    await Promise.race([pool.idle().then(() => pause(lameDuckMs)), graceOver]);
+    await pool.close(draining);
+    // The last statuses are still on their way to the socket.
+    await Promise.race([new Promise<void>((resolve) => server.tryShutdown(() => resolve())), pause(100)]);
+    server.forceShutdown();
+  };
+  const close: RunningAgent["close"] = async ({ graceMs = 0 } = {}) => {
+    isDraining = true;
+    closing ??= shutDown();
+    const timer = setTimeout(() => hurry(), graceMs);
+    await closing;
+    clearTimeout(timer);
+  };
+  return {
+    address: formatAddress(settings.host, port),
+    name,
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+function bind(server: Server, host: string, port: number): Promise<number> {
+  const address = formatAddress(host, port);
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(new AmalgamError("usage", `Cannot listen on ${quote(address)}: ${error.message}`, { cause: error }));
+    });
+  });
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

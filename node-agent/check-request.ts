@@ -1,0 +1,103 @@
+import { isDtype } from "../shared/checkpoint/dtypes.js";
+import { tensorBytes } from "../shared/checkpoint/tensor-bytes.js";
+import { AmalgamError } from "../shared/errors.js";
+import { type Schedule, schedule } from "../shared/expression/passes.js";
+import type { Program } from "../shared/expression/program.js";
+import type { MergeRequest, Piece } from "../shared/gen/amalgam/v1/agent_pb.js";
+import { quote } from "../shared/quote.js";
+import { maxMessageBytes } from "../shared/rpc/channel.js";
+import { programFromProto } from "../shared/rpc/program.js";
+
+/** A chunk and its envelope must fit a message with room to spare. */
+const maxChunkBytes = maxMessageBytes / 4;
+
+/** Elements of a tensor: 2^43 bytes of F32. Blocks and random numbers are numbered well within 53 bits. */
+const maxElements = 2 ** 41;
+
+/**
+ * Refuses a request that contradicts itself, so that a worker may take its numbers as they are: indices are in range,
+ * counts agree with the programs, sizes are safe integers. Files are the worker's to check, when it opens them.
+ */
+export function assertRequest(request: MergeRequest): void {
+  const programs = request.programs.map((program) => {
+    const decoded = programFromProto(program);
+    return { program: decoded, schedule: schedule(decoded) };
+  });
+  within("seed", request.seed, Number.MAX_SAFE_INTEGER);
+  for (const { path, bytes } of request.sources) within(`size of ${quote(path)}`, bytes, Number.MAX_SAFE_INTEGER);
+  if (request.pieces.length === 0) throw refused("it has no pieces");
+  for (const piece of request.pieces) {
+    const known = programs[piece.program];
+    if (known === undefined)
+      throw refused(`${quote(piece.tensor)} runs program ${piece.program} of ${programs.length}`);
+    assertPiece(piece, known.program, known.schedule, request);
+  }
+  assertTask(
+    request,
+    programs.map((known) => known.schedule),
+  );
+}
+
+function assertPiece(piece: Piece, program: Program, { slots, modelwide }: Schedule, request: MergeRequest): void {
+  const refuse = (reason: string): AmalgamError => refused(`${quote(piece.tensor)} has ${reason}`);
+  const elements = piece.shape.reduce((product, dimension) => product * within("dimension", dimension, maxElements), 1);
+  within("element count", BigInt(elements), maxElements);
+  within("model's element count", piece.modelElements, Number.MAX_SAFE_INTEGER);
+  if (piece.begin > piece.end || piece.end > BigInt(elements)) {
+    throw refuse(`elements [${piece.begin}, ${piece.end}) of ${elements}`);
+  }
+  const { inputs, parameters, statistics, outputDtype } = piece;
+  if (inputs.length !== program.inputs) throw refuse(`${inputs.length} inputs, its program ${program.inputs}`);
+  if (parameters.length !== program.parameters.length) {
+    throw refuse(`${parameters.length} parameters, its program ${program.parameters.length}`);
+  }
+  if (!isDtype(outputDtype)) throw refuse(`the dtype ${quote(outputDtype)}`);
+  for (const { file, offset, dtype } of inputs) {
+    const source = request.sources[file];
+    if (source === undefined) throw refuse(`source file ${file} of ${request.sources.length}`);
+    const bytes = isDtype(dtype) ? tensorBytes(dtype, [elements]) : undefined;
+    if (bytes === undefined) throw refuse(`${elements} input elements of dtype ${quote(dtype)}`);
+    if (offset + BigInt(bytes) > source.bytes) throw refuse(`${bytes} bytes at ${offset} of ${quote(source.path)}`);
+  }
+  const isWhole = piece.begin === 0n && piece.end === BigInt(elements);
+  const gathersItself = statistics.length === 0 && isWhole && !modelwide && request.task.case !== "gatherStatistics";
+  if (slots > 0 && !gathersItself && statistics.length !== slots) {
+    throw refuse(`${statistics.length} statistics, its program ${slots}`);
+  }
+}
+
+function assertTask({ task, pieces }: MergeRequest, schedules: readonly Schedule[]): void {
+  switch (task.case) {
+    case "writeFiles":
+      for (const { tensor, outputFile, outputOffset } of pieces) {
+        within("output offset", outputOffset, Number.MAX_SAFE_INTEGER);
+        if (outputFile < task.value.paths.length) continue;
+        throw refused(`${quote(tensor)} goes to file ${outputFile} of ${task.value.paths.length}`);
+      }
+      return;
+    case "streamChunks": {
+      const { chunkBytes } = task.value;
+      if (chunkBytes >= 1 && chunkBytes <= maxChunkBytes) return;
+      throw refused(`chunks of ${chunkBytes} bytes are not between 1 and ${maxChunkBytes}`);
+    }
+    case "gatherStatistics": {
+      // Counts of model scope are merged over all pieces, which makes sense for one program only.
+      const [first] = pieces;
+      if (pieces.some((piece) => piece.program !== first?.program)) throw refused("it gathers for several programs");
+      const passes = schedules[first?.program ?? 0]?.statistics.length ?? 0;
+      if (task.value.pass < passes) return;
+      throw refused(`it asks for statistics pass ${task.value.pass} of ${passes}`);
+    }
+    default:
+      throw refused("it has no task that this agent knows");
+  }
+}
+
+function within(what: string, value: bigint, limit: number): number {
+  if (value > BigInt(limit)) throw refused(`a ${what} of ${value} is above the limit of ${limit}`);
+  return Number(value);
+}
+
+function refused(reason: string): AmalgamError {
+  return new AmalgamError("usage", `Cannot run a merge request: ${reason}`);
+}

@@ -1,0 +1,159 @@
+import { Worker } from "node:worker_threads";
+import { AmalgamError } from "../shared/errors.js";
+import type { MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
+import { controlCells, type RunMessage, type WorkerMessage, type WorkerSettings } from "./worker-protocol.js";
+
+export type TaskEvent = Exclude<WorkerMessage, { type: "done" | "failed" }>;
+
+export interface TaskListener {
+  /** The unit has left the queue. */
+  readonly onStart?: () => void;
+  /** `taken` says that the network has a chunk's bytes; until then the worker counts it against its limit. */
+  readonly onEvent: (event: TaskEvent, taken: () => void) => void;
+}
+
+export interface PoolWorkerOptions {
+  readonly memoryBytes: number;
+  readonly roots: readonly string[];
+  readonly cancelGraceMs: number;
+  readonly heapMiB: number;
+  readonly onIdle: () => void;
+  readonly onExit: () => void;
+}
+
+interface RunningTask {
+  readonly number: number;
+  readonly unit: number;
+  readonly listener: TaskListener;
+  readonly settle: (error?: AmalgamError) => void;
+}
+
+/** One worker thread, its control cells, and the unit that it runs. */
+export class PoolWorker {
+  readonly #thread: Worker;
+  readonly #cells: Int32Array;
+  readonly #options: PoolWorkerOptions;
+  #task: RunningTask | undefined;
+  #lastTask = 0;
+  #deadline: NodeJS.Timeout | undefined;
+  #isGone = false;
+
+  constructor(entry: URL, options: PoolWorkerOptions) {
+    const control = new SharedArrayBuffer(Object.keys(controlCells).length * Int32Array.BYTES_PER_ELEMENT);
+    this.#cells = new Int32Array(control);
+    Atomics.store(this.#cells, controlCells.cancel, -1);
+    const settings: WorkerSettings = { memoryBytes: options.memoryBytes, roots: options.roots, control };
+    this.#options = options;
+    this.#thread = new Worker(entry, {
+      workerData: settings,
+      argv: [],
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: options.heapMiB },
+    });
+    this.#thread.on("message", (message: WorkerMessage) => this.#receive(message));
+    this.#thread.on("messageerror", (error) => this.#die(AmalgamError.from(error)));
+    this.#thread.on("error", (error) => this.#die(workerError(error)));
+    this.#thread.on("exit", (code) => {
+      this.#die(new AmalgamError("internal", `A worker thread ended with code ${code}`));
+      options.onExit();
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#task === undefined && !this.#isGone;
+  }
+
+  run(request: MergeRequest, listener: TaskListener, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // Signed 32 bits, and never the −1 that means none.
+      this.#lastTask = (this.#lastTask + 1) & 0x7fff_ffff;
+      const number = this.#lastTask;
+      const cancel = (): void => {
+        reject(AmalgamError.from(signal.reason));
+        this.#cancel(number);
+      };
+      this.#task = {
+        number,
+        unit: request.unit,
+        // Nobody listens to a canceled unit, and its chunks count as taken: the worker must not wait for a dead call.
+        listener: {
+          onEvent: (event, taken) => {
+            if (signal.aborted) taken();
+            else listener.onEvent(event, taken);
+          },
+        },
+        settle: (error) => {
+          signal.removeEventListener("abort", cancel);
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      };
+      Atomics.store(this.#cells, controlCells.cancel, -1);
+      Atomics.store(this.#cells, controlCells.chunksInFlight, 0);
+      signal.addEventListener("abort", cancel, { once: true });
+      listener.onStart?.();
+      this.#thread.postMessage({ type: "run", task: number, request } satisfies RunMessage);
+    });
+  }
+
+  async terminate(reason: AmalgamError): Promise<void> {
+    this.#die(reason);
+    await this.#thread.terminate();
+  }
+
+  #receive(message: WorkerMessage): void {
+    const task = this.#task;
+    if (task === undefined) return;
+    if (message.type === "done" || message.type === "failed") {
+      this.#finish(message.type === "done" ? undefined : toError(message));
+      return;
+    }
+    let isTaken = message.type !== "chunk";
+    task.listener.onEvent(message, () => {
+      if (isTaken || this.#task !== task) return;
+      isTaken = true;
+      Atomics.sub(this.#cells, controlCells.chunksInFlight, 1);
+      Atomics.notify(this.#cells, controlCells.chunksInFlight);
+    });
+  }
+
+  #finish(error?: AmalgamError): void {
+    const task = this.#task;
+    clearTimeout(this.#deadline);
+    this.#task = undefined;
+    task?.settle(error);
+    this.#options.onIdle();
+  }
+
+  #cancel(number: number): void {
+    if (this.#task?.number !== number) return;
+    Atomics.store(this.#cells, controlCells.cancel, number);
+    // It may be waiting for the network to take chunks, which will not happen now.
+    Atomics.store(this.#cells, controlCells.chunksInFlight, 0);
+    Atomics.notify(this.#cells, controlCells.chunksInFlight);
+    this.#deadline = setTimeout(() => void this.#thread.terminate(), this.#options.cancelGraceMs);
+    this.#deadline.unref();
+  }
+
+  /** Whatever ended the thread, its unit fails once, with the first reason. */
+  #die(error: AmalgamError): void {
+    this.#isGone = true;
+    clearTimeout(this.#deadline);
+    const task = this.#task;
+    this.#task = undefined;
+    task?.settle(error);
+  }
+}
+
+function toError({ code, message, details }: Extract<WorkerMessage, { type: "failed" }>): AmalgamError {
+  return new AmalgamError(code, message, { details });
+}
+
+function workerError(error: unknown): AmalgamError {
+  if ((error as NodeJS.ErrnoException | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY") {
+    return new AmalgamError("out_of_memory", "A worker thread ran out of JavaScript memory and was ended", {
+      cause: error,
+    });
+  }
+  return AmalgamError.from(error);
+}

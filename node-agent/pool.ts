@@ -1,0 +1,130 @@
+import { AmalgamError } from "../shared/errors.js";
+import type { MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
+import { PoolWorker, type TaskListener } from "./pool-worker.js";
+
+export interface PoolOptions {
+  /** The worker's module. It speaks worker-protocol.ts. */
+  readonly entry: URL;
+  /** Threads, and so units at once. They start when there is work for them. */
+  readonly workers: number;
+  /** For tensor data, all workers together. */
+  readonly memoryBytes: number;
+  /** Resolved. */
+  readonly roots: readonly string[];
+  /** How long a canceled worker may go on before its thread is ended: the longest tile, and then some. @default 10 s */
+  readonly cancelGraceMs?: number;
+  /** Limit of a worker's JavaScript heap, which holds no tensor data. @default 512 MiB */
+  readonly heapMiB?: number;
+}
+
+const defaultCancelGraceMs = 10_000;
+const defaultHeapMiB = 512;
+
+/** Units that may wait for a worker; a coordinator sends no more than there are workers. */
+const maxQueuedPerWorker = 64;
+
+interface Task {
+  readonly request: MergeRequest;
+  readonly listener: TaskListener;
+  readonly signal: AbortSignal;
+  readonly resolve: () => void;
+  readonly reject: (error: AmalgamError) => void;
+}
+
+/**
+ * Worker threads that run units, one each at a time, first come first served. A worker that dies fails its unit and
+ * nothing else; the next unit gets a new one.
+ */
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #workers = new Set<PoolWorker>();
+  readonly #queue: Task[] = [];
+  readonly #unfinished = new Set<Promise<void>>();
+  #closed: AmalgamError | undefined;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Units that run or wait. */
+  get size(): number {
+    return this.#unfinished.size;
+  }
+
+  /**
+   * Runs one unit; settles when it is done, failed, or canceled by the signal. The listener hears nothing after that.
+   * Fails with the signal's reason when canceled.
+   */
+  run(request: MergeRequest, listener: TaskListener, signal: AbortSignal): Promise<void> {
+    const limit = maxQueuedPerWorker * this.#options.workers;
+    let forgetQueued = (): void => undefined;
+    const promise = new Promise<void>((resolve, reject) => {
+      if (this.#closed !== undefined) return reject(this.#closed);
+      if (signal.aborted) return reject(AmalgamError.from(signal.reason));
+      if (this.#queue.length >= limit) {
+        const problem = `${limit} units wait for ${this.#options.workers} workers already`;
+        return reject(new AmalgamError("stalled", `Cannot queue unit ${request.unit}: ${problem}`));
+      }
+      const task: Task = { request, listener, signal, resolve, reject };
+      this.#queue.push(task);
+      forgetQueued = () => this.#forget(task);
+      signal.addEventListener("abort", forgetQueued, { once: true });
+      this.#next();
+    });
+    this.#unfinished.add(promise);
+    const settled = (): void => {
+      signal.removeEventListener("abort", forgetQueued);
+      this.#unfinished.delete(promise);
+    };
+    promise.then(settled, settled);
+    return promise;
+  }
+
+  /** Settles when nothing runs or waits. */
+  async idle(): Promise<void> {
+    while (this.#unfinished.size > 0) await Promise.allSettled(this.#unfinished);
+  }
+
+  /** Ends all workers at once. Units that run or wait fail with `reason`. */
+  async close(reason: AmalgamError): Promise<void> {
+    this.#closed = reason;
+    for (const task of this.#queue.splice(0)) task.reject(reason);
+    await Promise.all([...this.#workers].map((worker) => worker.terminate(reason)));
+  }
+
+  /** A unit that still waits when it is canceled never starts. */
+  #forget(task: Task): void {
+    const place = this.#queue.indexOf(task);
+    if (place < 0) return;
+    this.#queue.splice(place, 1);
+    task.reject(AmalgamError.from(task.signal.reason));
+  }
+
+  #next(): void {
+    if (this.#closed !== undefined) return;
+    while (this.#queue.length > 0) {
+      const worker = this.#idleWorker();
+      const task = worker && this.#queue.shift();
+      if (worker === undefined || task === undefined) return;
+      worker.run(task.request, task.listener, task.signal).then(task.resolve, task.reject);
+    }
+  }
+
+  #idleWorker(): PoolWorker | undefined {
+    for (const worker of this.#workers) if (worker.isIdle) return worker;
+    if (this.#workers.size >= this.#options.workers) return undefined;
+    const worker = new PoolWorker(this.#options.entry, {
+      memoryBytes: Math.floor(this.#options.memoryBytes / this.#options.workers),
+      roots: this.#options.roots,
+      cancelGraceMs: this.#options.cancelGraceMs ?? defaultCancelGraceMs,
+      heapMiB: this.#options.heapMiB ?? defaultHeapMiB,
+      onIdle: () => this.#next(),
+      onExit: () => {
+        this.#workers.delete(worker);
+        this.#next();
+      },
+    });
+    this.#workers.add(worker);
+    return worker;
+  }
+}

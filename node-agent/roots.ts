@@ -1,0 +1,78 @@
+import { lstatSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, resolve, sep } from "node:path";
+import { AmalgamError } from "../shared/errors.js";
+import { quote, quoteList } from "../shared/quote.js";
+
+/**
+ * The folders an agent may touch. Both functions return the path to open, symbolic links resolved, or fail with
+ * `path_refused`. They are synchronous: workers call them between reads that are synchronous too.
+ */
+export interface Confinement {
+  /** Resolved, in the order given. */
+  readonly roots: readonly string[];
+  /** The file must exist. A link is followed if it ends inside a root, as those of a Hugging Face cache do. */
+  readonly readable: (path: string) => string;
+  /** The file may be missing; its folder may not. */
+  readonly writable: (path: string) => string;
+}
+
+/** Every root must be a folder that exists. */
+export function createConfinement(folders: readonly string[]): Confinement {
+  const roots = folders.map(resolveRoot);
+  const confine = (path: string, act: string, resolvePath: (path: string) => string): string => {
+    const refuse = (reason: string): AmalgamError =>
+      new AmalgamError("path_refused", `Cannot ${act} ${quote(path)}: ${reason}`, { details: { file: path } });
+    if (!isAbsolute(path) || path.includes("\0")) throw refuse("it is not an absolute path");
+    let resolved: string;
+    try {
+      resolved = resolvePath(path);
+    } catch (error) {
+      // Whether a file outside the roots exists is nobody's business.
+      if (!isInsideOne(resolve(path), roots)) throw refuse(outside(roots));
+      const { code, message, details } = AmalgamError.from(error);
+      throw new AmalgamError(code, `Cannot ${act} ${quote(path)}: ${message}`, {
+        cause: error,
+        details: { ...details, file: path },
+      });
+    }
+    if (!isInsideOne(resolved, roots)) throw refuse(outside(roots));
+    return resolved;
+  };
+  return {
+    roots,
+    readable: (path) => confine(path, "read", (given) => realpathSync(given)),
+    writable: (path) => confine(path, "write", resolveWritable),
+  };
+}
+
+function resolveRoot(folder: string): string {
+  try {
+    const root = realpathSync(folder);
+    if (statSync(root).isDirectory()) return root;
+  } catch (error) {
+    throw new AmalgamError("usage", `Cannot use ${quote(folder)} as a root: ${AmalgamError.from(error).message}`, {
+      cause: error,
+    });
+  }
+  throw new AmalgamError("usage", `Cannot use ${quote(folder)} as a root: it is not a folder`);
+}
+
+/** A file that exists may be a link that leads out, so it is resolved itself; otherwise its folder is. */
+function resolveWritable(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    // A link to nothing would be created where it leads.
+    const isMissing = lstatSync(path, { throwIfNoEntry: false }) === undefined;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || !isMissing) throw error;
+    return join(realpathSync(dirname(path)), basename(path));
+  }
+}
+
+function isInsideOne(path: string, roots: readonly string[]): boolean {
+  return roots.some((root) => path === root || path.startsWith(root.endsWith(sep) ? root : root + sep));
+}
+
+function outside(roots: readonly string[]): string {
+  return roots.length === 0 ? "the agent was started without a root" : `it is outside ${quoteList(roots)}`;
+}

@@ -1,0 +1,122 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import { AmalgamError } from "../shared/errors.js";
+import type { DescribeRequest, DescribeResponseSchema, MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type { MergeResponseInit } from "../shared/rpc/chunk-encoder.js";
+import { toStatus } from "../shared/rpc/status.js";
+import { assertRequest } from "./check-request.js";
+import type { WorkerPool } from "./pool.js";
+import type { TaskEvent } from "./pool-worker.js";
+
+/** A unit that waits for a worker says so this often, lest the coordinator take it for stalled. */
+const waitingProgressMs = 10_000;
+
+export interface AgentServiceOptions {
+  readonly pool: WorkerPool;
+  readonly describe: () => MessageInitShape<typeof DescribeResponseSchema>;
+  /** Why new units are refused, once they are. */
+  readonly refusal: () => AmalgamError | undefined;
+}
+
+/** What grpc-js calls: the face of the agent. It translates, hands on, and translates back. */
+export interface AgentServiceHandlers {
+  readonly describe: handleUnaryCall<DescribeRequest, MessageInitShape<typeof DescribeResponseSchema>>;
+  readonly merge: handleServerStreamingCall<MergeRequest, MergeResponseInit>;
+}
+
+export function createAgentService({ pool, describe, refusal }: AgentServiceOptions): AgentServiceHandlers {
+  return {
+    describe: (_call, callback) => callback(null, describe()),
+    merge: (call) => {
+      const controller = new AbortController();
+      call.on("cancelled", () => controller.abort(new AmalgamError("canceled", "Canceled by the coordinator")));
+      const responses = new Responses(call);
+      const refuse = refusal();
+      run(call.request).then(
+        () => responses.end(),
+        (error: unknown) => responses.fail(error),
+      );
+
+      async function run(request: MergeRequest): Promise<void> {
+        if (refuse !== undefined) throw refuse;
+        assertRequest(request);
+        const waiting = setInterval(() => responses.progress(0, 0), waitingProgressMs);
+        try {
+          const onEvent = (event: TaskEvent, taken: () => void): void => responses.send(event, taken);
+          await pool.run(request, { onStart: () => clearInterval(waiting), onEvent }, controller.signal);
+        } finally {
+          clearInterval(waiting);
+        }
+      }
+    },
+  };
+}
+
+/**
+ * The stream back to the coordinator. A chunk counts as taken when it has left this process, so a slow network holds
+ * its worker at a few chunks; progress that cannot leave is added up instead of queued.
+ */
+class Responses {
+  readonly #call: ServerWritableStream<MergeRequest, MergeResponseInit>;
+  #ended = false;
+  #read = 0;
+  #written = 0;
+  #hasProgress = false;
+  #isSendingProgress = false;
+
+  constructor(call: ServerWritableStream<MergeRequest, MergeResponseInit>) {
+    this.#call = call;
+    // Without a listener a write to a call that broke would end the agent.
+    call.on("error", () => undefined);
+  }
+
+  send(event: TaskEvent, taken: () => void): void {
+    if (event.type === "progress") {
+      this.progress(event.bytesRead, event.bytesWritten);
+    } else if (event.type === "chunk") {
+      const { piece, offset, data, crc32 } = event;
+      this.#write({ event: { case: "chunk", value: { piece, offset: BigInt(offset), data, crc32 } } }, taken);
+    } else if (event.type === "receipt") {
+      this.#write({ event: { case: "receipt", value: event.receipt } });
+    } else {
+      this.#write({ event: { case: "partial", value: event.partial } });
+    }
+  }
+
+  progress(bytesRead: number, bytesWritten: number): void {
+    this.#read += bytesRead;
+    this.#written += bytesWritten;
+    this.#hasProgress = true;
+    this.#flushProgress();
+  }
+
+  end(): void {
+    if (this.#hasProgress) {
+      this.#isSendingProgress = false;
+      this.#flushProgress();
+    }
+    this.#ended = true;
+    this.#call.end();
+  }
+
+  fail(error: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#call.emit("error", toStatus(error));
+  }
+
+  #flushProgress(): void {
+    if (this.#isSendingProgress || !this.#hasProgress) return;
+    const value = { bytesRead: BigInt(this.#read), bytesWritten: BigInt(this.#written) };
+    [this.#read, this.#written, this.#hasProgress, this.#isSendingProgress] = [0, 0, false, true];
+    this.#write({ event: { case: "progress", value } }, () => {
+      this.#isSendingProgress = false;
+      this.#flushProgress();
+    });
+  }
+
+  #write(response: MergeResponseInit, sent?: () => void): void {
+    if (this.#ended || this.#call.cancelled) sent?.();
+    else this.#call.write(response, () => sent?.());
+  }
+}

@@ -1,0 +1,165 @@
+import type { DescMessage, DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
+import { Client, type ClientReadableStream, credentials, InterceptingCall, type Interceptor } from "@grpc/grpc-js";
+import { AmalgamError } from "../errors.js";
+import { assertLoopback, clientOptions, parseAddress } from "./channel.js";
+import { decoder, encoder } from "./service-definition.js";
+import { fromStatus } from "./status.js";
+
+/** Messages of a stream that are decoded ahead of the reader. */
+const readAhead = 2;
+
+export interface CallOptions {
+  /** Ends the call; the work at the other side stops. */
+  readonly signal?: AbortSignal;
+  /** For the whole call. Default: none. */
+  readonly timeoutMs?: number;
+}
+
+type Call<Method> = Method extends {
+  methodKind: "unary";
+  input: infer I extends DescMessage;
+  output: infer O extends DescMessage;
+}
+  ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
+  : Method extends {
+        methodKind: "server_streaming";
+        input: infer I extends DescMessage;
+        output: infer O extends DescMessage;
+      }
+    ? (request: MessageInitShape<I>, options?: CallOptions) => AsyncGenerator<MessageShape<O>, void, void>
+    : never;
+
+/** One function per method of the service, and `close`. Every failure is an {@link AmalgamError}. */
+export type RpcClient<Methods extends GenServiceMethods> = { readonly [Name in keyof Methods]: Call<Methods[Name]> } & {
+  /** Ends the connection and with it every call. */
+  readonly close: () => void;
+};
+
+/** The client of a generated service: `ClientOf<typeof AgentService>`. */
+export type ClientOf<Service> = Service extends GenService<infer Methods> ? RpcClient<Methods> : never;
+
+/**
+ * A client of `service` at `"host:port"`, which must be a loopback address. It connects on the first call, and again
+ * whenever a call finds the connection gone; it never repeats a call.
+ *
+ * A server stream is an async generator: the other side is read only as fast as the generator is, and leaving the loop
+ * cancels the call.
+ */
+export function createClient<Methods extends GenServiceMethods>(
+  service: GenService<Methods>,
+  address: string,
+): RpcClient<Methods> {
+  assertLoopback(parseAddress(address).host, "Cannot connect to");
+  const client = new Client(address, credentials.createInsecure(), clientOptions);
+  const calls: Record<string, unknown> = { close: () => client.close() };
+  for (const method of service.methods) {
+    if (method.methodKind === "unary") calls[method.localName] = unary(client, method, address);
+    if (method.methodKind === "server_streaming") calls[method.localName] = serverStreaming(client, method, address);
+  }
+  // Built from the same descriptor that the type is computed from.
+  return calls as RpcClient<Methods>;
+}
+
+function unary(client: Client, method: DescMethod, peer: string) {
+  const path = `/${method.parent.typeName}/${method.name}`;
+  const [encode, decode] = [encoder(method.input), decoder(method.output)];
+  return (request: MessageInitShape<DescMessage>, options: CallOptions = {}): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      if (options.signal?.aborted) return reject(aborted(options.signal));
+      const cancel = (): void => call.cancel();
+      const call = client.makeUnaryRequest(path, encode, decode, request, grpcOptions(options), (error, response) => {
+        options.signal?.removeEventListener("abort", cancel);
+        if (error === null) resolve(response);
+        else reject(failure(error, peer, options.signal));
+      });
+      options.signal?.addEventListener("abort", cancel, { once: true });
+    });
+}
+
+function serverStreaming(client: Client, method: DescMethod, peer: string) {
+  const path = `/${method.parent.typeName}/${method.name}`;
+  const [encode, decode] = [encoder(method.input), decoder(method.output)];
+  return async function* (request: MessageInitShape<DescMessage>, options: CallOptions = {}) {
+    const { signal } = options;
+    if (signal?.aborted) throw aborted(signal);
+    const gate = new Gate();
+    const call: ClientReadableStream<unknown> = client.makeServerStreamRequest(path, encode, decode, request, {
+      ...grpcOptions(options),
+      interceptors: [gate.interceptor],
+    });
+    gate.stream = call;
+    const cancel = (): void => {
+      call.cancel();
+      gate.open();
+    };
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      for await (const message of call) {
+        if (signal?.aborted) throw aborted(signal);
+        gate.letNextThrough();
+        yield message;
+      }
+    } catch (error) {
+      throw failure(error, peer, signal);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      // Without effect on a call that has ended. Otherwise the status comes as an error, which nobody reads any more.
+      call.on("error", () => undefined);
+      cancel();
+    }
+  };
+}
+
+/**
+ * grpc-js decodes 16 messages ahead of a stream's reader, whatever their size. This holds back the third, and with it
+ * the reading of the connection: HTTP/2 flow control does the rest.
+ */
+class Gate {
+  stream: ClientReadableStream<unknown> | undefined;
+  #held: (() => void) | undefined;
+  #isOpen = false;
+
+  readonly interceptor: Interceptor = (options, nextCall) =>
+    new InterceptingCall(nextCall(options), {
+      start: (metadata, _listener, next) => {
+        next(metadata, {
+          onReceiveMessage: (message: unknown, deliver: (message: unknown) => void) => {
+            if (this.#isOpen || (this.stream?.readableLength ?? 0) < readAhead) deliver(message);
+            else this.#held = () => deliver(message);
+          },
+        });
+      },
+    });
+
+  letNextThrough(): void {
+    const deliver = this.#held;
+    this.#held = undefined;
+    deliver?.();
+  }
+
+  /** For good: the call has been canceled, and its status waits behind the message that is held. */
+  open(): void {
+    this.#isOpen = true;
+    this.letNextThrough();
+  }
+}
+
+function grpcOptions(options: CallOptions): { deadline?: number } {
+  return options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
+}
+
+function aborted(signal: AbortSignal): AmalgamError {
+  return AmalgamError.from(signal.reason);
+}
+
+/** Only our own signal cancels. A call that is cancelled without it was ended by the other side, which is going away. */
+function failure(error: unknown, peer: string, signal: AbortSignal | undefined): AmalgamError {
+  if (signal?.aborted) return aborted(signal);
+  const converted = fromStatus(error, peer);
+  if (converted.code !== "canceled") return converted;
+  return new AmalgamError("agent_lost", `Call to ${peer} failed: the other side ended it`, {
+    cause: error,
+    details: { peer },
+  });
+}

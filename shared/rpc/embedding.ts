@@ -1,0 +1,11 @@
+import type { ErrorCode } from "../errors.js";
+
+/**
+ * What an agent that was started as a thread or a child process tells its parent, once: that it listens, or why it does
+ * not. It ends when told to, and when the parent is gone.
+ */
+export type FromEmbeddedAgent =
+  | { readonly type: "listening"; readonly address: string }
+  | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };
+
+export type ToEmbeddedAgent = { readonly type: "close" };

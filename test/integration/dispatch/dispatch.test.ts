@@ -1,0 +1,312 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { expect, test } from "vitest";
+import { type Agents, connectAgents } from "../../../coordinator/dispatch/agents.js";
+import { type DispatchEvent, dispatch } from "../../../coordinator/dispatch/dispatcher.js";
+import { AmalgamError } from "../../../shared/errors.js";
+import {
+  collect,
+  expectedOutput,
+  fakePlan,
+  memorySink,
+  runner,
+  startAgent,
+  startFakeServer,
+  streamed,
+  temporaryFolder,
+  unitPerTensor,
+} from "../../support/dispatch.js";
+
+const plan = fakePlan(Array.from({ length: 12 }, (_, i) => ({ name: `layer.${i}`, elements: 10_000 + i * 1_000 })));
+const units = unitPerTensor(plan);
+const tensorsOf = (unit: { pieces: readonly { tensor: number }[] }): string[] =>
+  unit.pieces.map(({ tensor }) => plan.tensors[tensor]?.name ?? "");
+
+/** Agents of this process, each with a folder and a script of its own. */
+async function cluster(count: number) {
+  const folders = await Promise.all(Array.from({ length: count }, temporaryFolder));
+  const running = await Promise.all(
+    folders.map(({ path }, i) => startAgent(path, { name: `agent-${i + 1}`, slots: 2 })),
+  );
+  const agents: Agents = await connectAgents(running.map(({ address }) => address));
+  return {
+    agents,
+    running,
+    folders,
+    async [Symbol.asyncDispose]() {
+      for (const one of [agents, ...running, ...folders]) await one[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("units stream through two agents and every byte arrives", async () => {
+  await using given = await cluster(2);
+  const sink = memorySink(plan);
+  const results = await collect(dispatch(units, { agents: given.agents, run: runner(plan, streamed, { sink }) }));
+  expect(results.map(({ unit }) => unit.id).sort((a, b) => a - b)).toEqual(units.map(({ id }) => id));
+  expect(new Set(results.map(({ agent }) => agent))).toEqual(new Set(["agent-1", "agent-2"]));
+  expect(Buffer.compare(sink.bytes, expectedOutput(plan))).toBe(0);
+  expect(results.every(({ epoch, receipts }) => epoch === 1 && receipts.length === 1)).toBe(true);
+});
+
+test("agents write their units into staged files", async () => {
+  await using given = await cluster(2);
+  const path = join(given.folders[0]?.path ?? "", "out");
+  await writeFile(path, new Uint8Array(plan.files[0]?.bytes ?? 0));
+  const run = runner(plan, { kind: "write", paths: [path] });
+  const results = await collect(dispatch(units, { agents: given.agents, run }));
+  expect(results.reduce((bytes, { bytesWritten }) => bytes + bytesWritten, 0)).toBe((plan.files[0]?.bytes ?? 0) - 64);
+  expect(Buffer.compare(await readFile(path), expectedOutput(plan))).toBe(0);
+});
+
+for (const fault of ["fail", "crash"] as const) {
+  test(`units that ${fault} on one agent go to another, each attempt with the next epoch`, async () => {
+    await using given = await cluster(2);
+    await given.folders[0]?.script({ fault });
+    const failed: number[] = [];
+    const onEvent = (event: DispatchEvent): void => {
+      if (event.type === "failed") failed.push(event.unit.id);
+    };
+    const sink = memorySink(plan);
+    const run = runner(plan, streamed, { sink });
+    const results = await collect(dispatch(units, { agents: given.agents, run, onEvent, retry: { firstDelayMs: 10 } }));
+    expect(results).toHaveLength(units.length);
+    expect(failed.length).toBeGreaterThan(0);
+    expect(new Set(failed).size).toBe(failed.length);
+    for (const { unit, epoch, agent } of results) {
+      expect([epoch, agent]).toEqual([failed.includes(unit.id) ? 2 : 1, "agent-2"]);
+    }
+    expect(Buffer.compare(sink.bytes, expectedOutput(plan))).toBe(0);
+  });
+}
+
+test("a unit that fails three times fails the job, which names unit, tensor, agents and reasons", async () => {
+  await using given = await cluster(2);
+  for (const folder of given.folders) await folder.script({ fault: "fail", unit: 4 });
+  const sink = memorySink(plan);
+  const run = runner(plan, streamed, { sink });
+  const job = collect(dispatch(units, { agents: given.agents, run, tensorsOf, retry: { firstDelayMs: 1 } }));
+  const error = await job.then(
+    () => undefined,
+    (reason: unknown) => AmalgamError.from(reason),
+  );
+  expect(error).toMatchObject({ code: "io_failed", details: { unit: "4", attempts: "3" } });
+  expect(error?.message).toContain('Unit 4 ("layer.4") failed 3 times');
+  for (const name of ["agent-1", "agent-2"]) expect(error?.message).toContain(`on "${name}" at 127.0.0.1:`);
+  expect(error?.message).toContain('Cannot read "layer.4": on purpose');
+});
+
+test("an error that no retry can help fails the job at once and stops the rest", async () => {
+  await using given = await cluster(2);
+  for (const folder of given.folders) await folder.script({ fault: "fail", code: "checkpoint_changed", unit: 11 });
+  const started: number[] = [];
+  const sink = memorySink(plan);
+  const run = runner(plan, streamed, { sink });
+  const onEvent = (event: DispatchEvent): void => {
+    if (event.type === "started") started.push(event.unit.id);
+  };
+  const job = collect(dispatch(units, { agents: given.agents, run, onEvent }));
+  await expect(job).rejects.toMatchObject({
+    code: "checkpoint_changed",
+    message: 'Cannot read "layer.11": on purpose',
+  });
+  expect(started.filter((id) => id === 11)).toHaveLength(1);
+});
+
+test("an aborted signal stops every attempt before the job ends", async () => {
+  await using given = await cluster(1);
+  await given.folders[0]?.script({ fault: "hang" });
+  const controller = new AbortController();
+  let running = 0;
+  const attempt = runner(plan, streamed, { sink: memorySink(plan) });
+  const job = collect(
+    dispatch(units, {
+      agents: given.agents,
+      signal: controller.signal,
+      run: async (context) => {
+        running += 1;
+        if (running === 2) setTimeout(() => controller.abort(new AmalgamError("canceled", "Interrupted")), 30);
+        try {
+          return await attempt(context);
+        } finally {
+          running -= 1;
+        }
+      },
+    }),
+  );
+  await expect(job).rejects.toMatchObject({ code: "canceled", message: "Interrupted" });
+  expect(running).toBe(0);
+});
+
+test("results that were accepted before a failure are still delivered", async () => {
+  await using given = await cluster(1);
+  await given.folders[0]?.script({ fault: "fail", code: "checkpoint_changed", unit: 0 });
+  const accepted: number[] = [];
+  const delivered: number[] = [];
+  const onEvent = (event: DispatchEvent): void => {
+    if (event.type === "finished") accepted.push(event.unit.id);
+  };
+  const run = runner(plan, streamed, { sink: memorySink(plan) });
+  const job = (async () => {
+    for await (const { unit } of dispatch(units, { agents: given.agents, run, onEvent })) delivered.push(unit.id);
+  })();
+  await expect(job).rejects.toMatchObject({ code: "checkpoint_changed" });
+  expect(delivered).toEqual(accepted.slice(0, delivered.length));
+  expect(delivered.length).toBeGreaterThanOrEqual(accepted.length - 1);
+});
+
+test("a callback that throws fails the job", async () => {
+  await using given = await cluster(1);
+  const onEvent = (): void => {
+    throw new TypeError("broken progress bar");
+  };
+  const run = runner(plan, streamed, { sink: memorySink(plan) });
+  await expect(collect(dispatch(units, { agents: given.agents, run, onEvent }))).rejects.toThrow("broken progress bar");
+});
+
+test("leaving the results early stops the job", async () => {
+  await using given = await cluster(1);
+  let settled = 0;
+  let started = 0;
+  const attempt = runner(plan, streamed, { sink: memorySink(plan) });
+  for await (const _ of dispatch(units, {
+    agents: given.agents,
+    run: (context) => {
+      started += 1;
+      return attempt(context).finally(() => {
+        settled += 1;
+      });
+    },
+  })) {
+    break;
+  }
+  expect(settled).toBe(started);
+  expect(started).toBeLessThan(units.length);
+});
+
+test("a draining agent gets no more work and its refusals do not count", async () => {
+  await using given = await cluster(2);
+  for (const folder of given.folders) await folder.script({ sleepMs: 100 });
+  const sink = memorySink(plan);
+  const events: DispatchEvent[] = [];
+  const results = await collect(
+    dispatch(units, {
+      agents: given.agents,
+      run: runner(plan, streamed, { sink }),
+      onEvent: (event) => {
+        events.push(event);
+        if (events.length === 3) void given.running[0]?.close({ graceMs: 5_000 });
+      },
+    }),
+  );
+  expect(results).toHaveLength(units.length);
+  expect(events).toContainEqual(expect.objectContaining({ type: "agent", state: "draining" }));
+  expect(Buffer.compare(sink.bytes, expectedOutput(plan))).toBe(0);
+});
+
+test("when the last agent is lost the job says that it can be resumed", async () => {
+  await using given = await cluster(1);
+  await given.folders[0]?.script({ fault: "hang" });
+  const [agent] = given.agents.list;
+  const address = agent?.address ?? "";
+  const again = await connectAgents([address], { reconnectMs: 300 });
+  await using _ = again;
+  const run = runner(plan, streamed, { sink: memorySink(plan) });
+  const onEvent = (event: DispatchEvent): void => {
+    if (event.type === "started") setTimeout(() => void given.running[0]?.close(), 50);
+  };
+  await expect(collect(dispatch(units, { agents: again, run, onEvent }))).rejects.toMatchObject({
+    code: "agent_lost",
+    message: expect.stringContaining("12 units to go; running the same command again resumes"),
+  });
+});
+
+test("an agent that sends nothing has stalled, and its units go elsewhere", async () => {
+  await using given = await cluster(2);
+  await given.folders[0]?.script({ fault: "hang" });
+  const sink = memorySink(plan);
+  const events: DispatchEvent[] = [];
+  const results = await collect(
+    dispatch(units, {
+      agents: given.agents,
+      run: runner(plan, streamed, { sink, stallMs: 1_000 }),
+      onEvent: (event) => events.push(event),
+      retry: { maxDelayMs: 10, attempts: 20 },
+    }),
+  );
+  expect(new Set(results.map(({ agent }) => agent))).toEqual(new Set(["agent-2"]));
+  expect(events).toContainEqual(expect.objectContaining({ error: expect.objectContaining({ code: "stalled" }) }));
+  expect(Buffer.compare(sink.bytes, expectedOutput(plan))).toBe(0);
+});
+
+test("a slow disk does not make an agent a stalled one", async () => {
+  await using given = await cluster(1);
+  const big = fakePlan([{ name: "big", elements: 24 << 20 }]);
+  const memory = memorySink(big);
+  const sink = {
+    write: async (file: number, offset: number, data: Uint8Array) => {
+      if (offset === 64) await new Promise((resolve) => setTimeout(resolve, 1_500));
+      await memory.write(file, offset, data);
+    },
+  };
+  const run = runner(big, { kind: "stream", chunkBytes: 1 << 20 }, { sink, stallMs: 1_000 });
+  const results = await collect(dispatch(unitPerTensor(big), { agents: given.agents, run }));
+  expect(results).toMatchObject([{ epoch: 1 }]);
+  expect(Buffer.compare(memory.bytes, expectedOutput(big))).toBe(0);
+});
+
+test("while the sink is busy an agent sends no more than a bounded number of chunks", async () => {
+  const big = fakePlan([{ name: "big", elements: 64 << 20 }]);
+  const data = new Uint8Array(1 << 20);
+  let sent = 0;
+  await using server = await startFakeServer({
+    merge: async (_, send, call) => {
+      for (; sent < 128 && !call.cancelled; sent += 1) {
+        const value = { piece: 0, offset: BigInt(sent) << 20n, data, crc32: crc32(data) };
+        if (!send({ event: { case: "chunk", value } })) await new Promise((resolve) => call.once("drain", resolve));
+      }
+    },
+  });
+  await using agents = await connectAgents([server.address]);
+  let most = 0;
+  let written = 0;
+  const sink = {
+    write: async () => {
+      if (written % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+      most = Math.max(most, sent - written);
+      written += 1;
+    },
+  };
+  const run = runner(big, { kind: "stream", chunkBytes: 1 << 20 }, { sink });
+  await expect(collect(dispatch(unitPerTensor(big), { agents, run, retry: { attempts: 1 } }))).rejects.toThrow(
+    "receipt",
+  );
+  expect(written).toBe(128);
+  // HTTP/2's receive window, the server's queue, what is decoded ahead, and what lies in the sockets' buffers.
+  expect(most).toBeLessThan(16 + 16 + 4 + 12);
+});
+
+test("connectAgents() refuses an agent of another version", async () => {
+  await using server = await startFakeServer({
+    merge: () => undefined,
+    describe: { name: "old", version: "0.0.1", slots: 1, memoryBytes: 1n, roots: [] },
+  });
+  await expect(connectAgents([server.address])).rejects.toMatchObject({
+    code: "usage",
+    message: expect.stringContaining('Cannot use agent "old" at 127.0.0.1:'),
+  });
+});
+
+test("connectAgents() goes on without agents that do not answer, but not without any", async () => {
+  await using given = await cluster(1);
+  const server = await startFakeServer({ merge: () => undefined });
+  await server[Symbol.asyncDispose]();
+  await using agents = await connectAgents([given.running[0]?.address ?? "", server.address], { reconnectMs: 100 });
+  expect(agents.list.map(({ state }) => state)).toEqual(["ready", "lost"]);
+  const none = connectAgents([server.address], { reconnectMs: 100 });
+  await expect(none).rejects.toMatchObject({
+    code: "agent_lost",
+    message: expect.stringContaining("None of 1 agents answers"),
+  });
+});

@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { createRequestBuilder } from "../../../coordinator/dispatch/request.js";
+import { runAgent } from "../../../node-agent/main.js";
+import { AgentService, type MergeRequest, MergeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { createClient } from "../../../shared/rpc/client.js";
+import { packageVersion } from "../../../shared/rpc/version.js";
+import { collect, fakePlan, startAgent, streamed, temporaryFolder, unitPerTensor } from "../../support/dispatch.js";
+
+const plan = fakePlan([{ name: "a", elements: 20_000 }]);
+const [unit] = unitPerTensor(plan);
+if (unit === undefined) throw new Error("The plan has no unit");
+const request = createRequestBuilder(plan, "job")(unit, { epoch: 1, task: streamed }).message;
+
+async function startOne(options: { slots?: number } = {}) {
+  const folder = await temporaryFolder();
+  const agent = await startAgent(folder.path, options);
+  const client = createClient(AgentService, agent.address);
+  return {
+    agent,
+    client,
+    folder,
+    async [Symbol.asyncDispose]() {
+      client.close();
+      await agent.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("an agent describes itself", async () => {
+  await using started = await startOne({ slots: 3 });
+  expect(await started.client.describe({})).toMatchObject({
+    name: started.agent.name,
+    version: packageVersion(),
+    slots: 3,
+    memoryBytes: 2n * 1024n ** 3n,
+    roots: [started.folder.path],
+  });
+});
+
+test("an agent refuses to listen on anything but loopback", async () => {
+  await using folder = await temporaryFolder();
+  for (const host of ["0.0.0.0", "::", "192.0.2.7"]) {
+    await expect(runAgent({ roots: [folder.path], host })).rejects.toMatchObject({
+      code: "usage",
+      message: expect.stringContaining(
+        `Cannot listen on "${host}": connections are neither encrypted nor authenticated`,
+      ),
+    });
+  }
+});
+
+test("an agent says when its port is taken", async () => {
+  await using started = await startOne();
+  const port = Number(started.agent.address.split(":")[1]);
+  await expect(runAgent({ roots: [started.folder.path], port })).rejects.toThrow("Cannot listen on");
+});
+
+test("an agent streams a unit: progress, chunks, receipts", async () => {
+  await using started = await startOne();
+  const events = (await collect(started.client.merge(request))).map(({ event }) => event.case);
+  expect(events.filter((name) => name === "chunk")).toHaveLength(10);
+  expect(events).toContain("progress");
+  expect(events.filter((name) => name === "receipt")).toHaveLength(1);
+});
+
+test("an agent refuses a program with an operator that it does not know", async () => {
+  await using started = await startOne();
+  const odd: MergeRequest = create(MergeRequestSchema, request);
+  const programs = request.programs.map((program) => ({
+    ...program,
+    nodes: program.nodes.map((n) => ({ ...n, op: "shell" })),
+  }));
+  await expect(collect(started.client.merge({ ...odd, programs }))).rejects.toMatchObject({
+    code: "usage",
+    message: expect.stringContaining('node 0 ("shell") has an operator that this agent does not know'),
+  });
+});
+
+test("an agent stops its worker when the call is canceled", async () => {
+  await using started = await startOne({ slots: 1 });
+  await started.folder.script({ fault: "hang" });
+  const hanging = new AbortController();
+  const first = collect(started.client.merge(request, { signal: hanging.signal }));
+  setTimeout(() => hanging.abort(), 50);
+  await expect(first).rejects.toMatchObject({ code: "canceled" });
+  await started.folder.script({});
+  // The only worker is free again.
+  expect((await collect(started.client.merge(request))).length).toBeGreaterThan(0);
+});
+
+test("a draining agent finishes what it runs and refuses what is new", async () => {
+  await using started = await startOne();
+  await started.folder.script({ sleepMs: 300 });
+  const running = collect(started.client.merge(request));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const closed = started.agent.close({ graceMs: 10_000 });
+  await expect(collect(started.client.merge(request))).rejects.toMatchObject({ code: "agent_draining" });
+  expect((await running).length).toBeGreaterThan(10);
+  await closed;
+});
+
+test("an agent out of grace ends its units with agent_draining", async () => {
+  await using started = await startOne();
+  await started.folder.script({ fault: "hang" });
+  const running = collect(started.client.merge(request));
+  const failed = expect(running).rejects.toMatchObject({ code: "agent_draining" });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await started.agent.close({ graceMs: 50 });
+  await failed;
+});
+
+const main = fileURLToPath(new URL("../../../node-agent/main.js", import.meta.url));
+
+/** `amalgam agent`, and the line that it prints. */
+async function spawnAgent(...words: string[]): Promise<{ child: ChildProcess; line: string }> {
+  const child = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  const [line] = await Promise.race([once(child.stdout, "data"), once(child.stderr, "data")]);
+  return { child, line: String(line).trim() };
+}
+
+test("the agent command prints its address and exits with 0 on SIGTERM", async () => {
+  await using folder = await temporaryFolder();
+  const { child, line } = await spawnAgent("--root", folder.path, "--name", "box", "--slots", "1");
+  expect(line).toMatch(/^Agent box listens on 127\.0\.0\.1:\d+$/);
+  const client = createClient(AgentService, line.split(" ").at(-1) ?? "");
+  expect((await client.describe({})).name).toBe("box");
+  client.close();
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  expect(await exited).toEqual([0, null]);
+});
+
+test("the agent command says what is wrong with its arguments and exits with 2", async () => {
+  const { child, line } = await spawnAgent("--slots", "many");
+  expect(line).toBe('Cannot use "many" for "--slots": it is not a whole number');
+  expect(await once(child, "exit")).toEqual([2, null]);
+});
