@@ -241,6 +241,7 @@ class MergeRun {
         const result = await runAttempt(agent, request, { sink, signal, onProgress });
         this.#totals.bytesRead += result.bytesRead;
         this.#totals.bytesWritten += result.bytesWritten;
+        this.#totals.ioSeconds += result.ioSeconds;
         return result;
       },
     });

@@ -38,7 +38,7 @@ export function executeUnit(request: MergeRequest, context: UnitContext): void {
   });
   const outputs = task.case === "writeFiles" ? task.value.paths.map(context.confinement.writable) : [];
   using files = new UnitFiles(sources, outputs);
-  const progress = new ProgressMeter(context);
+  const progress = new ProgressMeter(context, files);
   const runOf = (piece: Piece): PieceRun =>
     new PieceRun(decodePiece(piece, programs, request.seed), {
       memory: context.memory,
@@ -162,11 +162,13 @@ function knownDtype(name: string): Dtype {
 /** Adds up what tiles report and sends it on now and then. */
 class ProgressMeter {
   readonly #context: UnitContext;
+  readonly #files: UnitFiles;
   #read = 0;
   #written = 0;
 
-  constructor(context: UnitContext) {
+  constructor(context: UnitContext, files: UnitFiles) {
     this.#context = context;
+    this.#files = files;
   }
 
   add(bytesRead: number, bytesWritten: number): void {
@@ -178,7 +180,8 @@ class ProgressMeter {
 
   flush(): void {
     if (this.#read + this.#written === 0) return;
-    this.#context.emit({ type: "progress", bytesRead: this.#read, bytesWritten: this.#written });
+    const ioSeconds = this.#files.takeIoSeconds();
+    this.#context.emit({ type: "progress", bytesRead: this.#read, bytesWritten: this.#written, ioSeconds });
     this.#read = 0;
     this.#written = 0;
   }

@@ -40,7 +40,7 @@ export function createAgentService({ pool, describe, refusal }: AgentServiceOpti
       async function run(request: MergeRequest): Promise<void> {
         if (refuse !== undefined) throw refuse;
         assertRequest(request);
-        const waiting = setInterval(() => responses.progress(0, 0), waitingProgressMs);
+        const waiting = setInterval(() => responses.progress(0, 0, 0), waitingProgressMs);
         try {
           const onEvent = (event: TaskEvent, taken: () => void): void => responses.send(event, taken);
           await pool.run(request, { onStart: () => clearInterval(waiting), onEvent }, controller.signal);
@@ -61,6 +61,7 @@ class Responses {
   #ended = false;
   #read = 0;
   #written = 0;
+  #ioSeconds = 0;
   #hasProgress = false;
   #isSendingProgress = false;
 
@@ -72,7 +73,7 @@ class Responses {
 
   send(event: TaskEvent, taken: () => void): void {
     if (event.type === "progress") {
-      this.progress(event.bytesRead, event.bytesWritten);
+      this.progress(event.bytesRead, event.bytesWritten, event.ioSeconds);
     } else if (event.type === "chunk") {
       const { piece, offset, data, crc32 } = event;
       this.#write({ event: { case: "chunk", value: { piece, offset: BigInt(offset), data, crc32 } } }, taken);
@@ -83,9 +84,10 @@ class Responses {
     }
   }
 
-  progress(bytesRead: number, bytesWritten: number): void {
+  progress(bytesRead: number, bytesWritten: number, ioSeconds: number): void {
     this.#read += bytesRead;
     this.#written += bytesWritten;
+    this.#ioSeconds += ioSeconds;
     this.#hasProgress = true;
     this.#flushProgress();
   }
@@ -107,8 +109,10 @@ class Responses {
 
   #flushProgress(): void {
     if (this.#isSendingProgress || !this.#hasProgress) return;
-    const value = { bytesRead: BigInt(this.#read), bytesWritten: BigInt(this.#written) };
-    [this.#read, this.#written, this.#hasProgress, this.#isSendingProgress] = [0, 0, false, true];
+    const ioSeconds = this.#ioSeconds;
+    const value = { bytesRead: BigInt(this.#read), bytesWritten: BigInt(this.#written), ioSeconds };
+    [this.#read, this.#written, this.#ioSeconds] = [0, 0, 0];
+    [this.#hasProgress, this.#isSendingProgress] = [false, true];
     this.#write({ event: { case: "progress", value } }, () => {
       this.#isSendingProgress = false;
       this.#flushProgress();

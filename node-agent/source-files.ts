@@ -17,6 +17,7 @@ export class UnitFiles implements Disposable {
   readonly #sources: readonly ExpectedFile[];
   readonly #outputs: readonly string[];
   readonly #open = new Map<string, number>();
+  #ioMs = 0;
 
   /** Paths are those that confinement has resolved. */
   constructor(sources: readonly ExpectedFile[], outputs: readonly string[]) {
@@ -29,6 +30,7 @@ export class UnitFiles implements Disposable {
     const file = this.#sources[source];
     if (file === undefined) throw new AmalgamError("internal", `Unit names source ${source}, which it does not have`);
     const descriptor = this.#open.get(`source ${source}`) ?? this.#openSource(source, file);
+    const started = performance.now();
     let done = 0;
     while (done < into.length) {
       const count = readSync(descriptor, into, done, into.length - done, position + done);
@@ -41,6 +43,7 @@ export class UnitFiles implements Disposable {
       }
       done += count;
     }
+    this.#ioMs += performance.now() - started;
   }
 
   /** Writes into a staged output file, which exists and has its full size. */
@@ -52,8 +55,17 @@ export class UnitFiles implements Disposable {
       descriptor = openSync(path, "r+");
       this.#open.set(`output ${output}`, descriptor);
     }
+    const started = performance.now();
     let done = 0;
     while (done < bytes.length) done += writeSync(descriptor, bytes, done, bytes.length - done, position + done);
+    this.#ioMs += performance.now() - started;
+  }
+
+  /** Seconds spent in reads and writes since the last call. */
+  takeIoSeconds(): number {
+    const seconds = this.#ioMs / 1000;
+    this.#ioMs = 0;
+    return seconds;
   }
 
   [Symbol.dispose](): void {

@@ -31,7 +31,12 @@ export interface RunMessage {
 
 /** From a worker. Everything between two terminal messages belongs to one task. */
 export type WorkerMessage =
-  | { readonly type: "progress"; readonly bytesRead: number; readonly bytesWritten: number }
+  | {
+      readonly type: "progress";
+      readonly bytesRead: number;
+      readonly bytesWritten: number;
+      readonly ioSeconds: number;
+    }
   | {
       readonly type: "chunk";
       readonly piece: number;

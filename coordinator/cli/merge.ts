@@ -115,7 +115,8 @@ function describe(result: JobResult, output: string): string {
   const efficiency = efficiencyOf(result);
   const facts = [
     `read ${formatBytes(bytesRead)}, wrote ${formatBytes(bytesWritten)}, ${rate}/s`,
-    ...(efficiency === undefined ? [] : [`efficiency ${(100 * efficiency).toFixed(0)} %`]),
+    // A job that is over before threads have started says nothing of efficiency.
+    ...(efficiency === undefined || seconds < 2 ? [] : [`efficiency ${(100 * efficiency).toFixed(0)} %`]),
     ...(retries > 0 ? [formatQuantity(retries, "failed attempt")] : []),
   ];
   const files = plan.files.length === 1 ? (plan.files[0]?.name ?? "") : `${formatCount(plan.files.length)} files`;

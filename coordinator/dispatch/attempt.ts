@@ -24,6 +24,8 @@ export interface UnitResult {
   readonly seconds: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
+  /** What the agent spent in reads and writes. */
+  readonly ioSeconds: number;
 }
 
 export interface AttemptOptions {
@@ -59,7 +61,7 @@ export async function runAttempt(
   if (task.kind === "stream" && sink === undefined) throw new TypeError("A unit that streams needs a sink");
   const check = new UnitCheck(request, agent.label);
   const started = performance.now();
-  const done = { bytesRead: 0, bytesWritten: 0 };
+  const done = { bytesRead: 0, bytesWritten: 0, ioSeconds: 0 };
   using watchdog = new Watchdog(agent.label, unit, options);
   const events = agent.client.merge(request.message, { signal: watchdog.signal });
   try {
@@ -77,6 +79,7 @@ export async function runAttempt(
       } else if (event.case === "progress") {
         done.bytesRead += toSafeNumber(event.value.bytesRead);
         done.bytesWritten += toSafeNumber(event.value.bytesWritten);
+        done.ioSeconds += event.value.ioSeconds;
         onProgress?.(done.bytesRead, done.bytesWritten);
       }
     }

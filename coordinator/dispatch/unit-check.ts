@@ -48,19 +48,20 @@ export class UnitCheck {
     const piece = this.#piece(index, "chunk");
     const { tensor, bytes, file, offset: pieceOffset } = piece.expected;
     const offset = this.#size(wireOffset, "chunk offset");
-    const range = `bytes [${formatCount(offset)}, ${formatCount(offset + data.length)}) of ${quote(tensor)}`;
-    if (this.#request.task.kind !== "stream") throw this.#corrupt(`sent ${range}, which nobody asked for`, tensor);
-    if (data.length === 0) throw this.#corrupt(`sent a chunk without data at ${range}`, tensor);
+    const range = (): string =>
+      `bytes [${formatCount(offset)}, ${formatCount(offset + data.length)}) of ${quote(tensor)}`;
+    if (this.#request.task.kind !== "stream") throw this.#corrupt(`sent ${range()}, which nobody asked for`, tensor);
+    if (data.length === 0) throw this.#corrupt(`sent a chunk without data at ${range()}`, tensor);
     if (offset + data.length > bytes) {
-      throw this.#corrupt(`sent ${range}, beyond the end of the piece at ${formatCount(bytes)}`, tensor);
+      throw this.#corrupt(`sent ${range()}, beyond the end of the piece at ${formatCount(bytes)}`, tensor);
     }
     if (offset < piece.received) {
-      throw this.#corrupt(`sent ${range} again: ${formatCount(piece.received)} bytes were there already`, tensor);
+      throw this.#corrupt(`sent ${range()} again: ${formatCount(piece.received)} bytes were there already`, tensor);
     }
     if (offset > piece.received) throw this.#missing(piece, offset);
     const computed = crc32(data);
     if (computed !== sent) {
-      throw this.#corrupt(`sent ${range} damaged: CRC-32 ${hex(computed)}, and ${hex(sent)} was announced`, tensor);
+      throw this.#corrupt(`sent ${range()} damaged: CRC-32 ${hex(computed)}, and ${hex(sent)} was announced`, tensor);
     }
     piece.crc32 = piece.received === 0 ? computed : combineCrc32(piece.crc32, computed, data.length);
     piece.received += data.length;

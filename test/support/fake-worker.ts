@@ -51,7 +51,7 @@ port.on("message", ({ task, request }: RunMessage) => {
       const bytes = pieceBytes(tensor, Number(piece.begin), Number(piece.end), piece.outputDtype as DtypeName);
       if (applies && script.sleepMs !== undefined) sleep(script.sleepMs);
       if (isCanceled()) return send({ type: "failed", code: "canceled", message: "Canceled", details: {} });
-      send({ type: "progress", bytesRead: bytes.length, bytesWritten: bytes.length });
+      send({ type: "progress", bytesRead: bytes.length, ioSeconds: 0, bytesWritten: bytes.length });
       if (request.task.case === "streamChunks") {
         const size = request.task.value.chunkBytes;
         for (let at = 0; at < bytes.length; at += size) {
