@@ -10,6 +10,7 @@ import { tileBytes, tileElements, tileSlack } from "../shared/expression/tiles.j
 import { quote } from "../shared/quote.js";
 import { Kernel, type MapObservation } from "./compute/wasm/kernel.js";
 import type { KernelTask } from "./compute/wasm/kernel-code.js";
+import { spareBins } from "./compute/wasm/layout.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
 
 /** A piece of an output tensor, decoded from the wire. */
@@ -84,9 +85,9 @@ export class PieceRun {
     const { memory } = this.#environment;
     memory.reset();
     const histograms = gathers.map((gather) => {
-      const bins = binsOf(gather.kind);
-      const address = memory.allocate(4 * bins, "the counts of a k-th magnitude");
-      memory.bytes(address, 4 * bins).fill(0);
+      const bytes = 4 * (binsOf(gather.kind) + spareBins);
+      const address = memory.allocate(bytes, "the counts of a k-th magnitude");
+      memory.bytes(address, bytes).fill(0);
       return address;
     });
     const kernel = this.#kernel({ kind: "gather", gathers }, `gather ${pass}`);

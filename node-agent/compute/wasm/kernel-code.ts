@@ -8,9 +8,10 @@ import {
   type Program,
   reachable,
 } from "../../../shared/expression/program.js";
+import { lowerBins } from "../../../shared/expression/statistics.js";
 import { loadLanes, overflowBits, storeLanes } from "./dtype-lanes.js";
 import { encodeModule, FunctionBody, type Local, type SimdInstruction } from "./encoder.js";
-import { type ControlLayout, layOut, resultBytes } from "./layout.js";
+import { type ControlLayout, layOut, resultBytes, spareBins } from "./layout.js";
 import { emitPhilox, pushUniform } from "./philox-lanes.js";
 
 /** What a kernel does with the elements it computes. */
@@ -59,6 +60,7 @@ class KernelCompiler {
   readonly #index = this.#body.local("i32");
   readonly #pointers = new Map<number, Local>();
   readonly #scalars = new Map<NodeId, Local>();
+  readonly #bins = new Map<number, Local>();
   readonly #keys = new Map<number, readonly [Local, Local]>();
   readonly #counter: readonly [Local, Local, Local];
   readonly #accumulators: readonly Local[];
@@ -149,6 +151,17 @@ class KernelCompiler {
         .set(scalar);
       this.#scalars.set(node, scalar);
     });
+    if (this.#task.kind === "gather") {
+      this.#task.gathers.forEach((gather, place) => {
+        if (gather.kind !== "lowerBits") return;
+        const bin = body.local("v128");
+        body
+          .get(parameters.control)
+          .load("v128.load32_splat", this.#layout.bins + 4 * place)
+          .set(bin);
+        this.#bins.set(place, bin);
+      });
+    }
     this.#layout.streams.forEach((stream, i) => {
       const key = [body.local("v128"), body.local("v128")] as const;
       body
@@ -271,7 +284,7 @@ class KernelCompiler {
         return node?.op === "constant" && Object.is(node.value, 0);
       };
       if (isZero(nodes[2])) body.get(b).get(a).simd("v128.and");
-      else if (isZero(nodes[1])) body.get(c).get(a).simd("v128.not").simd("v128.and");
+      else if (isZero(nodes[1])) body.get(c).get(a).simd("v128.andnot");
       else body.get(b).get(c).get(a).simd("v128.bitselect");
       return;
     }
@@ -334,25 +347,33 @@ class KernelCompiler {
     }
   }
 
+  /**
+   * Lanes that lie elsewhere are counted in spare bins behind the others, which nobody reads: a branch would be
+   * mispredicted too often, since many task vectors have few distinct magnitudes, and a single spare bin would make each
+   * count wait for the one before.
+   */
   #countLowerBits(place: number, lanes: Local, vector: number, tail: Local | undefined): void {
     const body = this.#body;
-    const [matches, bins] = [body.local("v128"), body.local("v128")];
-    body.get(lanes).splat(0x7fff_ffff).simd("v128.and").i32(16).simd("i32x4.shr_u");
+    const bins = body.local("v128");
+    const spare = 4 * lowerBins;
+    body.get(lanes).splat(0xffff).simd("v128.and").i32(2).simd("i32x4.shl");
     body
-      .get(parameters.control)
-      .load("v128.load32_splat", this.#layout.bins + 4 * place)
-      .simd("i32x4.eq")
-      .tee(matches);
-    body.simd("v128.any_true");
-    body.if(() => {
-      body.get(lanes).splat(0xffff).simd("v128.and").i32(2).simd("i32x4.shl").set(bins);
-      for (let lane = 0; lane < vectorLanes; lane += 1) {
-        this.#ifLaneExists(vector, lane, tail, () => {
-          body.get(matches).extractLane(lane);
-          body.if(() => this.#increment(place, bins, lane));
-        });
-      }
-    });
+      .get(lanes)
+      .i32(14)
+      .simd("i32x4.shr_u")
+      .splat(4 * (spareBins - 1))
+      .simd("v128.and");
+    body.splat(spare).simd("v128.or");
+    body
+      .get(lanes)
+      .splat(0x7fff_0000)
+      .simd("v128.and")
+      .get(this.#bins.get(place) ?? -1)
+      .simd("i32x4.eq");
+    body.simd("v128.bitselect").set(bins);
+    for (let lane = 0; lane < vectorLanes; lane += 1) {
+      this.#ifLaneExists(vector, lane, tail, () => this.#increment(place, bins, lane));
+    }
   }
 
   /** Adds one to the bin whose byte offset is in a lane. */

@@ -55,7 +55,8 @@ export class Kernel {
 
   /** The bin in which each `lowerBits` gather counts, by gather; −1 counts nothing. */
   setBins(bins: readonly number[]): void {
-    this.#words(this.#layout.bins).set(bins);
+    // As the upper half of a float's bits, which is what the kernel compares with.
+    this.#words(this.#layout.bins).set(bins.map((bin) => bin << 16));
   }
 
   /** Scalar and row values by node id; those that elements meet are rounded to f32, or become a mask of all ones. */

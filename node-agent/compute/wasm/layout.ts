@@ -14,7 +14,7 @@ export interface ControlLayout {
   /** f32, one per node of {@link scalarNodes}. */
   readonly scalars: number;
   readonly scalarNodes: readonly NodeId[];
-  /** i32, one per gather: the bin that a `lowerBits` gather counts in. */
+  /** i32, one per gather: the bin that a `lowerBits` gather counts in, shifted to the upper half. */
   readonly bins: number;
   /** Two u32 per random stream of {@link streams}. */
   readonly keys: number;
@@ -25,6 +25,9 @@ export interface ControlLayout {
 }
 
 export const resultBytes = 32;
+
+/** Bins behind a counting gather's own, for lanes that do not count; a power of two. */
+export const spareBins = 256;
 
 /** Lays out a control block. Everything is 4-byte aligned; results are 8-byte aligned, since they hold f64. */
 export function layOut(parts: {
