@@ -13,6 +13,7 @@ export { type AgentOptions, type RunningAgent, runAgent } from "./agent.js";
  * the exit code.
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  quietGrpc();
   try {
     const settings = parseAgentArguments(argv);
     if (settings === undefined) {
@@ -39,6 +40,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Every failure reaches a caller as an error; grpc-js would print some of them as well. */
+function quietGrpc(): void {
+  if (process.env["GRPC_VERBOSITY"] === undefined) setLogVerbosity(logVerbosity.NONE);
+}
+
 /** Node was told to run this very file, as a program, a thread or a forked process. */
 function isEntry(): boolean {
   const [, entry] = process.argv;
@@ -46,10 +52,11 @@ function isEntry(): boolean {
 }
 
 if (isEntry()) {
-  // Every failure reaches a caller as an error; grpc-js would print some of them as well.
-  if (process.env["GRPC_VERBOSITY"] === undefined) setLogVerbosity(logVerbosity.NONE);
   const parent = findParent();
   const argv = process.argv.slice(2);
   if (parent === undefined) process.exit(await main(argv));
-  else await runEmbedded(parent, argv);
+  else {
+    quietGrpc();
+    await runEmbedded(parent, argv);
+  }
 }

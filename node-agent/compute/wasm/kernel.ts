@@ -5,6 +5,7 @@ import { addLanes } from "../../../shared/expression/statistics.js";
 import { compileKernel, type KernelTask } from "./kernel-code.js";
 import { type ControlLayout, resultBytes } from "./layout.js";
 import type { TileMemory } from "./memory.js";
+import { observed } from "./observer.js";
 
 /** What one run of a map kernel saw. */
 export interface MapObservation {
@@ -102,13 +103,16 @@ export class Kernel {
   /** What the last run of a map kernel over `count` elements saw. */
   observation(count: number): MapObservation {
     const canOverflow = this.#task.kind === "map" && this.#task.output !== "F32" && this.#task.output !== "F64";
-    const finite = this.#counted(0);
-    const held = canOverflow ? this.#counted(1) : finite;
+    const finite = this.#counted(observed.finite);
+    const held = canOverflow ? this.#counted(observed.representable) : finite;
     return {
       nonFinite: count - finite,
       overflowed: finite - held,
-      largest: Math.max(0, this.largest(2)),
-      inputsNonFinite: Array.from({ length: this.#inputs }, (_, input) => count - this.#counted(3 + input)),
+      largest: Math.max(0, this.largest(observed.largest)),
+      inputsNonFinite: Array.from(
+        { length: this.#inputs },
+        (_, input) => count - this.#counted(observed.firstInput + input),
+      ),
     };
   }
 
