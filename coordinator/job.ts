@@ -229,6 +229,8 @@ class MergeRun {
     return dispatch(units, {
       agents: this.#agents,
       signal,
+      // In order, so that only a few tensors' counts are held at a time.
+      order: task.kind === "gather" ? "given" : "largest",
       tensorsOf: (unit) => unit.pieces.map(({ tensor }) => this.#plan.tensors[tensor]?.name ?? ""),
       onEvent: (event) => {
         if (event.type === "failed") this.#totals.retries += 1;

@@ -37,11 +37,11 @@ export function estimate(plan: Plan, units: readonly Unit[], slotsPerAgent: numb
   const bytesOut = plan.files.reduce((total, file) => total + file.bytes, 0);
   return {
     bytesIn: plan.tensors.reduce((total, { inputs }) => total + inputs.reduce((sum, input) => sum + input.bytes, 0), 0),
-    bytesRead: Math.round(units.reduce((total, unit) => total + unit.bytesRead, 0)),
+    bytesRead: units.reduce((total, unit) => total + unit.bytesRead, 0),
     bytesOut,
     parameters: plan.tensors.reduce((total, { elements }) => total + elements, 0),
     units: units.length,
-    largestUnit: Math.round(Math.max(0, ...units.map((unit) => unit.bytesWritten))),
+    largestUnit: units.reduce((largest, unit) => Math.max(largest, unit.bytesWritten), 0),
     memoryPerAgent: memoryPerWorker * slotsPerAgent,
     diskNeeded: Math.ceil(bytesOut * diskMargin),
   };

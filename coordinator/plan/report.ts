@@ -1,5 +1,5 @@
 import { formatBytes } from "../../shared/bytes.js";
-import { formatCount } from "../../shared/quote.js";
+import { formatCount, quote } from "../../shared/quote.js";
 import type { Estimate } from "./estimate.js";
 import type { Plan } from "./types.js";
 
@@ -9,7 +9,7 @@ export function formatPlan(plan: Plan, cost: Estimate): string {
     const dtypes = Object.entries(model.dtypes).map(([dtype, count]) => `${formatCount(count)} ${dtype}`);
     const parameters = Object.entries(model.parameters).map(([name, value]) => `${name} ${value}`);
     const notes = [...(model.isBase ? ["base"] : []), ...parameters];
-    return [`  ${model.name}`, formatBytes(model.bytes), dtypes.join(", "), notes.join(", ")];
+    return [`  ${showName(model.name)}`, formatBytes(model.bytes), dtypes.join(", "), notes.join(", ")];
   });
   const lines = [
     `${summarizePlan(plan)}, ${formatQuantity(cost.parameters, "parameter")}`,
@@ -45,6 +45,12 @@ export function planToJson(plan: Plan, cost: Estimate): unknown {
     files: plan.files.map(({ name, bytes }) => ({ name, bytes })),
     warnings,
   };
+}
+
+/** Bare, as the recipe has it, unless it holds what a terminal would act on. */
+function showName(name: string): string {
+  const quoted = quote(name);
+  return quoted === `"${name}"` ? name : quoted;
 }
 
 function dtypesOut(plan: Plan): string {

@@ -1,4 +1,4 @@
-import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
+import { type Dtype, dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import { blockElements } from "../../shared/expression/statistics.js";
 import { statisticsOf } from "./plan.js";
 import { type ElementRange, missingRanges } from "./ranges.js";
@@ -59,11 +59,10 @@ export function cutUnits(plan: Plan, options: CutOptions): readonly Unit[] {
         const room = Math.floor(((unitBytes - filled) * 8) / dtypeBits(tensor.dtype));
         const fits = Math.max(grain, Math.floor(room / grain) * grain);
         const end = staysWhole ? range.end : Math.min(range.end, begin + fits);
-        const share = (end - begin) / tensor.elements;
         const passes = 1 + needs.passes;
         pieces.push({ tensor: index, begin, end });
-        filled += tensor.bytes * share;
-        read += tensor.inputs.reduce((bytes, input) => bytes + input.bytes, 0) * share * passes;
+        filled += bytesOf(tensor.dtype, end - begin);
+        for (const { dtype } of tensor.inputs) read += bytesOf(dtype, end - begin) * passes;
         if (filled >= unitBytes) close();
         begin = end;
       }
@@ -71,6 +70,11 @@ export function cutUnits(plan: Plan, options: CutOptions): readonly Unit[] {
   });
   close();
   return units;
+}
+
+/** Exact, unlike a share of the tensor's bytes: a unit that missed its size by a rounding error would take in another. */
+function bytesOf(dtype: Dtype, elements: number): number {
+  return (elements * dtypeBits(dtype)) / 8;
 }
 
 /**

@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import { estimate } from "../../../../coordinator/plan/estimate.js";
+import type { Plan } from "../../../../coordinator/plan/types.js";
+import { cutUnits } from "../../../../coordinator/plan/units.js";
+import { type FakeTensors, planOf, recipeFor } from "../../../support/planning.js";
+
+const linear = recipeFor("linear", ["a", "b"], { each: "weight: 1" });
+const ties = recipeFor("ties", ["a", "b"], { each: "weight: 1", base: "base" });
+
+function planFor(recipe: string, tensors: FakeTensors): Plan {
+  return planOf(recipe, { base: tensors, a: tensors, b: tensors });
+}
+
+function estimateFor(recipe: string, tensors: FakeTensors, slots = 1, unitBytes = 4_000_000) {
+  const plan = planFor(recipe, tensors);
+  return estimate(plan, cutUnits(plan, { unitBytes }), slots);
+}
+
+test("estimate() counts bytes and parameters", () => {
+  const cost = estimateFor(linear, { x: ["BF16", [1000, 1000]], y: ["BF16", [500]], ids: ["I64", [10]] });
+  expect(cost.parameters).toBe(1_000_510);
+  // Of what is copied, one model is read.
+  expect(cost.bytesIn).toBe(2 * 2 * 1_000_500 + 80);
+  expect(cost.bytesRead).toBe(cost.bytesIn);
+  expect(cost.bytesOut).toBeGreaterThan(2 * 1_000_500 + 80);
+  expect(cost.bytesOut).toBeLessThan(2 * 1_000_500 + 80 + 1_000);
+  expect(cost.diskNeeded).toBeGreaterThan(cost.bytesOut);
+});
+
+test("estimate() counts every statistics pass as a reading", () => {
+  const { bytesIn, bytesRead } = estimateFor(ties, { x: ["BF16", [1000, 1000]] });
+  expect(bytesRead).toBe(3 * bytesIn);
+});
+
+test.each([
+  ["linear", linear],
+  ["ties", ties],
+])("estimate() of %s needs the same memory for a small model and one of a terabyte", (_, recipe) => {
+  const layers = (count: number, rows: number): FakeTensors =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`layers.${i}.w`, ["BF16", [rows, 8192]] as const]));
+  const small = estimateFor(recipe, layers(2, 64));
+  const large = estimateFor(recipe, layers(1_000, 60_000), 1, 512_000_000);
+  expect(large.bytesOut).toBeGreaterThan(980e9);
+  expect(large.memoryPerAgent).toBe(small.memoryPerAgent);
+  expect(large.memoryPerAgent).toBeLessThan(16e6);
+});
+
+test("estimate() needs memory for every slot", () => {
+  const tensors: FakeTensors = { x: ["F32", [100]] };
+  expect(estimateFor(linear, tensors, 8).memoryPerAgent).toBe(8 * estimateFor(linear, tensors, 1).memoryPerAgent);
+});
+
+test("estimate() takes more units than a function takes arguments", () => {
+  const plan = planFor(linear, { x: ["BF16", [10]] });
+  const unit = { id: 0, pieces: [], bytesRead: 2, bytesWritten: 1 };
+  const cost = estimate(plan, [...Array(500_000).fill(unit), { ...unit, bytesWritten: 7 }], 1);
+  expect(cost).toMatchObject({ units: 500_001, largestUnit: 7, bytesRead: 1_000_002 });
+});
