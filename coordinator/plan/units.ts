@@ -24,7 +24,7 @@ const wholeTensorSlack = 2;
  */
 export function chooseUnitBytes(plan: Plan, slots: number): number {
   const total = plan.tensors.reduce((bytes, tensor) => bytes + tensor.bytes, 0);
-  const perSlot = Math.ceil(total / Math.max(1, slots * 4));
+  const perSlot = Math.ceil(total / Math.max(1, slots * 8));
   return Math.min(512_000_000, Math.max(4_000_000, perSlot));
 }
 
