@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { chunkBytes } from "../shared/bytes.js";
+import { chunkBytes, formatBytes } from "../shared/bytes.js";
 import { AmalgamError } from "../shared/errors.js";
 import { packageVersion } from "../shared/rpc/version.js";
 import { type CommitResult, commit } from "./assemble/commit.js";
@@ -15,6 +15,7 @@ import { createRequestBuilder, type Statistics, type UnitTask } from "./dispatch
 import { type Estimate, estimate } from "./plan/estimate.js";
 import { openModels } from "./plan/open-models.js";
 import { methodOf, planMerge } from "./plan/plan.js";
+import { formatQuantity } from "./plan/report.js";
 import type { Plan, Unit } from "./plan/types.js";
 import { chooseUnitBytes, cutUnits, tensorsToGather } from "./plan/units.js";
 import { readRecipe } from "./recipe/read.js";
@@ -184,6 +185,7 @@ class MergeRun {
     const units = cutUnits(plan, { unitBytes, done: this.#staging.done });
     const cost = estimate(plan, units, slots);
     this.#job.onEvent?.({ type: "started", agents: this.#agents.list.map(({ name }) => name), cost });
+    this.#assertMemory(estimate(plan, units, 1).memoryPerAgent);
     const statistics = await this.#gather(unitBytes, units);
     this.#job.onEvent?.({ type: "writing", units: units.length, work: workOf(units) });
     const { assembly } = this.#job;
@@ -196,6 +198,19 @@ class MergeRun {
       }
     } finally {
       await journaling.settled();
+    }
+  }
+
+  /** An agent whose workers cannot hold one tile is found before a byte of weights moves. */
+  #assertMemory(bytesPerSlot: number): void {
+    for (const { label, slots, description } of this.#agents.list) {
+      if (description === undefined || bytesPerSlot <= description.memoryBytes / slots) continue;
+      const needed = formatBytes(bytesPerSlot * slots);
+      throw new AmalgamError(
+        "usage",
+        `Agent ${label} may hold ${formatBytes(description.memoryBytes)} of tensor data, and ${formatQuantity(slots, "slot")} ` +
+          `need ${needed} for this merge: give it more with --memory or fewer with --slots`,
+      );
     }
   }
 
