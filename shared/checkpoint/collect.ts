@@ -18,6 +18,8 @@ export function collectTensors(
   index: CheckpointIndex | undefined,
 ): { readonly tensors: ReadonlyMap<string, CheckpointTensor>; readonly warnings: readonly string[] } {
   const tensors = new Map<string, CheckpointTensor>();
+  // A model has few shapes and many tensors of each.
+  const shapes = new Map<string, readonly number[]>();
   const unlisted: string[] = [];
   let totalBytes = 0;
   for (const [file, { name: shard, header }] of shards.entries()) {
@@ -28,7 +30,9 @@ export function collectTensors(
         throw malformed(`tensor ${quote(name)} is in two files, ${both}`, name);
       }
       if (index !== undefined && !index.weightMap.has(name)) unlisted.push(name);
-      tensors.set(name, { name, dtype, shape, file, offset: header.dataOffset + begin, bytes: end - begin });
+      const shared = shapes.get(shape.join()) ?? shape;
+      if (shared === shape) shapes.set(shape.join(), shape);
+      tensors.set(name, { name, dtype, shape: shared, file, offset: header.dataOffset + begin, bytes: end - begin });
       totalBytes += end - begin;
     }
     if (tensors.size > maxTensors) throw malformed(`it has more than ${formatCount(maxTensors)} tensors`);
