@@ -158,18 +158,40 @@ test("statistics passes that are over are not gathered again", async () => {
   expect(passesOf((await finish(merge)).events)).toEqual([]);
 });
 
+async function killAnAgentOf(coordinator: number): Promise<void> {
+  const [agent] = await childrenOf(coordinator);
+  if (agent === undefined) throw new Error(`Process ${coordinator} has no child`);
+  process.kill(agent, "SIGKILL");
+}
+
+/** Agent processes are found in /proc, which only Linux has. */
 const needsProc = { skip: process.platform !== "linux" };
 
 test.each(["direct", "stream"])("one of two agents dies and the other finishes, %s", needsProc, async (assembly) => {
   const merge = await job("linear", "--assembly", assembly, "--agents", "2", "--agent-processes");
   await using command = merge.start();
   await command.event("unit finished", 20);
-  const [agent = 0] = await childrenOf(command.pid);
-  process.kill(agent, "SIGKILL");
+  await killAnAgentOf(command.pid);
   expect((await command.ended).code).toBe(0);
   const lost = command.events.filter(({ event }) => event === "unit failed");
   expect(new Set(lost.map((event) => event["agent"])).size).toBeLessThan(2);
   expect(count(command.events, "unit finished")).toBe(bulkyUnits);
+  await expectGolden("linear", merge.output);
+});
+
+test("agents started by hand outlive a coordinator, and one of them the other", async () => {
+  const { path } = await scratch;
+  await using first = await startAgentCommand(path, { name: "first" });
+  await using second = await startAgentCommand(path, { name: "second" });
+  const merge = await job("linear", "--agent", first.address, second.address, "--assembly", "stream");
+  await killAt(merge, "unit finished", 30);
+  await using command = merge.start();
+  await command.event("unit finished", 20);
+  await first.kill();
+  expect((await command.ended).code).toBe(0);
+  const { keptPieces } = resumed(command.events);
+  expect(keptPieces).toBeGreaterThan(0);
+  expect(count(command.events, "unit finished")).toBe(bulkyUnits - keptPieces);
   await expectGolden("linear", merge.output);
 });
 
@@ -185,8 +207,7 @@ for (const assembly of ["direct", "stream"]) {
     const merge = await job("linear", "--assembly", assembly, "--agent-processes");
     await using command = merge.start();
     await command.event("unit finished", 40);
-    const [agent = 0] = await childrenOf(command.pid);
-    process.kill(agent, "SIGKILL");
+    await killAnAgentOf(command.pid);
     expectResumable(await command.ended);
     expect(existsSync(merge.output)).toBe(false);
     const { keptPieces } = await finish(merge);
@@ -207,7 +228,7 @@ test.concurrent("an agent started by hand dies, is started again, and the run go
   expect((await second.kill("SIGTERM")).code).toBe(0);
 });
 
-test("agent processes end when their coordinator is killed", needsProc, async () => {
+test.concurrent("agent processes end when their coordinator is killed", needsProc, async () => {
   const merge = await job("linear", "--agents", "2", "--agent-processes");
   await using command = merge.start();
   await command.event("unit finished", 40);
@@ -218,7 +239,7 @@ test("agent processes end when their coordinator is killed", needsProc, async ()
   await finish(merge);
 });
 
-test("Ctrl-C ends a run in good order with code 130 and keeps what is done", needsProc, async () => {
+test.concurrent("Ctrl-C ends a run in good order with code 130 and keeps what is done", needsProc, async () => {
   const merge = await job("linear", "--agents", "2", "--agent-processes");
   await using command = merge.start(true);
   await command.event("unit finished", 40);
