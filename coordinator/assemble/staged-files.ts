@@ -17,6 +17,9 @@ export class StagedFiles implements AsyncDisposable {
   readonly #plan: Plan;
   /** Opened when the first chunk comes; agents that write by themselves need none of them. */
   readonly #handles = new Map<number, Promise<FileHandle>>();
+  /** Syncs that were started ahead of the commit, by file. */
+  readonly #early = new Map<number, Promise<void>>();
+  #earlyFailure: unknown;
 
   constructor(plan: Plan, directory: string) {
     this.#plan = plan;
@@ -82,12 +85,28 @@ export class StagedFiles implements AsyncDisposable {
   }
 
   /**
+   * Starts bringing a file's bytes to the disk while others are still being made, so that little is left for the commit.
+   * One at a time per file; a failure is the commit's to tell, since a disk reports it once.
+   */
+  syncAhead(file: number): void {
+    if (this.#early.has(file)) return;
+    const done = syncFile(this.#pathOf(file))
+      .catch((error: unknown) => {
+        this.#earlyFailure ??= error;
+      })
+      .finally(() => this.#early.delete(file));
+    this.#early.set(file, done);
+  }
+
+  /**
    * Makes a file's bytes survive a power cut. Through the handle that wrote them, if it was us: a network file system may
    * tell of a failed write to that one only.
    */
   async sync(file: number): Promise<void> {
     const path = this.#pathOf(file);
     try {
+      await this.#early.get(file);
+      if (this.#earlyFailure !== undefined) throw this.#earlyFailure;
       const handle = await this.#handles.get(file);
       await (handle === undefined ? syncFile(path) : handle.sync());
     } catch (error) {
@@ -96,6 +115,7 @@ export class StagedFiles implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#early.values());
     const handles = [...this.#handles.values()];
     this.#handles.clear();
     for (const handle of handles) await (await handle.catch(() => undefined))?.close();

@@ -105,7 +105,10 @@ export class Staging implements AsyncDisposable {
     // An earlier attempt at these may live on somewhere, one of the coordinator that died before us included.
     if (attempt.epoch > 1 || added.length < results.length || resumed.isResumed) this.contest(results);
     await journal.append(added.map((result) => pieceRecord(result, attempt)));
-    for (const file of new Set(added.map(({ tensor }) => tensorOf(plan, tensor).file))) this.#digests.advance(file);
+    for (const file of new Set(added.map(({ tensor }) => tensorOf(plan, tensor).file))) {
+      this.#digests.advance(file);
+      this.parts.files.syncAhead(file);
+    }
     await this.parts.step("accepted");
   }
 
