@@ -9,5 +9,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // By default one core is left idle; the tests mostly wait for processes of their own.
+    maxWorkers: "100%",
   },
 });
