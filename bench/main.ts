@@ -59,10 +59,12 @@ async function main(): Promise<void> {
   const remove = (): void => {
     if (!values.keep) rmSync(folder, { recursive: true, force: true });
   };
-  process.on("SIGINT", () => {
-    remove();
-    process.exit(130);
-  });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      remove();
+      process.exit(signal === "SIGINT" ? 130 : 143);
+    });
+  }
   try {
     console.log(describeMachine());
     for (const { name, run } of chosen) {
