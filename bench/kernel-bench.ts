@@ -1,10 +1,11 @@
 import { Kernel } from "../node-agent/compute/wasm/kernel.js";
 import { TileMemory } from "../node-agent/compute/wasm/memory.js";
+import { binsOf } from "../shared/expression/order-statistics.js";
 import { schedule } from "../shared/expression/passes.js";
 import type { Program } from "../shared/expression/program.js";
 import { randomKey } from "../shared/expression/random.js";
 import { Scalars } from "../shared/expression/scalars.js";
-import { blockElements, lowerBins, type Partial, upperBins } from "../shared/expression/statistics.js";
+import { blockElements, type Partial } from "../shared/expression/statistics.js";
 import { methods } from "../shared/methods/index.js";
 import { buildProgram } from "../shared/methods/method.js";
 import type { ParameterValue } from "../shared/methods/parameter.js";
@@ -49,7 +50,7 @@ export class KernelBench {
     const parameters = slots.map(({ parameter, model }) =>
       Number((model === undefined ? given.merge : given.perModel)[parameter]),
     );
-    const counts = { row: elements, tensor: elements, model: elements };
+    const counts = { row: elements, column: elements, tensor: elements, model: elements };
     this.#scalars = new Scalars(program, schedule(program), { parameters, counts });
     const gathers = schedule(program).statistics.map((_, pass) => this.#gather(pass));
     this.phases = [...gathers, this.#map()];
@@ -73,8 +74,8 @@ export class KernelBench {
 
   #gather(pass: number): Phase {
     const gathers = schedule(this.#program).statistics[pass]?.gathers ?? [];
-    const kernel = this.#kernel({ kind: "gather", gathers });
-    const bins = gathers.map(({ kind }) => (kind === "upperBits" ? upperBins : kind === "lowerBits" ? lowerBins : 0));
+    const kernel = this.#kernel({ kind: "gather", gathers, columnSums: [] });
+    const bins = gathers.map(({ kind }) => binsOf(kind));
     const addresses = bins.map((count) => this.#memory.allocate(4 * count, "bins"));
     const counts = (gather: number): Uint32Array =>
       new Uint32Array(this.#memory.memory.buffer, addresses[gather] ?? 0, bins[gather] ?? 0);

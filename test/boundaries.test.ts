@@ -16,7 +16,7 @@ const compositionRoot = join("coordinator", "main.ts");
 /** Inside shared/, arrows point down only: nothing below knows what is built on it. */
 const layers: readonly (readonly string[])[] = [
   ["errors.ts", "bytes.ts", "quote.ts", "suggest.ts", "gen"],
-  ["checkpoint", "expression"],
+  ["checkpoint", "expression", "linalg"],
   ["methods", "rpc"],
 ];
 

@@ -1,12 +1,13 @@
-import type { Gather, Schedule } from "../../shared/expression/passes.js";
-import { schedule } from "../../shared/expression/passes.js";
+import { divisionOf } from "../../shared/expression/division.js";
+import { binsOf } from "../../shared/expression/order-statistics.js";
+import { type Gather, type Schedule, schedule, slotsOf } from "../../shared/expression/passes.js";
 import type { Program } from "../../shared/expression/program.js";
-import { Scalars } from "../../shared/expression/scalars.js";
-import { concatenate, lowerBins, type Partial, totalOf, upperBins } from "../../shared/expression/statistics.js";
+import { countsOf, Scalars } from "../../shared/expression/scalars.js";
+import { concatenate, type Partial, totalOf } from "../../shared/expression/statistics.js";
 import type { StatisticsEntry } from "../assemble/journal-records.js";
 import type { Plan, PlannedTensor, UnitPiece } from "../plan/types.js";
 import type { PartialResult } from "./partials-check.js";
-import { rowOf, type Statistics } from "./request.js";
+import type { Statistics } from "./request.js";
 
 export interface GatheredProgramOptions {
   readonly plan: Plan;
@@ -140,11 +141,11 @@ export class GatheredProgram {
     const places = [...this.#gathers.keys()].filter((place) => this.#gathers[place]?.scope === scope);
     if (places.length === 0) return;
     const gathers = places.map((place) => at(this.#gathers, place));
-    const { elements, shape, parameters } = tensor.planned;
+    const { shape, parameters } = tensor.planned;
     const scalars = new Scalars(
       this.#program,
       withGathers(this.#schedule, pass, gathers),
-      { parameters, counts: { row: rowOf(shape), tensor: elements, model: modelElements } },
+      { parameters, counts: countsOf(divisionOf(shape), modelElements) },
       statistics.get(tensor.index),
     );
     scalars.finishPass(
@@ -152,7 +153,7 @@ export class GatheredProgram {
       places.map((place) => partialOf(at(this.#gathers, place), place)),
     );
     for (const { kind, slot } of gathers) {
-      const values = [...scalars.statistics.subarray(slot, slot + (kind === "upperBits" ? 2 : 1))];
+      const values = [...scalars.statistics.subarray(slot, slot + slotsOf(kind))];
       this.#entries.push({ program, slot, values, ...(scope === "tensor" ? { tensor: tensor.index } : {}) });
     }
   }
@@ -166,7 +167,7 @@ export class GatheredProgram {
 
 /** The schedule with only some of one pass's gathers, so that a pass can be finished in two parts. */
 function withGathers(plan: Schedule, pass: number, gathers: readonly Gather[]): Schedule {
-  return { ...plan, statistics: plan.statistics.map((whole, i) => (i === pass ? { gathers } : whole)) };
+  return { ...plan, statistics: plan.statistics.map((whole, i) => (i === pass ? { ...whole, gathers } : whole)) };
 }
 
 function merge(into: Map<number, Partial>, partial: PartialResult): void {
@@ -185,7 +186,7 @@ function merge(into: Map<number, Partial>, partial: PartialResult): void {
 function empty(kind: Gather["kind"]): Partial {
   if (kind === "sum") return { kind, blocks: new Float64Array() };
   if (kind === "largest") return { kind, value: -Infinity };
-  return { kind, counts: new Float64Array(kind === "upperBits" ? upperBins : lowerBins) };
+  return { kind, counts: new Float64Array(binsOf(kind)) };
 }
 
 /** Indices come from the plan and its units, so a miss is a bug. */

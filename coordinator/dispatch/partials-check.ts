@@ -1,6 +1,7 @@
 import type { AmalgamError } from "../../shared/errors.js";
+import { binsOf, type Count, isUpperCount } from "../../shared/expression/order-statistics.js";
 import type { Gather } from "../../shared/expression/passes.js";
-import { blockElements, lowerBins, upperBins } from "../../shared/expression/statistics.js";
+import { blockElements } from "../../shared/expression/statistics.js";
 import type { GatheredPartial } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../../shared/quote.js";
 import type { ExpectedPiece } from "./request.js";
@@ -15,7 +16,7 @@ export type PartialResult = {
   | { readonly kind: "sum"; readonly blocks: readonly number[] }
   | { readonly kind: "largest"; readonly value: number }
   /** Bins that are not empty. */
-  | { readonly kind: "upperBits" | "lowerBits"; readonly bins: readonly number[]; readonly counts: readonly number[] }
+  | { readonly kind: Count; readonly bins: readonly number[]; readonly counts: readonly number[] }
 );
 
 type Refuse = (problem: string, tensor?: string) => AmalgamError;
@@ -99,15 +100,15 @@ export class PartialsCheck {
     covered.set(piece, blocks);
   }
 
-  #counts(partial: GatheredPartial, kind: "upperBits" | "lowerBits", pieces: readonly number[]): readonly number[] {
-    const limit = kind === "upperBits" ? upperBins : lowerBins;
+  #counts(partial: GatheredPartial, kind: Count, pieces: readonly number[]): readonly number[] {
+    const limit = binsOf(kind);
     const elements = pieces.reduce((total, index) => total + (this.#pieces[index]?.elements ?? 0), 0);
     const counts = partial.counts.map(Number);
     const total = counts.reduce((sum, count) => sum + count, 0);
     if (partial.bins.length !== counts.length || partial.bins.some((bin) => bin >= limit)) {
       throw this.#refuse(`sent ${counts.length} counts for ${partial.bins.length} bins below ${limit}`);
     }
-    if (total > elements || (kind === "upperBits" && total < elements)) {
+    if (total > elements || (isUpperCount(kind) && total < elements)) {
       throw this.#refuse(`counted ${total} magnitudes among ${elements} elements`);
     }
     return counts;

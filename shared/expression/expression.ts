@@ -63,14 +63,38 @@ export class Expression {
     return this.#graph.node("floor", [this]);
   }
 
-  /** Scalars and rows only: transcendental functions are not bit-exact element by element on every backend. */
+  /** eˣ. Of elements: in f32 by a fixed sequence of operations (elementary.ts), to within 1 ulp. */
+  exp(): Expression {
+    return this.#graph.node("exp", [this]);
+  }
+
+  /** The natural logarithm, as {@link exp}: −∞ of zero, NaN of what is below. */
+  log(): Expression {
+    return this.#graph.node("log", [this]);
+  }
+
+  /**
+   * Where |x| stands among the magnitudes of its row, ascending, from 0 for the smallest to 1 for the largest:
+   * (rank − 1)/(n − 1). Of equal magnitudes the earlier one is lower; NaN is above +∞. ½ in a row of one element,
+   * where there is nothing to compare with.
+   */
+  rankInRow(): Expression {
+    return this.#graph.node("rankInRow", [this]);
+  }
+
+  /** Not of elements: no backend promises the same bits there. */
   acos(): Expression {
     return this.#graph.node("acos", [this]);
   }
 
-  /** Scalars and rows only, as {@link acos}. */
+  /** Not of elements, as {@link acos}. */
   sin(): Expression {
     return this.#graph.node("sin", [this]);
+  }
+
+  /** Not of elements, as {@link acos}. */
+  cos(): Expression {
+    return this.#graph.node("cos", [this]);
   }
 
   isBelow(other: Operand): Expression {
@@ -108,13 +132,16 @@ export class Expression {
     return this.#graph.node("select", [this, this.#graph.lift(then), this.#graph.lift(otherwise)]);
   }
 
-  /** The sum of all elements in the scope, in f64 over fixed blocks. */
+  /**
+   * The sum of all elements in the scope, in f64 over fixed blocks. A column is what has the same place in every slice
+   * of the first dimension: for a matrix, a column; for a vector, all of it.
+   */
   sumOver(scope: Scope): Expression {
     return this.#graph.node("sum", [this], scope);
   }
 
   /** The largest element in the scope; NaN if any is, −∞ of nothing. */
-  largestOver(scope: Scope): Expression {
+  largestOver(scope: "row" | "tensor" | "model"): Expression {
     return this.#graph.node("largest", [this], scope);
   }
 
@@ -124,6 +151,14 @@ export class Expression {
    */
   kthMagnitude(scope: "tensor" | "model", k: Operand): Expression {
     return this.#graph.node("kthMagnitude", [this, this.#graph.lift(k)], scope);
+  }
+
+  /**
+   * The k-th largest x in the scope (k = 1: the largest), exactly; k as for {@link kthMagnitude}. NaN ranks above +∞,
+   * −0 below +0.
+   */
+  kthLargest(scope: "tensor" | "model", k: Operand): Expression {
+    return this.#graph.node("kthLargest", [this, this.#graph.lift(k)], scope);
   }
 
   /** How many elements the scope has. */
@@ -178,6 +213,31 @@ export class Graph {
   node(op: Operator, args: readonly Expression[], scope?: Scope): Expression {
     this.#assertKinds(op, args);
     return this.#add({ op, args: args.map((arg) => arg.id), value: 0, ...(scope === undefined ? {} : { scope }) });
+  }
+
+  /** Takes in another program's nodes, with expressions of this graph for its inputs and parameters. */
+  include(
+    program: Program,
+    given: {
+      readonly input: (place: number) => Expression;
+      readonly parameters: readonly Expression[];
+      /** What the program's random stream 0 becomes. */
+      readonly firstStream: number;
+    },
+  ): Expression {
+    const included: Expression[] = [];
+    const at = (list: readonly Expression[], place: number): Expression => {
+      const found = list[place];
+      if (found === undefined) throw new RangeError(`A program of ${program.nodes.length} nodes refers to ${place}`);
+      return found;
+    };
+    for (const node of program.nodes) {
+      if (node.op === "input") included.push(given.input(node.value));
+      else if (node.op === "parameter") included.push(at(given.parameters, node.value));
+      else if (node.op === "uniform") included.push(this.uniform(given.firstStream + node.value));
+      else included.push(this.#add({ ...node, args: node.args.map((arg) => at(included, arg).id) }));
+    }
+    return at(included, program.output);
   }
 
   finish(output: Expression): Program {

@@ -1,8 +1,13 @@
+import { Columns } from "./columns.js";
+import { blockOf, type Division } from "./division.js";
+import { exp32, log32 } from "./elementary.js";
+import { binsOf, isUpperCount, keyBits } from "./order-statistics.js";
 import { argumentOf, type Gather, rowGroups, type Schedule, schedule } from "./passes.js";
-import { extentsOf, type NodeId, nodeAt, type Program } from "./program.js";
+import { extentsOf, isReduction, type NodeId, nodeAt, type Program } from "./program.js";
 import { type RandomKey, uniformAt } from "./random.js";
-import { arithmetic, Scalars, type TensorContext } from "./scalars.js";
-import { addLanes, blockElements, lowerBins, magnitudeBits, type Partial, upperBins } from "./statistics.js";
+import { ranksOf } from "./ranks.js";
+import { arithmetic, countsOf, Scalars } from "./scalars.js";
+import { addLanes, type Partial } from "./statistics.js";
 
 export interface InterpretedTensor {
   /** One per model, all of the same length. */
@@ -10,6 +15,8 @@ export interface InterpretedTensor {
   readonly parameters: readonly number[];
   /** Elements per row: the last dimension. Default: the whole tensor is one row. */
   readonly rowElements?: number;
+  /** Elements in one slice of the first dimension. Default: the tensor is a matrix, and this is its row. */
+  readonly columns?: number;
   /** Elements of all tensors of the model that run this program. Default: this tensor is the model. */
   readonly modelElements?: number;
   /** One key per random stream. */
@@ -24,20 +31,12 @@ export interface InterpretedTensor {
  */
 export function interpret(program: Program, tensor: InterpretedTensor, precision: "f32" | "f64" = "f32"): Float64Array {
   const plan = schedule(program);
-  const elements = tensor.inputs[0]?.length ?? 0;
-  const row = tensor.rowElements ?? elements;
-  const context: TensorContext = {
-    parameters: tensor.parameters,
-    counts: { row, tensor: elements, model: tensor.modelElements ?? elements },
-  };
-  const scalars = new Scalars(program, plan, context, tensor.statistics);
-  const elementwise = new Elements(program, plan, tensor, row, precision, scalars);
+  const { scalars, elementwise } = prepare(program, plan, tensor, precision, tensor.statistics);
   if (tensor.statistics === undefined) {
-    plan.statistics.forEach((pass, index) => {
-      scalars.finishPass(
-        index,
-        pass.gathers.map((gather) => elementwise.gather(gather)),
-      );
+    plan.statistics.forEach(({ gathers, columnSums }, index) => {
+      const partials = gathers.map((gather) => elementwise.gather(gather));
+      for (const node of columnSums) elementwise.sumColumns(node);
+      scalars.finishPass(index, partials);
     });
   }
   return elementwise.evaluate(program.output);
@@ -51,47 +50,65 @@ export function gatherPass(
   known: ArrayLike<number>,
 ): Partial[] {
   const plan = schedule(program);
-  const elements = tensor.inputs[0]?.length ?? 0;
-  const row = tensor.rowElements ?? elements;
-  const counts = { row, tensor: elements, model: tensor.modelElements ?? elements };
-  const scalars = new Scalars(program, plan, { parameters: tensor.parameters, counts }, known);
-  const elementwise = new Elements(program, plan, tensor, row, "f32", scalars);
+  const { elementwise } = prepare(program, plan, tensor, "f32", known);
   return (plan.statistics[pass]?.gathers ?? []).map((gather) => elementwise.gather(gather));
 }
+
+function prepare(
+  program: Program,
+  plan: Schedule,
+  tensor: InterpretedTensor,
+  precision: "f32" | "f64",
+  statistics: ArrayLike<number> | undefined,
+): { scalars: Scalars; elementwise: Elements } {
+  const elements = tensor.inputs[0]?.length ?? 0;
+  const row = Math.max(1, tensor.rowElements ?? elements);
+  const division = { elements, row, columns: tensor.columns ?? row };
+  const counts = countsOf(division, tensor.modelElements ?? elements);
+  const scalars = new Scalars(program, plan, { parameters: tensor.parameters, counts }, statistics);
+  return { scalars, elementwise: new Elements(program, plan, tensor, division, precision, scalars) };
+}
+
+/** The operators on elements, each rounded once where its inside does not already say how. */
+const f32Operators: Readonly<Record<string, (x: number) => number>> = { exp: exp32, log: log32 };
 
 class Elements {
   readonly #program: Program;
   readonly #schedule: Schedule;
   readonly #tensor: InterpretedTensor;
-  readonly #elements: number;
-  readonly #row: number;
-  readonly #round: (x: number) => number;
+  readonly #division: Division;
+  /** Elements that share their row values, or whose sum is one partial. */
+  readonly #block: number;
+  readonly #precision: "f32" | "f64";
   readonly #scalars: Scalars;
+  readonly #columns: Columns;
 
   constructor(
     program: Program,
     plan: Schedule,
     tensor: InterpretedTensor,
-    row: number,
+    division: Division,
     precision: "f32" | "f64",
     scalars: Scalars,
   ) {
     this.#program = program;
     this.#schedule = plan;
     this.#tensor = tensor;
-    this.#elements = tensor.inputs[0]?.length ?? 0;
-    this.#row = row;
-    this.#round = precision === "f32" ? Math.fround : (x) => x;
+    this.#division = division;
+    this.#block = blockOf(plan, division);
+    this.#precision = precision;
     this.#scalars = scalars;
+    this.#columns = new Columns(program, scalars, division.columns);
   }
 
   /** A node's value for every element. */
   evaluate(target: NodeId): Float64Array {
-    const result = new Float64Array(this.#elements);
-    if (!this.#schedule.rowwise) return this.#segment(target, 0, this.#elements, 0);
-    for (let begin = 0, row = 0; begin < this.#elements; begin += this.#row, row += 1) {
-      this.#scalars.setRow(this.#rowResults(target, begin, row));
-      result.set(this.#segment(target, begin, this.#row, row), begin);
+    const { elements, row } = this.#division;
+    if (!this.#schedule.rowwise) return this.#segment(target, 0, elements, 0);
+    const result = new Float64Array(elements);
+    for (let begin = 0, number = 0; begin < elements; begin += row, number += 1) {
+      this.#scalars.setLine(this.#rowResults(target, begin, number));
+      result.set(this.#segment(target, begin, row, number), begin);
     }
     return result;
   }
@@ -100,35 +117,46 @@ class Elements {
     const values = this.evaluate(argumentOf(this.#program, gather.node));
     switch (gather.kind) {
       case "sum": {
-        const block = this.#schedule.rowwise ? this.#row : blockElements;
+        const block = this.#block;
         const blocks: number[] = [];
         for (let at = 0; at < values.length; at += block) blocks.push(sumOf(values.subarray(at, at + block)));
         return { kind: "sum", blocks: Float64Array.from(blocks) };
       }
       case "largest":
         return { kind: "largest", value: largestOf(values) };
-      case "upperBits": {
-        const counts = new Float64Array(upperBins);
-        for (const x of values) increment(counts, magnitudeBits(x) >>> 16);
-        return { kind: "upperBits", counts };
-      }
-      case "lowerBits": {
-        const counts = new Float64Array(lowerBins);
+      default: {
+        const { kind } = gather;
+        const counts = new Float64Array(binsOf(kind));
         const [bin] = this.#scalars.upperBitsOf(gather.node);
-        for (const x of values) if (magnitudeBits(x) >>> 16 === bin) increment(counts, magnitudeBits(x) & 0xffff);
-        return { kind: "lowerBits", counts };
+        for (const x of values) {
+          const key = keyBits(kind, x);
+          if (isUpperCount(kind)) increment(counts, key >>> 16);
+          else if (key >>> 16 === bin) increment(counts, key & 0xffff);
+        }
+        return { kind, counts };
       }
     }
+  }
+
+  /** Adds up the columns, slices of the first dimension one after the other. */
+  sumColumns(node: NodeId): void {
+    const accumulators = new Float64Array(this.#block);
+    this.evaluate(argumentOf(this.#program, node)).forEach((x, i) => {
+      accumulators[i % this.#block] = (accumulators[i % this.#block] ?? 0) + x;
+    });
+    this.#columns.finish(node, accumulators);
   }
 
   #rowResults(target: NodeId, begin: number, row: number): ReadonlyMap<NodeId, number> {
     const results = new Map<NodeId, number>();
     for (const group of rowGroups(this.#program, [target])) {
       for (const id of group) {
-        const values = this.#segment(argumentOf(this.#program, id), begin, this.#row, row);
-        results.set(id, nodeAt(this.#program, id).op === "sum" ? sumOf(values) : largestOf(values));
+        const { op } = nodeAt(this.#program, id);
+        if (!isReduction(op)) continue;
+        const values = this.#segment(argumentOf(this.#program, id), begin, this.#division.row, row);
+        results.set(id, op === "sum" ? sumOf(values) : largestOf(values));
       }
-      this.#scalars.setRow(results);
+      this.#scalars.setLine(results);
     }
     return results;
   }
@@ -142,8 +170,14 @@ class Elements {
       if (known !== undefined) return known;
       const node = nodeAt(this.#program, id);
       let values: Float64Array;
-      if (extents[id] !== "element") {
+      if (extents[id] === "column") {
+        const ofColumns = this.#columns.valuesOf([id]).get(id) ?? [];
+        const place = (i: number): number => (begin + i) % this.#division.columns;
+        values = new Float64Array(count).map((_, i) => this.#round(ofColumns[place(i)] ?? Number.NaN));
+      } else if (extents[id] !== "element") {
         values = new Float64Array(count).fill(this.#round(this.#scalars.values[id] ?? Number.NaN));
+      } else if (node.op === "rankInRow") {
+        values = ranksOf(visit(argumentOf(this.#program, id))).map((rank) => this.#round(rank));
       } else if (node.op === "input") {
         values = Float64Array.from(this.#tensor.inputs[node.value]?.subarray(begin, begin + count) ?? []);
       } else if (node.op === "uniform") {
@@ -152,13 +186,18 @@ class Elements {
         values = new Float64Array(count).map((_, i) => uniformAt(key, rowwise ? i : begin + i, rowwise ? row : 0));
       } else {
         const [a, b, c] = node.args.map(visit);
-        const operate = arithmetic[node.op] ?? (() => Number.NaN);
+        const own = this.#precision === "f32" ? f32Operators[node.op] : undefined;
+        const operate = own ?? arithmetic[node.op] ?? (() => Number.NaN);
         values = new Float64Array(count).map((_, i) => this.#round(operate(a?.[i] ?? 0, b?.[i] ?? 0, c?.[i] ?? 0)));
       }
       done.set(id, values);
       return values;
     };
     return visit(target);
+  }
+
+  #round(x: number): number {
+    return this.#precision === "f32" ? Math.fround(x) : x;
   }
 }
 

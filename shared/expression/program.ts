@@ -17,21 +17,24 @@ export interface Program {
 export type NodeId = number;
 
 /** What a reduction runs over. The planner cuts the work accordingly and never asks a method for its name. */
-export type Scope = "row" | "tensor" | "model";
+export type Scope = "row" | "column" | "tensor" | "model";
 
 /** Element-wise or scalar, one argument. */
-export const unaryOperators = ["negate", "abs", "sign", "sqrt", "floor", "acos", "sin"] as const;
+export const unaryOperators = ["negate", "abs", "sign", "sqrt", "floor", "exp", "log", "acos", "sin", "cos"] as const;
 /** Element-wise or scalar, two arguments, giving a number. */
 export const binaryOperators = ["add", "subtract", "multiply", "divide", "min", "max"] as const;
+/** Element-wise, but each value depends on all of its row. */
+export const rowOperators = ["rankInRow"] as const;
 /** Two arguments, giving a mask. */
 export const comparisons = ["less", "lessOrEqual", "equal"] as const;
 /** Two masks, giving a mask. */
 export const maskOperators = ["and", "or"] as const;
-/** One number from all elements of a row, a tensor or a whole model. */
-export const reductions = ["sum", "largest", "kthMagnitude"] as const;
+/** One number from all elements of a row, a column, a tensor or a whole model. */
+export const reductions = ["sum", "largest", "kthMagnitude", "kthLargest"] as const;
 
 export type UnaryOperator = (typeof unaryOperators)[number];
 export type BinaryOperator = (typeof binaryOperators)[number];
+export type RowOperator = (typeof rowOperators)[number];
 export type Comparison = (typeof comparisons)[number];
 export type MaskOperator = (typeof maskOperators)[number];
 export type ReductionOperator = (typeof reductions)[number];
@@ -45,6 +48,7 @@ export const operators = [
   "uniform",
   ...unaryOperators,
   ...binaryOperators,
+  ...rowOperators,
   ...comparisons,
   ...maskOperators,
   "select",
@@ -64,18 +68,20 @@ export interface Node {
   readonly scope?: Scope;
 }
 
-/** How many values a node has: one per tensor, one per row, or one per element. */
-export type Extent = "scalar" | "row" | "element";
+/** How many values a node has: one per tensor, one per row or column, or one per element. */
+export type Extent = "scalar" | "row" | "column" | "element";
 
-const extentOrder: readonly Extent[] = ["scalar", "row", "element"];
+/** By width. No program has both row and column values; see assertRunnable(). */
+const extentOrder: readonly Extent[] = ["scalar", "row", "column", "element"];
 
 /** The extent of every node, by id. A node is as wide as its widest argument; a reduction is as wide as its scope. */
 export function extentsOf(nodes: readonly Node[]): readonly Extent[] {
   const extents: Extent[] = [];
   for (const node of nodes) {
-    if (node.op === "input" || node.op === "uniform") extents.push("element");
-    else if (isReduction(node.op)) extents.push(node.scope === "row" ? "row" : "scalar");
-    else {
+    if (node.op === "input" || node.op === "uniform" || node.op === "rankInRow") extents.push("element");
+    else if (isReduction(node.op)) {
+      extents.push(node.scope === "row" || node.scope === "column" ? node.scope : "scalar");
+    } else {
       const widest = Math.max(0, ...node.args.map((id) => extentOrder.indexOf(extents[id] ?? "scalar")));
       extents.push(extentOrder[widest] ?? "scalar");
     }
@@ -85,6 +91,11 @@ export function extentsOf(nodes: readonly Node[]): readonly Extent[] {
 
 export function isReduction(op: Operator): op is ReductionOperator {
   return (reductions as readonly string[]).includes(op);
+}
+
+/** Whether the reduction is an order statistic, which takes a rank and two counting passes. */
+export function isOrderStatistic(op: Operator): op is "kthMagnitude" | "kthLargest" {
+  return op === "kthMagnitude" || op === "kthLargest";
 }
 
 /** Whether the node's values are true or false rather than numbers. */
@@ -99,18 +110,20 @@ export function nodeAt(program: Pick<Program, "nodes">, id: NodeId): Node {
   return node;
 }
 
-/** Every node that `roots` need, themselves included, in dependency order. Reductions in `stopAt` are not entered. */
+/** Every node that `roots` need, themselves included, in dependency order. Leaves are not entered. */
 export function reachable(
   program: Pick<Program, "nodes">,
   roots: readonly NodeId[],
   isLeaf: (id: NodeId) => boolean = () => false,
 ): readonly NodeId[] {
-  const seen = new Set<NodeId>();
-  const visit = (id: NodeId): void => {
-    if (seen.has(id)) return;
-    seen.add(id);
-    if (!isLeaf(id)) for (const arg of nodeAt(program, id).args) visit(arg);
-  };
-  roots.forEach(visit);
-  return [...seen].sort((a, b) => a - b);
+  const isNeeded = new Set(roots);
+  const needed: NodeId[] = [];
+  // Arguments stand before their node, so going backwards finds a node after all that need it. No recursion: programs
+  // from the network may be deep.
+  for (let id = Math.max(-1, ...roots); id >= 0; id -= 1) {
+    if (!isNeeded.has(id)) continue;
+    needed.push(id);
+    if (!isLeaf(id)) for (const arg of nodeAt(program, id).args) isNeeded.add(arg);
+  }
+  return needed.reverse();
 }

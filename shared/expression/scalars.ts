@@ -1,13 +1,22 @@
+import { isLowerCount, isUpperCount, selectLowerBits, selectUpperBits } from "./order-statistics.js";
 import type { Schedule } from "./passes.js";
-import { type Extent, extentsOf, isReduction, type Node, type NodeId, type Program } from "./program.js";
-import { type Partial, selectLowerBits, selectUpperBits, totalOf } from "./statistics.js";
+import { type Extent, extentsOf, isReduction, type Node, type NodeId, type Program, type Scope } from "./program.js";
+import { type Partial, totalOf } from "./statistics.js";
 
 /** What a program needs to know of one tensor besides its elements. */
 export interface TensorContext {
   /** The value of every parameter slot. */
   readonly parameters: readonly number[];
-  /** Elements in a row (the last dimension), in the tensor, and in all tensors that run this program. */
-  readonly counts: { readonly row: number; readonly tensor: number; readonly model: number };
+  /** Elements in a row (the last dimension), in a column, in the tensor, and in all tensors that run this program. */
+  readonly counts: Readonly<Record<Scope, number>>;
+}
+
+/** The counts for a tensor of `elements` elements, divided as divisionOf() says. */
+export function countsOf(
+  { elements, row, columns }: { elements: number; row: number; columns: number },
+  modelElements: number,
+): TensorContext["counts"] {
+  return { row, column: elements / columns, tensor: elements, model: modelElements };
 }
 
 /** The operators on plain numbers: what a scalar is computed with, in f64, and what the interpreter rounds to f32. */
@@ -18,8 +27,11 @@ export const arithmetic: Readonly<Record<string, (a: number, b: number, c: numbe
   sign: (a) => (a === 0 ? 0 : Math.sign(a)),
   sqrt: Math.sqrt,
   floor: Math.floor,
+  exp: Math.exp,
+  log: Math.log,
   acos: Math.acos,
   sin: Math.sin,
+  cos: Math.cos,
   add: (a, b) => a + b,
   subtract: (a, b) => a - b,
   multiply: (a, b) => a * b,
@@ -35,15 +47,15 @@ export const arithmetic: Readonly<Record<string, (a: number, b: number, c: numbe
 };
 
 /**
- * The values of a program's scalars for one tensor, and of its row values for one row at a time: everything that is
- * not per element. Computed in f64, rounded to f32 only where an element meets it.
+ * The values of a program's scalars for one tensor, and of its row or column values for one row or column at a time:
+ * everything that is not per element. Computed in f64, rounded to f32 only where an element meets it.
  */
 export class Scalars {
   readonly #program: Program;
   readonly #schedule: Schedule;
   readonly #extents: readonly Extent[];
   readonly #context: TensorContext;
-  readonly #rowNodes: readonly NodeId[];
+  readonly #lineNodes: readonly NodeId[];
   /** By node id. NaN where a value is not known yet, or differs per element. */
   readonly values: Float64Array;
   /** All that the statistics passes have found so far, by {@link Schedule} slot. */
@@ -54,7 +66,7 @@ export class Scalars {
     this.#schedule = schedule;
     this.#extents = extentsOf(program.nodes);
     this.#context = context;
-    this.#rowNodes = [...program.nodes.keys()].filter((id) => this.#extents[id] === "row");
+    this.#lineNodes = [...program.nodes.keys()].filter((id) => ["row", "column"].includes(this.#extents[id] ?? ""));
     this.values = new Float64Array(program.nodes.length).fill(Number.NaN);
     this.statistics = new Float64Array(schedule.slots).fill(Number.NaN);
     if (statistics !== undefined) this.statistics.set(statistics);
@@ -67,12 +79,12 @@ export class Scalars {
       const partial = partials[i];
       if (partial?.kind !== gather.kind) throw new TypeError(`Pass ${pass} gathered no ${gather.kind}`);
       const { slot } = gather;
-      if (partial.kind === "upperBits") {
+      if (isUpperCount(partial.kind) && "counts" in partial) {
         const k = this.values[this.#program.nodes[gather.node]?.args[1] ?? -1] ?? Number.NaN;
         this.statistics.set(selectUpperBits(partial.counts, k), slot);
-      } else if (partial.kind === "lowerBits") {
+      } else if (isLowerCount(partial.kind) && "counts" in partial) {
         const [bin, rank] = this.upperBitsOf(gather.node);
-        this.statistics[slot] = selectLowerBits(partial.counts, bin, rank);
+        this.statistics[slot] = selectLowerBits(partial.kind, partial.counts, bin, rank);
       } else {
         this.statistics[slot] = totalOf(partial);
       }
@@ -80,15 +92,15 @@ export class Scalars {
     this.#evaluateScalars();
   }
 
-  /** Where a k-th magnitude's first counting pass found it to lie. */
+  /** Where an order statistic's first counting pass found it to lie. */
   upperBitsOf(node: NodeId): [bin: number, rank: number] {
-    const slot = this.#slotOf(node, "upperBits");
+    const slot = this.#slotOf(node, true);
     return [this.statistics[slot] ?? -1, this.statistics[slot + 1] ?? 0];
   }
 
-  /** Sets one row's reductions and evaluates what follows from them, row values only. */
-  setRow(results: ReadonlyMap<NodeId, number>): void {
-    for (const id of this.#rowNodes) {
+  /** Sets one row's or column's reductions and evaluates what follows from them, row or column values only. */
+  setLine(results: ReadonlyMap<NodeId, number>): void {
+    for (const id of this.#lineNodes) {
       const node = this.#program.nodes[id];
       if (node !== undefined) this.values[id] = results.get(id) ?? this.#evaluate(node);
     }
@@ -97,19 +109,21 @@ export class Scalars {
   #evaluateScalars(): void {
     this.#program.nodes.forEach((node, id) => {
       if (this.#extents[id] !== "scalar") return;
-      this.values[id] = isReduction(node.op) ? this.#reduced(node, id) : this.#evaluate(node);
+      this.values[id] = isReduction(node.op) ? this.#reduced(id) : this.#evaluate(node);
     });
   }
 
-  #reduced(node: Node, id: NodeId): number {
-    const kind = node.op === "kthMagnitude" ? "lowerBits" : node.op;
-    const slot = this.#slotOf(id, kind);
+  #reduced(id: NodeId): number {
+    const slot = this.#slotOf(id, false);
     return slot < 0 ? Number.NaN : (this.statistics[slot] ?? Number.NaN);
   }
 
-  #slotOf(node: NodeId, kind: string): number {
+  /** Where a reduction's result is, or with `upper` what the first of its two counting passes found. */
+  #slotOf(node: NodeId, upper: boolean): number {
     for (const pass of this.#schedule.statistics) {
-      for (const gather of pass.gathers) if (gather.node === node && gather.kind === kind) return gather.slot;
+      for (const gather of pass.gathers) {
+        if (gather.node === node && isUpperCount(gather.kind) === upper) return gather.slot;
+      }
     }
     return -1;
   }

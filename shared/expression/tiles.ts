@@ -1,5 +1,6 @@
+import { blockOf, type Division, divisionOf } from "./division.js";
+import { binsOf } from "./order-statistics.js";
 import type { Schedule } from "./passes.js";
-import { blockElements, lowerBins } from "./statistics.js";
 
 /**
  * Bytes that one tile's inputs and output take together. Small enough to stay in a core's L2 cache between the read,
@@ -10,21 +11,32 @@ export const tileBytes = 1 << 20;
 /** Kernels work on whole vectors, so the last one may reach this many elements past the tile. */
 export const tileSlack = 16;
 
-/** Elements that are worked on at once: some whole blocks, or whole rows in programs with row reductions. */
+/** Elements that are worked on at once: some whole blocks, as blockOf() has them. */
 export function tileElements(
   bytesPerElement: number,
-  rowElements: number,
-  { rowwise }: Pick<Schedule, "rowwise">,
+  division: Pick<Division, "row" | "columns">,
+  schedule: Pick<Schedule, "rowwise" | "columnwise">,
 ): number {
-  const block = rowwise ? rowElements : blockElements;
+  const block = blockOf(schedule, division);
   return block * Math.max(1, Math.floor(tileBytes / (bytesPerElement * block)));
 }
 
-/** What a worker holds while it runs a piece: a tile of every tensor, and the bins of its counting passes. */
-export function workerBytes(bytesPerElement: number, rowElements: number, schedule: Schedule): number {
-  const counting = schedule.statistics.map(
-    ({ gathers }) => gathers.filter(({ kind }) => kind === "upperBits" || kind === "lowerBits").length,
+/** What ranking a row takes per element, besides its result: the row in f32, and two lists of u32. */
+export const rankingBytes = 12;
+
+/**
+ * What a worker holds while it runs a piece: a tile of every tensor, the bins of its counting passes, its column sums,
+ * and a block of every value that kernels get ready-made.
+ */
+export function workerBytes(bytesPerElement: number, shape: readonly number[], schedule: Schedule): number {
+  const { statistics, prepared, rowwise } = schedule;
+  const division = divisionOf(shape);
+  const block = blockOf(schedule, division) + tileSlack;
+  const gathered = statistics.map(
+    ({ gathers, columnSums }) =>
+      4 * gathers.reduce((bins, { kind }) => bins + binsOf(kind), 0) + 8 * block * columnSums.length,
   );
-  const bins = 4 * lowerBins * Math.max(0, ...counting);
-  return (tileElements(bytesPerElement, rowElements, schedule) + tileSlack) * bytesPerElement + bins;
+  const preparedBytes = 4 * prepared.length + (rowwise && prepared.length > 0 ? rankingBytes : 0);
+  const tile = tileElements(bytesPerElement, division, schedule) + tileSlack;
+  return tile * bytesPerElement + Math.max(0, ...gathered) + block * preparedBytes;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type ComputableDtype, computableDtypes } from "../../shared/checkpoint/dtypes.js";
-import { type Expression, Graph, where } from "../../shared/expression/expression.js";
+import { type Expression, Graph, norm, where } from "../../shared/expression/expression.js";
 import { assertRunnable } from "../../shared/expression/passes.js";
 import type { Program } from "../../shared/expression/program.js";
 import { blockElements } from "../../shared/expression/statistics.js";
@@ -42,6 +42,9 @@ const operators: Record<string, (a: Expression, b: Expression) => Expression> = 
   sign: (a) => a.sign(),
   sqrt: (a) => a.sqrt(),
   floor: (a) => a.floor(),
+  exp: (a) => a.exp(),
+  log: (a) => a.log(),
+  logOfPositive: (a, b) => a.abs().log().minus(b.exp()),
   isBelow: (a, b) => where(a.isBelow(b), a, b),
   isAbove: (a, b) => where(a.isAbove(b), 0, b),
   isAtMost: (a, b) => where(a.isAtMost(b), a, 0),
@@ -56,10 +59,35 @@ const operators: Record<string, (a: Expression, b: Expression) => Expression> = 
   largestOverRow: (a, b) => a.minus(b.largestOver("row")),
   rowsOfRows: (a, b) => a.minus(b.minus(b.sumOver("row")).abs().sumOver("row").sqrt()),
   rowsAndUniform: (a, b) => where(a.uniform(1).isBelow(0.5), a.minus(b.sumOver("row")), 0),
+  rankInRow: (a, b) => a.rankInRow().times(b),
+  rankOfTies: (a, b) => a.times(4).floor().rankInRow().minus(b.sign().rankInRow()),
+  rankOfRanks: (a, b) => a.times(b.rankInRow()).rankInRow(),
+  rankAmongRows: (a, b) => a.minus(b.sumOver("row")).rankInRow().times(b).largestOver("row").plus(a),
+  rankAndUniform: (a, b) => where(a.uniform(2).isBelow(b.rankInRow()), a, 0),
+  rankThenTensor: (a, b) => a.over(where(b.rankInRow().isAbove(0.5), b, 0).sumOver("tensor")),
+  sumOverColumn: (a, b) => a.minus(b.sumOver("column")),
+  columnsOfColumns: (a, b) => a.over(b.minus(b.sumOver("column")).abs().sumOver("column").sqrt().plus(1)),
+  columnAngles: (a, b) => {
+    const cosine = a
+      .times(b)
+      .sumOver("column")
+      .over(norm(a, "column").times(norm(b, "column")));
+    return where(cosine.isAbove(0), a.times(cosine.acos().sin()), b);
+  },
+  columnsAndUniform: (a, b) => where(a.uniform(1).isBelow(0.5), a.minus(b.sumOver("column")), a.countOver("column")),
+  columnsThenTensor: (a, b) => a.minus(b.minus(b.sumOver("column")).sumOver("tensor")).plus(a.sumOver("column")),
   rowsThenTensor: (a, b) => a.minus(b.minus(b.sumOver("row")).sumOver("tensor")),
   kthMagnitude: (a, b) => where(a.abs().isBelow(b.kthMagnitude("tensor", 3)), 0, a),
   kthOfAll: (a, b) => where(a.abs().isBelow(b.kthMagnitude("tensor", 1e9)), 0, a),
   kthOfNone: (a, b) => where(a.abs().isBelow(b.kthMagnitude("tensor", 0)), 0, a),
+  kthLargest: (a, b) => where(a.isBelow(b.kthLargest("tensor", 3)), 0, a),
+  kthLargestOfAll: (a, b) => where(a.isBelow(b.kthLargest("tensor", 1e9)), 0, a),
+  kthLargestOfHalf: (a, b) => a.minus(b.kthLargest("tensor", b.countOver("tensor").over(2).floor())),
+  quartiles: (a, b) => {
+    const k = (share: number) => b.countOver("tensor").times(share).floor();
+    const range = b.kthLargest("tensor", k(0.25)).minus(b.kthLargest("tensor", k(0.75)));
+    return a.over(range.plus(b.kthMagnitude("tensor", k(0.1))).minus(b.kthMagnitude("tensor", k(0.9))));
+  },
   countOver: (a) => a.times(a.countOver("tensor")).plus(a.countOver("row")).plus(a.countOver("model")),
   scalarsOnly: (a, b) => a.times(b.sumOver("tensor").sin().acos().plus(2).floor()),
 };
@@ -90,6 +118,31 @@ test("reductions over several blocks and a tail add up in the documented order",
   expectSameBits({ program: built, inputs: [normals(elements, random), normals(elements, random)] });
 });
 
+test.each([[[10_000]], [[3, 5_000]], [[7, 33, 5]], [[70_000, 3]]])(
+  "sums over the columns of %j are the naive ones",
+  (shape) => {
+    const random = seeded(13);
+    const elements = shape.reduce((product, dimension) => product * dimension, 1);
+    const columns = elements / (shape[0] ?? 1);
+    const values = normals(elements, random);
+    const sums = new Float64Array(columns);
+    values.forEach((x, i) => {
+      sums[i % columns] = (sums[i % columns] ?? 0) + x;
+    });
+    const built = program(1, (inputs) => first(inputs).times(0).plus(first(inputs).sumOver("column")));
+    const given = { program: built, inputs: [values], shape };
+    expectSameBits(given);
+    const { bytes } = runCompiled(given);
+    const found = new Float32Array(bytes.buffer, bytes.byteOffset, elements);
+    // f64 sums in another order differ by far less than f32 can tell.
+    found.forEach((sum, i) => {
+      const naive = sums[i % columns] ?? Number.NaN;
+      if (!(Math.abs(sum - naive) <= 2 ** -23 * Math.abs(naive)))
+        expect.fail(`column ${i % columns}: ${sum}, ${naive}`);
+    });
+  },
+);
+
 test.each(computableDtypes.flatMap((from) => computableDtypes.map((to) => [from, to] as const)))(
   "%s in and %s out are converted as the scalar reference converts them",
   (from: ComputableDtype, to: ComputableDtype) => {
@@ -119,7 +172,9 @@ test("random programs give the interpreter's bits", () => {
     const models = 1 + Math.floor(random() * 4);
     const built = program(models, (inputs, graph) => {
       const values: Expression[] = [...inputs, graph.parameter("p"), graph.constant(pick([0, 1, -0.5, 1e-3]))];
-      const names = Object.keys(operators).filter((name) => name !== "countOver" && name !== "scalarsOnly");
+      // No program has both row and column values.
+      const excluded = random() < 0.2 ? /countOver|scalarsOnly|row|rank/i : /countOver|scalarsOnly|column/i;
+      const names = Object.keys(operators).filter((name) => !excluded.test(name));
       for (let step = 0; step < 6; step += 1) {
         values.push(
           (operators[pick(names)] as (a: Expression, b: Expression) => Expression)(pick(values), pick(values)),

@@ -47,6 +47,7 @@ const simd = {
   "i16x8.extend_low_i8x16_u": 137,
   "i32x4.extend_low_i16x8_u": 169,
   "i32x4.shl": 171,
+  "i32x4.shr_s": 172,
   "i32x4.shr_u": 173,
   "i32x4.add": 174,
   "i32x4.sub": 177,
@@ -64,6 +65,7 @@ const simd = {
   "f32x4.max": 233,
   "f32x4.pmax": 235,
   "f64x2.add": 240,
+  "i32x4.trunc_sat_f32x4_s": 248,
   "f32x4.convert_i32x4_s": 250,
 } as const;
 

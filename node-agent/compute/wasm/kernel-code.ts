@@ -1,21 +1,23 @@
 import { type ComputableDtype, dtypeBytes } from "../../../shared/checkpoint/dtypes.js";
-import { argumentOf, type Gather } from "../../../shared/expression/passes.js";
+import { argumentOf, type Gather, isPrepared } from "../../../shared/expression/passes.js";
 import { extentsOf, type NodeId, nodeAt, type Program, reachable } from "../../../shared/expression/program.js";
 import { loadLanes, storeLanes } from "./dtype-lanes.js";
 import { encodeModule, FunctionBody, type Local } from "./encoder.js";
 import { type ControlLayout, layOut } from "./layout.js";
-import { type Loop, parameterCount, parameters, pushSplat, type Vector, vectorLanes } from "./loop.js";
+import { type Loop, parameterCount, parameters, pushSplat, type Reducer, type Vector, vectorLanes } from "./loop.js";
 import { Observer, observed } from "./observer.js";
 import { pushOperator } from "./operators.js";
 import { emitPhilox, pushUniform } from "./philox-lanes.js";
-import { createReducer, type Reducer } from "./reducers.js";
+import { createReducer } from "./reducers.js";
 
 /** What a kernel does with the elements it computes. */
 export type KernelTask =
   /** Gather one statistics pass. */
-  | { readonly kind: "gather"; readonly gathers: readonly Gather[] }
+  | { readonly kind: "gather"; readonly gathers: readonly Gather[]; readonly columnSums: readonly NodeId[] }
   /** Reduce one row for each of these row reductions, which need no row value that is not set yet. */
   | { readonly kind: "rows"; readonly reductions: readonly NodeId[] }
+  /** Write one node's elements in f32. */
+  | { readonly kind: "evaluate"; readonly node: NodeId }
   /** Write the output, and take the statistics that a receipt carries. */
   | { readonly kind: "map"; readonly output: ComputableDtype };
 
@@ -40,7 +42,12 @@ export function compileKernel(
 /** What happens to the lanes of the targets: they are reduced, or written and observed. */
 type Sink =
   | { readonly kind: "reduce"; readonly reducers: readonly Reducer[] }
-  | { readonly kind: "write"; readonly dtype: ComputableDtype; readonly pointer: Local; readonly observer: Observer };
+  | {
+      readonly kind: "write";
+      readonly dtype: ComputableDtype;
+      readonly pointer: Local;
+      readonly observer: Observer | undefined;
+    };
 
 class KernelCompiler {
   readonly #program: Program;
@@ -52,6 +59,7 @@ class KernelCompiler {
 
   // Locals that live across iterations.
   readonly #pointers = new Map<number, Local>();
+  readonly #prepared = new Map<NodeId, Local>();
   readonly #scalars = new Map<NodeId, Local>();
   readonly #keys = new Map<number, readonly [Local, Local]>();
   readonly #counter: readonly [Local, Local, Local];
@@ -61,22 +69,25 @@ class KernelCompiler {
     this.#dtypes = dtypes;
     this.#targets = targetsOf(program, task);
     const extents = extentsOf(program.nodes);
-    const isScalar = (id: NodeId): boolean => extents[id] !== "element";
-    const needed = reachable(program, this.#targets, isScalar);
-    const elements = needed.filter((id) => !isScalar(id)).map((id) => nodeAt(program, id));
+    const isReady = isPrepared(program);
+    const isScalar = (id: NodeId): boolean => extents[id] === "scalar" || extents[id] === "row";
+    const needed = reachable(program, this.#targets, (id) => isScalar(id) || isReady(id));
+    const elements = needed.filter((id) => !isScalar(id) && !isReady(id)).map((id) => nodeAt(program, id));
     const streams = elements.filter(({ op }) => op === "uniform").map(({ value }) => value);
     const body = new FunctionBody(parameterCount);
     const layout = layOut({
       inputs: dtypes.length,
-      gathers: task.kind === "gather" ? task.gathers.length : 0,
+      gathers: task.kind === "gather" ? this.#targets.length : 0,
+      preparedNodes: needed.filter(isReady),
       scalarNodes: needed.filter(isScalar),
       streams,
-      results: task.kind === "map" ? observed.firstInput + dtypes.length : this.#targets.length,
+      results: resultsOf(task, dtypes.length, this.#targets.length),
     });
     this.#loop = { body, layout, index: body.local("i32") };
     // A map pass reports on every input, used by the expression or not.
     const used = elements.filter(({ op }) => op === "input").map(({ value }) => value);
     for (const input of task.kind === "map" ? dtypes.keys() : used) this.#pointers.set(input, body.local("i32"));
+    for (const node of layout.preparedNodes) this.#prepared.set(node, body.local("i32"));
     for (const node of layout.scalarNodes) this.#scalars.set(node, body.local("v128"));
     for (const stream of streams) this.#keys.set(stream, [body.local("v128"), body.local("v128")]);
     this.#counter = [body.local("v128"), body.local("v128"), body.local("v128")];
@@ -99,7 +110,7 @@ class KernelCompiler {
     });
     body.get(index).get(parameters.count).op("i32.lt_u");
     body.if(() => this.#iteration(body.local("v128")));
-    if (this.#sink.kind === "write") this.#sink.observer.finish();
+    if (this.#sink.kind === "write") this.#sink.observer?.finish();
     else for (const reducer of this.#sink.reducers) reducer.finish();
     return { module: encodeModule(body, parameterCount, maximumPages), layout };
   }
@@ -113,6 +124,12 @@ class KernelCompiler {
         .load("i32.load", layout.inputs + 4 * input)
         .set(pointer);
     }
+    [...this.#prepared.values()].forEach((pointer, i) => {
+      body
+        .get(parameters.control)
+        .load("i32.load", layout.prepared + 4 * i)
+        .set(pointer);
+    });
     if (this.#sink.kind === "write") {
       body.get(parameters.control).load("i32.load", layout.output).set(this.#sink.pointer);
     } else for (const reducer of this.#sink.reducers) reducer.prepare();
@@ -153,11 +170,14 @@ class KernelCompiler {
       });
       return undefined;
     }
-    const result = value(this.#program.output);
-    sink.observer.seeOutput(result, vector);
-    this.#program.nodes.forEach(({ op, value: input }, id) => {
-      if (op === "input") sink.observer.seeInput(input, value(id), vector);
-    });
+    const result = value(this.#targets[0] ?? -1);
+    const { observer } = sink;
+    if (observer !== undefined) {
+      observer.seeOutput(result, vector);
+      this.#program.nodes.forEach(({ op, value: input }, id) => {
+        if (op === "input") observer.seeInput(input, value(id), vector);
+      });
+    }
     if (low === undefined) return result;
     const offset = (vector.number - 1) * vectorLanes * dtypeBytes(sink.dtype);
     storeLanes(this.#loop.body, sink.dtype, sink.pointer, offset, low, result);
@@ -184,6 +204,7 @@ class KernelCompiler {
     };
     add(index, step);
     for (const [input, pointer] of this.#pointers) add(pointer, step * dtypeBytes(this.#dtypes[input] ?? "F32"));
+    for (const pointer of this.#prepared.values()) add(pointer, step * dtypeBytes("F32"));
     if (this.#sink.kind === "write") add(this.#sink.pointer, step * dtypeBytes(this.#sink.dtype));
     const [counter] = this.#counter;
     const drawn = step / vectorLanes;
@@ -200,7 +221,9 @@ class KernelCompiler {
       const node = nodeAt(this.#program, id);
       const local = body.local("v128");
       done.set(id, local);
-      if (node.op === "input") {
+      const prepared = this.#prepared.get(id);
+      if (prepared !== undefined) loadLanes(body, "F32", prepared, vector * vectorLanes * dtypeBytes("F32"));
+      else if (node.op === "input") {
         const dtype = this.#dtypes[node.value] ?? "F32";
         loadLanes(body, dtype, this.#pointers.get(node.value) ?? -1, vector * vectorLanes * dtypeBytes(dtype));
       } else if (node.op === "uniform") pushUniform(body, randomWords.get(node.value)?.[vector % 4] ?? -1);
@@ -214,8 +237,15 @@ class KernelCompiler {
 
 function targetsOf(program: Program, task: KernelTask): readonly NodeId[] {
   if (task.kind === "map") return [program.output];
-  const reductions = task.kind === "rows" ? task.reductions : task.gathers.map(({ node }) => node);
+  if (task.kind === "evaluate") return [task.node];
+  const reductions =
+    task.kind === "rows" ? task.reductions : [...task.gathers.map(({ node }) => node), ...task.columnSums];
   return reductions.map((reduction) => argumentOf(program, reduction));
+}
+
+function resultsOf(task: KernelTask, inputs: number, targets: number): number {
+  if (task.kind === "map") return observed.firstInput + inputs;
+  return task.kind === "evaluate" ? 0 : targets;
 }
 
 function createSink(loop: Loop, program: Program, task: KernelTask, inputs: number): Sink {
@@ -223,9 +253,12 @@ function createSink(loop: Loop, program: Program, task: KernelTask, inputs: numb
     const observer = new Observer(loop, task.output, inputs);
     return { kind: "write", dtype: task.output, pointer: loop.body.local("i32"), observer };
   }
+  if (task.kind === "evaluate") {
+    return { kind: "write", dtype: "F32", pointer: loop.body.local("i32"), observer: undefined };
+  }
   const kinds =
     task.kind === "gather"
-      ? task.gathers.map(({ kind }) => kind)
+      ? [...task.gathers.map(({ kind }) => kind), ...task.columnSums.map(() => "columns" as const)]
       : task.reductions.map((id) => (nodeAt(program, id).op === "sum" ? "sum" : "largest"));
   return { kind: "reduce", reducers: kinds.map((kind, place) => createReducer(loop, kind, place)) };
 }

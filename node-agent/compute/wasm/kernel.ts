@@ -49,14 +49,24 @@ export class Kernel {
     words[(this.#layout.output - this.#layout.inputs) / 4] = output;
   }
 
-  /** Where each counting gather's bins are, by gather; ignored for gathers that do not count. */
+  /** What a run reads besides inputs: {@link setPrepared} says where it is. */
+  get preparedNodes(): readonly NodeId[] {
+    return this.#layout.preparedNodes;
+  }
+
+  /** Where each prepared node's values begin, f32, or all ones where a mask holds; see isPrepared(). */
+  setPrepared(addressOf: (node: NodeId) => number): void {
+    this.#words(this.#layout.prepared).set(this.#layout.preparedNodes.map(addressOf));
+  }
+
+  /** Where each counting gather's bins or column sum's accumulators are, gathers first; ignored for the others. */
   setHistograms(addresses: readonly number[]): void {
     this.#words(this.#layout.histograms).set(addresses);
   }
 
-  /** The bin in which each `lowerBits` gather counts, by gather; −1 counts nothing. */
+  /** The bin in which each gather of lower bits counts, by gather; −1 counts nothing. */
   setBins(bins: readonly number[]): void {
-    // As the upper half of a float's bits, which is what the kernel compares with.
+    // As the upper half of a key, which is what the kernel compares with.
     this.#words(this.#layout.bins).set(bins.map((bin) => bin << 16));
   }
 

@@ -7,14 +7,17 @@ import type { NodeId } from "../../../shared/expression/program.js";
 export interface ControlLayout {
   /** u32, one per input: where its tile is. */
   readonly inputs: number;
+  /** u32, one per node of {@link preparedNodes}: where its values for the coming elements are, in f32. */
+  readonly prepared: number;
+  readonly preparedNodes: readonly NodeId[];
   /** u32: where the output tile goes. */
   readonly output: number;
-  /** u32, one per counting gather: where its bins are. */
+  /** u32, one per reduction: where its bins are if it counts, or its accumulators if it sums columns. */
   readonly histograms: number;
   /** f32, one per node of {@link scalarNodes}. */
   readonly scalars: number;
   readonly scalarNodes: readonly NodeId[];
-  /** i32, one per gather: the bin that a `lowerBits` gather counts in, shifted to the upper half. */
+  /** i32, one per gather: the bin that a gather of lower bits counts in, shifted to the upper half. */
   readonly bins: number;
   /** Two u32 per random stream of {@link streams}. */
   readonly keys: number;
@@ -33,6 +36,7 @@ export const spareBins = 256;
 export function layOut(parts: {
   inputs: number;
   gathers: number;
+  preparedNodes: readonly NodeId[];
   scalarNodes: readonly NodeId[];
   streams: readonly number[];
   results: number;
@@ -45,6 +49,7 @@ export function layOut(parts: {
   };
   const inputs = take(parts.inputs);
   const output = take(1);
+  const prepared = take(parts.preparedNodes.length);
   const histograms = take(parts.gathers);
   const scalars = take(parts.scalarNodes.length);
   const bins = take(parts.gathers);
@@ -54,6 +59,8 @@ export function layOut(parts: {
   return {
     inputs,
     output,
+    prepared,
+    preparedNodes: parts.preparedNodes,
     histograms,
     scalars,
     scalarNodes: parts.scalarNodes,

@@ -24,6 +24,16 @@ export interface Vector {
   readonly exists: Local | undefined;
 }
 
+/** Takes in one expression's lanes, vector by vector, and leaves its result in the control block or in memory. */
+export interface Reducer {
+  /** Emitted before the loop. */
+  prepare(): void;
+  /** Emitted for every vector. */
+  add(lanes: Local, vector: Vector): void;
+  /** Emitted after the loop. */
+  finish(): void;
+}
+
 /** Pushes a 32-bit word of the control block, in all four lanes. */
 export function pushSplat({ body }: Loop, offset: number): void {
   body.get(parameters.control).load("v128.load32_splat", offset);

@@ -1,4 +1,5 @@
 import { type Node, type NodeId, nodeAt, type Operator, type Program } from "../../../shared/expression/program.js";
+import { pushExp, pushLog } from "./elementary-lanes.js";
 import type { FunctionBody, Local, SimdInstruction } from "./encoder.js";
 
 /** Operators that are one SIMD instruction. */
@@ -36,6 +37,12 @@ export function pushOperator(body: FunctionBody, program: Program, node: Node, a
       body.get(a).splat(0x8000_0000).simd("v128.and").splat(0x3f80_0000).simd("v128.or");
       body.get(a).splat(0).simd("f32x4.ne").simd("v128.and");
       body.get(a).get(a).get(a).simd("f32x4.eq").simd("v128.bitselect");
+      return;
+    case "exp":
+      pushExp(body, a);
+      return;
+    case "log":
+      pushLog(body, a);
       return;
     default: {
       const instruction = instructions[node.op];

@@ -1,23 +1,14 @@
 import type { Gather } from "../../../shared/expression/passes.js";
-import { lowerBins } from "../../../shared/expression/statistics.js";
+import { CountingReducer } from "./counting-reducer.js";
 import type { Local } from "./encoder.js";
-import { resultBytes, spareBins } from "./layout.js";
-import { type Loop, parameters, pushSplat, type Vector, vectorLanes, zeroBeyond } from "./loop.js";
-
-/** Takes in one expression's lanes, vector by vector, and leaves its result in the control block or in memory. */
-export interface Reducer {
-  /** Emitted before the loop. */
-  prepare(): void;
-  /** Emitted for every vector. */
-  add(lanes: Local, vector: Vector): void;
-  /** Emitted after the loop. */
-  finish(): void;
-}
+import { resultBytes } from "./layout.js";
+import { type Loop, parameters, type Reducer, type Vector, vectorLanes, zeroBeyond } from "./loop.js";
 
 /** `place` is the reduction's among those of its kernel. */
-export function createReducer(loop: Loop, kind: Gather["kind"], place: number): Reducer {
+export function createReducer(loop: Loop, kind: Gather["kind"] | "columns", place: number): Reducer {
   if (kind === "sum") return new SumReducer(loop, place);
   if (kind === "largest") return new LargestReducer(loop, place);
+  if (kind === "columns") return new ColumnReducer(loop, place);
   return new CountingReducer(loop, kind, place);
 }
 
@@ -80,21 +71,16 @@ class LargestReducer implements Reducer {
   }
 }
 
-/** One of the two counting passes of a k-th magnitude; counts are u32 in memory. */
-class CountingReducer implements Reducer {
+/** Adds the block's elements to f64 accumulators in memory, one for each place in a block. */
+class ColumnReducer implements Reducer {
   readonly #loop: Loop;
-  readonly #kind: "upperBits" | "lowerBits";
   readonly #place: number;
-  readonly #histogram: Local;
-  /** For lower bits: the searched bin, as the upper half of a float's bits. */
-  readonly #searched: Local;
+  readonly #accumulators: Local;
 
-  constructor(loop: Loop, kind: "upperBits" | "lowerBits", place: number) {
+  constructor(loop: Loop, place: number) {
     this.#loop = loop;
-    this.#kind = kind;
     this.#place = place;
-    this.#histogram = loop.body.local("i32");
-    this.#searched = loop.body.local("v128");
+    this.#accumulators = loop.body.local("i32");
   }
 
   prepare(): void {
@@ -102,58 +88,30 @@ class CountingReducer implements Reducer {
     body
       .get(parameters.control)
       .load("i32.load", layout.histograms + 4 * this.#place)
-      .set(this.#histogram);
-    pushSplat(this.#loop, layout.bins + 4 * this.#place);
-    body.set(this.#searched);
+      .set(this.#accumulators);
   }
 
+  /** Lanes that do not exist add zero, perhaps to accumulators behind the block's, which nobody reads. */
   add(lanes: Local, vector: Vector): void {
-    const { body } = this.#loop;
-    const offsets = body.local("v128");
-    if (this.#kind === "upperBits") this.#pushUpperOffsets(lanes);
-    else this.#pushLowerOffsets(lanes);
-    body.set(offsets);
-    for (let lane = 0; lane < vectorLanes; lane += 1) {
-      this.#ifLaneExists(vector, lane, () => this.#increment(offsets, lane));
-    }
+    const { body, index } = this.#loop;
+    const counted = zeroBeyond(this.#loop, lanes, vector);
+    const address = body.local("i32");
+    const first = 8 * vectorLanes * vector.number;
+    body.get(index).i32(3).op("i32.shl").get(this.#accumulators).op("i32.add").set(address);
+    body.get(address).get(address).load("v128.load", first);
+    body.get(counted).simd("f64x2.promote_low_f32x4").simd("f64x2.add").store("v128.store", first);
+    body
+      .get(address)
+      .get(address)
+      .load("v128.load", first + 16);
+    body.get(counted).get(counted).shuffle(upperHalf);
+    body
+      .simd("f64x2.promote_low_f32x4")
+      .simd("f64x2.add")
+      .store("v128.store", first + 16);
   }
 
   finish(): void {}
-
-  /** (bits >> 16) · 4 bytes per bin, with the sign cut off. */
-  #pushUpperOffsets(lanes: Local): void {
-    this.#loop.body.get(lanes).i32(14).simd("i32x4.shr_u").splat(0x1_fffc).simd("v128.and");
-  }
-
-  /**
-   * Lanes that lie elsewhere are counted in spare bins behind the others, which nobody reads: a branch would be
-   * mispredicted too often, since many task vectors have few distinct magnitudes, and a single spare bin would make each
-   * count wait for the one before.
-   */
-  #pushLowerOffsets(lanes: Local): void {
-    const { body } = this.#loop;
-    const spareMask = 4 * (spareBins - 1);
-    body.get(lanes).splat(0xffff).simd("v128.and").i32(2).simd("i32x4.shl");
-    body.get(lanes).i32(14).simd("i32x4.shr_u").splat(spareMask).simd("v128.and");
-    body.splat(4 * lowerBins).simd("v128.or");
-    body.get(lanes).splat(0x7fff_0000).simd("v128.and").get(this.#searched).simd("i32x4.eq");
-    body.simd("v128.bitselect");
-  }
-
-  /** Adds one to the bin whose byte offset is in a lane. */
-  #increment(offsets: Local, lane: number): void {
-    const { body } = this.#loop;
-    const address = body.local("i32");
-    body.get(this.#histogram).get(offsets).extractLane(lane).op("i32.add").tee(address);
-    body.get(address).load("i32.load", 0).i32(1).op("i32.add").store("i32.store", 0);
-  }
-
-  #ifLaneExists({ number, exists }: Vector, lane: number, then: () => void): void {
-    const { body, index } = this.#loop;
-    const element = number * vectorLanes + lane;
-    if (exists === undefined) then();
-    else body.get(index).i32(element).op("i32.add").get(parameters.count).op("i32.lt_u").if(then);
-  }
 }
 
 /** Stores one or two accumulators as they are; the caller combines their lanes. */

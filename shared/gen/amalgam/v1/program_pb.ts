@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file amalgam/v1/program.proto.
  */
 export const file_amalgam_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChhhbWFsZ2FtL3YxL3Byb2dyYW0ucHJvdG8SCmFtYWxnYW0udjEiZQoHUHJvZ3JhbRImCgVub2RlcxgBIAMoCzIXLmFtYWxnYW0udjEuUHJvZ3JhbU5vZGUSDgoGb3V0cHV0GAIgASgNEg4KBmlucHV0cxgDIAEoDRISCgpwYXJhbWV0ZXJzGAQgAygJIlgKC1Byb2dyYW1Ob2RlEgoKAm9wGAEgASgJEgwKBGFyZ3MYAiADKA0SDQoFdmFsdWUYAyABKAESIAoFc2NvcGUYBCABKA4yES5hbWFsZ2FtLnYxLlNjb3BlKlAKBVNjb3BlEhUKEVNDT1BFX1VOU1BFQ0lGSUVEEAASDQoJU0NPUEVfUk9XEAESEAoMU0NPUEVfVEVOU09SEAISDwoLU0NPUEVfTU9ERUwQA2IGcHJvdG8z");
+  fileDesc("ChhhbWFsZ2FtL3YxL3Byb2dyYW0ucHJvdG8SCmFtYWxnYW0udjEiZQoHUHJvZ3JhbRImCgVub2RlcxgBIAMoCzIXLmFtYWxnYW0udjEuUHJvZ3JhbU5vZGUSDgoGb3V0cHV0GAIgASgNEg4KBmlucHV0cxgDIAEoDRISCgpwYXJhbWV0ZXJzGAQgAygJIlgKC1Byb2dyYW1Ob2RlEgoKAm9wGAEgASgJEgwKBGFyZ3MYAiADKA0SDQoFdmFsdWUYAyABKAESIAoFc2NvcGUYBCABKA4yES5hbWFsZ2FtLnYxLlNjb3BlKmIKBVNjb3BlEhUKEVNDT1BFX1VOU1BFQ0lGSUVEEAASDQoJU0NPUEVfUk9XEAESEAoMU0NPUEVfVEVOU09SEAISDwoLU0NPUEVfTU9ERUwQAxIQCgxTQ09QRV9DT0xVTU4QBGIGcHJvdG8z");
 
 /**
  * A merge method as an expression: what one output tensor is. Agents run programs and know no methods.
@@ -115,6 +115,11 @@ export enum Scope {
    * @generated from enum value: SCOPE_MODEL = 3;
    */
   MODEL = 3,
+
+  /**
+   * @generated from enum value: SCOPE_COLUMN = 4;
+   */
+  COLUMN = 4,
 }
 
 /**

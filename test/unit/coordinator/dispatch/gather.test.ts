@@ -159,6 +159,22 @@ test("gatherStatistics() gives a cut tensor what an agent would find for it alon
   }
 });
 
+test("gatherStatistics() finds the k-th largest of a cut tensor, its sign included", async () => {
+  const graph = new Graph();
+  const x = graph.input();
+  const k = graph.count("tensor").times(0.9).floor();
+  const program = graph.finish(x.minus(x.kthLargest("tensor", k)));
+  const one = await gather(planOf(program), 1);
+  expect((await gather(planOf(program), 2, { reverse: true })).statistics).toEqual(one.statistics);
+  const slot = schedule(program).statistics[1]?.gathers[0]?.slot ?? -1;
+  for (const [tensor, values] of data.entries()) {
+    const sorted = [...values].sort((a, b) => b - a);
+    const expected = sorted[Math.floor(0.9 * values.length) - 1] ?? Infinity;
+    if (values.length > 0) expect(expected).toBeLessThan(0);
+    expect(one.statistics.get(tensor)?.[slot]).toBe(expected);
+  }
+});
+
 test("gatherStatistics() counts a cut tensor's elements, not its pieces'", async () => {
   const { statistics } = await gather(planOf(tensorwide()), 1, { tensors: [0, 2] });
   expect([...statistics.keys()]).toEqual([0, 2]);

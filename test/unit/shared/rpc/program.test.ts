@@ -15,8 +15,16 @@ function everyOperator(): Program {
     .over(dot(a, a, "row").sqrt())
     .acos()
     .sin();
+  const ranked = a.rankInRow().exp().log().minus(b.kthLargest("tensor", 3));
   const drawn = graph.uniform(3).isBelow(0.5).and(kept).or(a.equals(b));
-  const mixed = sum([where(drawn, delta, -0), b.negated().sign(), a.atMost(b).atLeast(base), angle, weight.floor()]);
+  const mixed = sum([
+    where(drawn, delta, -0),
+    b.negated().sign(),
+    a.atMost(b).atLeast(base),
+    angle,
+    ranked,
+    weight.floor(),
+  ]);
   return graph.finish(mixed.over(mixed.largestOver("tensor")).plus(base.sumOver("tensor")));
 }
 
@@ -39,6 +47,13 @@ test("a program survives the wire", () => {
   const program = everyOperator();
   const bytes = toBinary(ProgramSchema, programToProto(program));
   expect(programFromProto(fromBinary(ProgramSchema, bytes))).toEqual(program);
+});
+
+test("a program with values per column survives the wire", () => {
+  const graph = new Graph();
+  const x = graph.input();
+  const program = graph.finish(x.minus(x.sumOver("column").over(graph.count("column")).cos()));
+  expect(programFromProto(programToProto(program))).toEqual(program);
 });
 
 test("programFromProto() refuses an operator that it does not know", () => {
@@ -104,7 +119,7 @@ test("programFromProto() refuses an output that is not there and an empty progra
 
 test("programFromProto() refuses more nodes than the limit", () => {
   const list = Array.from({ length: programLimits.nodes + 1 }, () => node("input"));
-  expect(() => programFromProto(nodes(...list))).toThrow("it has 4097 nodes, above the limit of 4096");
+  expect(() => programFromProto(nodes(...list))).toThrow("it has 65537 nodes, above the limit of 65536");
 });
 
 test("programFromProto() takes the longest program that it allows", () => {

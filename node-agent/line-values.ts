@@ -1,0 +1,151 @@
+import type { Columns } from "../shared/expression/columns.js";
+import { argumentOf, rowGroups } from "../shared/expression/passes.js";
+import { isMask, isReduction, type NodeId, nodeAt, type Program } from "../shared/expression/program.js";
+import type { Scalars } from "../shared/expression/scalars.js";
+import { tileSlack } from "../shared/expression/tiles.js";
+import { quote } from "../shared/quote.js";
+import { rankRow } from "./compute/rank.js";
+import type { Kernel } from "./compute/wasm/kernel.js";
+import type { KernelTask } from "./compute/wasm/kernel-code.js";
+import type { TileMemory } from "./compute/wasm/memory.js";
+
+export interface LineValuesOptions {
+  /** The tensor's name, for messages. */
+  readonly tensor: string;
+  readonly program: Program;
+  /** What the pass's kernel evaluates. */
+  readonly targets: readonly NodeId[];
+  readonly scalars: Scalars;
+  readonly columns: Columns;
+  readonly memory: TileMemory;
+  /** Elements of one run of a kernel: a row in rowwise programs. */
+  readonly block: number;
+  /** A kernel of this task, ready but for pointers, scalars and prepared values. */
+  readonly kernelOf: (task: KernelTask, name: string) => Kernel;
+}
+
+/** Where a row is evaluated to be ranked, and the space that takes. */
+interface RankingSpace {
+  readonly address: number;
+  readonly scratch: readonly [Uint32Array, Uint32Array];
+}
+
+/** The reductions and ranks of a row that need nothing but those of the groups before. */
+interface RowGroup {
+  readonly reductions: readonly NodeId[];
+  /** Undefined where there are none. */
+  readonly reducing: Kernel | undefined;
+  readonly ranks: readonly { readonly node: NodeId; readonly evaluating: Kernel }[];
+}
+
+/**
+ * What a pass's kernel needs to know of a whole row or column before it can run over an element of it. Row values are
+ * worked out row by row; column values, which all sums are known for by then, once for the pass.
+ */
+export class LineValues {
+  readonly #options: LineValuesOptions;
+  readonly #groups: readonly RowGroup[];
+  /** Where values that kernels get ready-made are, by node: a block of f32 each. */
+  readonly #prepared = new Map<NodeId, number>();
+  /** Undefined where nothing is ranked. */
+  readonly #ranking: RankingSpace | undefined;
+
+  /** Takes memory for a block of each prepared value. `kernel` is the pass's own. */
+  constructor(kernel: Kernel, options: LineValuesOptions) {
+    this.#options = options;
+    this.#groups = rowGroups(options.program, options.targets).map((group) => this.#rowGroup(group));
+    const ranks = this.#groups.flatMap((group) => group.ranks.map(({ node }) => node));
+    for (const node of ranks.length > 0 ? ranks : kernel.preparedNodes) {
+      this.#prepared.set(node, this.#allocate("the values of"));
+    }
+    this.#ranking = ranks.length > 0 ? this.#rankingSpace() : undefined;
+    if (ranks.length === 0) this.#spreadColumns(kernel.preparedNodes);
+    const addressOf = (node: NodeId): number => this.#prepared.get(node) ?? 0;
+    kernel.setPrepared(addressOf);
+    for (const { reducing, ranks: rankings } of this.#groups) {
+      reducing?.setPrepared(addressOf);
+      for (const { evaluating } of rankings) evaluating.setPrepared(addressOf);
+    }
+  }
+
+  /** There are values that setRow() finds anew for each row. */
+  get differByRow(): boolean {
+    return this.#groups.length > 0;
+  }
+
+  /** Works out the values of one row, whose inputs are at `pointers`. Scalars have the row's values afterwards. */
+  setRow(pointers: readonly number[], elements: number, row: number): void {
+    const { program, scalars } = this.#options;
+    const results = new Map<NodeId, number>();
+    for (const { reductions, reducing, ranks } of this.#groups) {
+      if (reducing !== undefined) {
+        reducing.setScalars(scalars.values);
+        reducing.setPointers(pointers, 0);
+        reducing.run(elements, 0, row);
+      }
+      for (const { node, evaluating } of ranks) this.#rank(node, evaluating, pointers, elements, row);
+      reductions.forEach((id, place) => {
+        const isSum = nodeAt(program, id).op === "sum";
+        results.set(id, (isSum ? reducing?.sum(place) : reducing?.largest(place)) ?? Number.NaN);
+      });
+      scalars.setLine(results);
+    }
+  }
+
+  #rank(node: NodeId, evaluating: Kernel, pointers: readonly number[], elements: number, row: number): void {
+    if (this.#ranking === undefined) return;
+    const { address, scratch } = this.#ranking;
+    evaluating.setScalars(this.#options.scalars.values);
+    evaluating.setPointers(pointers, address);
+    evaluating.run(elements, 0, row);
+    const ranks = this.#view(Float32Array, this.#prepared.get(node) ?? 0);
+    rankRow({ bits: this.#view(Uint32Array, address), ranks, scratch }, elements);
+  }
+
+  #rowGroup(group: readonly NodeId[]): RowGroup {
+    const { program, kernelOf } = this.#options;
+    const isRowReduction = (id: NodeId): boolean => isReduction(nodeAt(program, id).op);
+    const reductions = group.filter(isRowReduction);
+    return {
+      reductions,
+      reducing:
+        reductions.length === 0 ? undefined : kernelOf({ kind: "rows", reductions }, `rows ${reductions.join()}`),
+      ranks: group
+        .filter((id) => !isRowReduction(id))
+        .map((id) => {
+          const node = argumentOf(program, id);
+          return { node: id, evaluating: kernelOf({ kind: "evaluate", node }, `evaluate ${node}`) };
+        }),
+    };
+  }
+
+  #rankingSpace(): RankingSpace {
+    const take = (): number => this.#allocate("what ranking takes for");
+    const [address, first, second] = [take(), take(), take()];
+    return { address, scratch: [this.#view(Uint32Array, first), this.#view(Uint32Array, second)] };
+  }
+
+  /** Writes column values out over a block, as often as it has slices. */
+  #spreadColumns(nodes: readonly NodeId[]): void {
+    const { program, columns, block } = this.#options;
+    for (const [node, values] of columns.valuesOf(nodes)) {
+      const address = this.#prepared.get(node) ?? 0;
+      const asMask = isMask(nodeAt(program, node).op);
+      const spread = asMask ? this.#view(Int32Array, address) : this.#view(Float32Array, address);
+      for (let i = 0; i < block; i += 1) {
+        const value = values[i % values.length] ?? Number.NaN;
+        spread[i] = asMask ? -Number(value !== 0) : value;
+      }
+    }
+  }
+
+  #allocate(what: string): number {
+    const { tensor, memory, block } = this.#options;
+    const ofRow = `${what} a row of ${block} elements of ${quote(tensor)}`;
+    return memory.allocate((block + tileSlack) * Float32Array.BYTES_PER_ELEMENT, ofRow);
+  }
+
+  #view<View>(View: new (buffer: SharedArrayBuffer, address: number, length: number) => View, address: number): View {
+    return new View(this.#options.memory.memory.buffer, address, this.#options.block);
+  }
+}
