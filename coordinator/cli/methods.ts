@@ -34,7 +34,7 @@ function describe({ output: _, check: __, models, ...method }: MergeMethod) {
 function format(method: MergeMethod): string {
   const { min, max } = method.models;
   const count = min === max ? `${min}` : Number.isFinite(max) ? `${min} to ${max}` : `${min} or more`;
-  const base = method.base === "required" ? "a base and " : "";
+  const base = { required: "a base and ", optional: "optionally a base, and ", none: "" }[method.base];
   const lines = [
     `${method.name}: ${method.title}`,
     `  ${method.summary}`,
@@ -53,6 +53,7 @@ function formatSpecs(scope: string, specs: ParameterSpecs): string[] {
 function formatType(spec: ParameterSpec): string {
   if (spec.kind === "choice") return `${spec.choices.join(" | ")}, default ${spec.default}`;
   if (spec.kind === "boolean") return `true or false, default ${spec.default}`;
+  if (spec.kind === "integer") return `a whole number, ${spec.min} to ${spec.max}, default ${spec.default}`;
   const bounds =
     spec.min === undefined && spec.max === undefined ? "a number" : `${spec.min ?? "−∞"} to ${spec.max ?? "∞"}`;
   if (spec.default !== undefined) return `${bounds}, default ${spec.default}`;

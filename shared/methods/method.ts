@@ -4,6 +4,12 @@ import type { Program } from "../expression/program.js";
 import type { ParameterSpec, ParameterSpecs, ParameterValue } from "./parameter.js";
 
 /**
+ * What a method does with the recipe's `base_model`. `"required"`: there must be one. `"optional"`: with one, the method
+ * works on differences from it. `"none"`: no model is special, and a base that takes part is one of the models.
+ */
+export type BaseUse = "required" | "optional" | "none";
+
+/**
  * A merge method: what a recipe may say about it, and one output tensor as an expression of the input tensors. From
  * this alone come recipe validation, `amalgam methods`, the documentation table and the programs that agents run.
  */
@@ -14,8 +20,7 @@ export interface MergeMethod {
   readonly reference: { readonly title: string; readonly url?: string };
   /** What it does and when to use it, in a sentence or two. */
   readonly summary: string;
-  /** `"required"`: the recipe must name a `base_model`. `"none"`: it takes no part in the arithmetic. */
-  readonly base: "required" | "none";
+  readonly base: BaseUse;
   /** How many models besides the base it takes. */
   readonly models: { readonly min: number; readonly max: number };
   readonly perModel: ParameterSpecs;
@@ -23,21 +28,23 @@ export interface MergeMethod {
   /** Parameters that mergekit accepts here and that change nothing, each with the reason. */
   readonly inert: Readonly<Record<string, string>>;
   /** Builds the expression; see {@link buildProgram}. */
-  readonly output: (inputs: MethodInputs<ParameterSpecs, ParameterSpecs, "required" | "none">) => Expression;
+  readonly output: (inputs: MethodInputs<ParameterSpecs, ParameterSpecs, BaseUse>) => Expression;
   /** What is wrong with these values, if anything: called by the planner for every tensor, before any data is read. */
   readonly check: (values: MethodValues) => string | undefined;
 }
 
-/** What a method's `output` sees of a parameter: numbers are symbolic, booleans and choices are known. */
+/** What a method's `output` sees of a parameter: numbers are symbolic, all else is known. */
 type Symbol<Spec extends ParameterSpec> = Spec extends { kind: "number" }
   ? Spec extends { optional: true }
     ? Expression | undefined
     : Expression
-  : Spec extends { kind: "boolean" }
-    ? boolean
-    : Spec extends { kind: "choice"; choices: readonly (infer Word)[] }
-      ? Word
-      : never;
+  : Spec extends { kind: "integer" }
+    ? number
+    : Spec extends { kind: "boolean" }
+      ? boolean
+      : Spec extends { kind: "choice"; choices: readonly (infer Word)[] }
+        ? Word
+        : never;
 
 type Symbols<Specs extends ParameterSpecs> = { readonly [Name in keyof Specs]: Symbol<Specs[Name]> };
 
@@ -50,11 +57,15 @@ export type MethodModel<PerModel extends ParameterSpecs> = Symbols<PerModel> & {
 export type MethodInputs<
   PerModel extends ParameterSpecs,
   Merge extends ParameterSpecs,
-  Base extends "required" | "none",
+  Base extends BaseUse,
 > = Symbols<Merge> & {
   /** The models in the recipe's order, the base not among them unless the method has no base. */
   readonly models: readonly MethodModel<PerModel>[];
-} & (Base extends "required" ? { readonly base: Expression } : unknown);
+} & (Base extends "required"
+    ? { readonly base: Expression }
+    : Base extends "optional"
+      ? { readonly base: Expression | undefined }
+      : unknown);
 
 /** Concrete values, for {@link MergeMethod.check}. */
 export interface MethodValues {
@@ -66,7 +77,7 @@ export interface MethodValues {
 export function defineMethod<
   const PerModel extends ParameterSpecs,
   const Merge extends ParameterSpecs,
-  const Base extends "required" | "none",
+  const Base extends BaseUse,
 >(definition: {
   name: string;
   title: string;
@@ -104,8 +115,8 @@ export interface BuiltProgram {
 }
 
 /**
- * The program of a method for a merge of `names.length` models. `base` is the base's place among them, for methods
- * that have one. The values decide booleans and choices, and which optional numbers are there; numbers stay symbolic.
+ * The program of a method for a merge of `names.length` models. `base` is the base's place among them, if there is one.
+ * The values decide booleans, choices and integers, and which optional numbers are there; numbers stay symbolic.
  */
 export function buildProgram(
   method: MergeMethod,

@@ -1,9 +1,9 @@
 /**
  * What a merge method's parameter may be. A number with neither a default nor `optional` must be given by the recipe.
- * Numbers stay symbolic in a method's expression, so one compiled program serves every layer; booleans and choices
- * shape the expression.
+ * Numbers stay symbolic in a method's expression, so one compiled program serves every layer; integers, booleans and
+ * choices shape the expression.
  */
-export type ParameterSpec = NumberSpec | BooleanSpec | ChoiceSpec;
+export type ParameterSpec = NumberSpec | IntegerSpec | BooleanSpec | ChoiceSpec;
 
 export interface NumberSpec {
   readonly kind: "number";
@@ -13,6 +13,16 @@ export interface NumberSpec {
   /** Inclusive bounds. */
   readonly min?: number;
   readonly max?: number;
+  readonly help: string;
+}
+
+/** A whole number that says how often something is done. For any other whole number, {@link NumberSpec} will do. */
+export interface IntegerSpec {
+  readonly kind: "integer";
+  readonly default: number;
+  /** Inclusive bounds. The upper one bounds the size of the program. */
+  readonly min: number;
+  readonly max: number;
   readonly help: string;
 }
 
@@ -37,6 +47,10 @@ export type ParameterValue = number | boolean | string;
 
 export function number<const Spec extends Omit<NumberSpec, "kind">>(spec: Spec): Spec & { readonly kind: "number" } {
   return { kind: "number", ...spec };
+}
+
+export function integer(spec: Omit<IntegerSpec, "kind">): IntegerSpec {
+  return { kind: "integer", ...spec };
 }
 
 export function boolean(spec: Omit<BooleanSpec, "kind">): BooleanSpec {

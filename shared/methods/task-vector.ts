@@ -35,12 +35,17 @@ export function addAgreeingTaskVectors(
   options: { lambda: Expression; normalize: boolean },
 ): Expression {
   const weighted = taskVectors.map(({ delta, weight }) => delta.times(weight));
-  const elected = where(sum(weighted).isAtLeast(0), 1, -1);
-  const agrees = weighted.map((term) => term.times(elected).isAbove(0));
+  const agrees = agreements(weighted);
   const mixed = sum(weighted.map((term, t) => where(agrees[t] as Expression, term, 0)));
   const weight = sum(taskVectors.map((taskVector, t) => where(agrees[t] as Expression, taskVector.weight, 0)));
   const divisor = where(weight.equals(0), 1, weight);
   return base.plus((options.normalize ? mixed.over(divisor) : mixed).times(options.lambda));
+}
+
+/** Which terms have the sign of their sum, per element. A sum of 0 elects +, and a 0 agrees with nothing. */
+export function agreements(terms: readonly Expression[]): readonly Expression[] {
+  const elected = where(sum(terms).isAtLeast(0), 1, -1);
+  return terms.map((term) => term.times(elected).isAbove(0));
 }
 
 /**

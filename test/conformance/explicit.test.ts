@@ -4,7 +4,7 @@ import { alongGradient } from "../../coordinator/recipe/resolve.js";
 import { caseOf, expectClose, run, type Values } from "../support/methods.js";
 import { repositoryPath } from "../support/repository.js";
 
-// Short vectors that mergekit's own functions were run on; see goldens/README.md.
+// Short vectors that mergekit's own functions were run on; see goldens/README.md and make_explicit_methods.py.
 
 interface Explicit {
   readonly merges: readonly {
@@ -20,17 +20,27 @@ interface Explicit {
   readonly gradients: readonly { setting: number[]; layers: number; values: number[] }[];
 }
 
-const explicit = JSON.parse(readFileSync(repositoryPath("test/conformance/goldens/explicit.json"), "utf8")) as Explicit;
+const read = <T>(path: string): T => JSON.parse(readFileSync(repositoryPath("test/conformance", path), "utf8")) as T;
+const explicit = read<Explicit>("goldens/explicit.json");
+const more = read<Pick<Explicit, "merges">>("explicit-methods.json");
+const merges = [
+  ...explicit.merges.map((merge) => ({ ...merge, absolute: 1e-12 })),
+  ...more.merges.map((merge) => ({ ...merge, absolute: 2 ** -24 })),
+];
 
-test.each(explicit.merges.map((merge) => [merge.about, merge] as const))("mergekit's numbers: %s", (_, merge) => {
-  const { method, base, shape, tensors, models, parameters, output } = merge;
+/** mergekit turns directions in float32 throughout. */
+const spherical: ReadonlySet<string> = new Set(["slerp", "nuslerp", "multislerp", "karcher"]);
+
+test.each(merges.map((merge) => [merge.about, merge] as const))("mergekit's numbers: %s", (_, merge) => {
+  const { method, base, shape, tensors, models, parameters, output, absolute } = merge;
   const listed = models.filter(({ model }) => model !== base);
   const all: readonly ({ readonly model: string } & Values)[] =
     base === undefined ? listed : [{ model: base }, ...listed];
   const inputs = all.map(({ model }) => Float32Array.from(tensors[model] ?? []));
   const perModel = all.map(({ model: _, ...values }) => values);
-  const ours = run(caseOf(method, inputs, { perModel, merge: given(parameters), shape }));
-  expectClose(ours, output, method === "slerp" ? 1e-5 : 1e-6, 1e-12);
+  const hasBase = base !== undefined;
+  const ours = run(caseOf(method, inputs, { perModel, merge: given(parameters), hasBase, shape }));
+  expectClose(ours, output, spherical.has(method) ? 1e-5 : 1e-6, absolute);
 });
 
 /** mergekit's `rescale` is a boolean. */

@@ -21,32 +21,42 @@ function variants(method: MergeMethod): readonly Values[] {
   return combinations;
 }
 
-const sizes = [0, 1, 7, 100, 4099];
+/** How a method may be given models: how many tensors, and whether the first is the base. */
+function arrangements(method: MergeMethod): readonly { tensors: number; hasBase: boolean }[] {
+  const models = Math.min(method.models.max, 3);
+  const without = { tensors: models, hasBase: false };
+  const withBase = { tensors: models + 1, hasBase: true };
+  return { none: [without], required: [withBase], optional: [without, withBase] }[method.base];
+}
+
+const shapes: readonly (readonly number[])[] = [[0], [1], [7], [4099], [11, 37], [3, 5, 8]];
 
 test.each([...methods.keys()])(
   "%s gives the interpreter's bits on ordinary, tiny, huge-range and broken inputs",
   (name) => {
     const method = methods.get(name) as MergeMethod;
     const random = seeded(name.length);
-    const models = Math.min(method.models.max, 3) + (method.base === "required" ? 1 : 0);
-    for (const merge of variants(method)) {
-      for (const size of sizes) {
-        for (const make of [() => normals(size, random, 0.05), () => wildValues(size, random)]) {
-          const inputs = Array.from({ length: models }, make);
-          const perModel = inputs.map((_, i) => ({
-            weight: [0.5, -0.3, 0.8, 0.1][i],
-            density: [1, 0.3, 0.62, 0.05][i],
-          }));
-          for (const dtype of ["F32", "BF16"] as const satisfies readonly ComputableDtype[]) {
-            const given = {
-              ...caseOf(name, inputs, { perModel, merge, seed: size }),
-              dtypes: inputs.map(() => dtype),
-              outputDtype: dtype,
-            };
-            expect(
-              Buffer.from(runCompiled(given).bytes).equals(runInterpreted(given)),
-              `${JSON.stringify(merge)} ${size} ${dtype}`,
-            ).toBe(true);
+    for (const { tensors, hasBase } of arrangements(method)) {
+      for (const merge of variants(method)) {
+        for (const shape of shapes) {
+          const size = shape.reduce((product, dimension) => product * dimension, 1);
+          for (const make of [() => normals(size, random, 0.05), () => wildValues(size, random)]) {
+            const inputs = Array.from({ length: tensors }, make);
+            const perModel = inputs.map((_, i) => ({
+              weight: [0.5, -0.3, 0.8, 0.1][i],
+              density: [1, 0.3, 0.62, 0.05][i],
+            }));
+            for (const dtype of ["F32", "BF16"] as const satisfies readonly ComputableDtype[]) {
+              const given = {
+                ...caseOf(name, inputs, { perModel, merge, hasBase, shape, seed: size }),
+                dtypes: inputs.map(() => dtype),
+                outputDtype: dtype,
+              };
+              expect(
+                Buffer.from(runCompiled(given).bytes).equals(runInterpreted(given)),
+                `${JSON.stringify(merge)} [${shape}] ${dtype}${hasBase ? " with a base" : ""}`,
+              ).toBe(true);
+            }
           }
         }
       }
@@ -57,17 +67,16 @@ test.each([...methods.keys()])(
 test.each([...methods.keys()])("%s rounds little: f32 arithmetic stays near f64 on ordinary inputs", (name) => {
   const method = methods.get(name) as MergeMethod;
   const random = seeded(42);
-  const models = Math.min(method.models.max, 3) + (method.base === "required" ? 1 : 0);
-  const given = caseOf(
-    name,
-    Array.from({ length: models }, () => normals(5000, random, 0.05)),
-    {
-      perModel: [{}, { density: 1 }, { density: 1 }, { density: 1 }],
-    },
-  );
-  const keys = Array.from({ length: 8 }, (_, stream) => randomKey(0, tensorName, stream));
-  const exact = interpret(given.program, { inputs: given.inputs, parameters: given.parameters ?? [], keys }, "f64");
-  expectClose(run(given), exact, 1e-6, 1e-7);
+  const shape = [20, 100];
+  for (const { tensors, hasBase } of arrangements(method)) {
+    const inputs = Array.from({ length: tensors }, () => normals(2000, random, 0.05));
+    for (const merge of variants(method)) {
+      const given = caseOf(name, inputs, { perModel: inputs.map(() => ({ density: 1 })), merge, hasBase, shape });
+      const keys = Array.from({ length: 8 }, (_, stream) => randomKey(0, tensorName, stream));
+      const tensor = { inputs, parameters: given.parameters ?? [], keys, rowElements: 100 };
+      expectClose(run(given), interpret(given.program, tensor, "f64"), 1e-6, 1e-7);
+    }
+  }
 });
 
 const random = seeded(1);
@@ -153,7 +162,7 @@ test("TIES over the whole model trims the tensors together, as the paper does", 
   }));
   const plan = schedule(given.program);
   expect(plan.modelwide).toBe(true);
-  const counts = { row: 1000, tensor: 1000, model: 2000 };
+  const counts = { row: 1000, column: 1, tensor: 1000, model: 2000 };
   const scalars = new Scalars(given.program, plan, { parameters: given.parameters ?? [], counts });
   plan.statistics.forEach((pass, index) => {
     const parts = tensors.map((tensor) => gatherPass(given.program, tensor, index, scalars.statistics));

@@ -7,17 +7,27 @@ import { runCompiled, type TensorCase } from "./pieces.js";
 
 export type Values = Record<string, ParameterValue | undefined>;
 
-/** A method over concrete tensors. The base, where there is one, is the first. */
+/**
+ * A method over concrete tensors. The base is the first of them, if the method needs one; if one is optional, `hasBase`
+ * says whether it is.
+ */
 export function caseOf(
   name: string,
   inputs: readonly Float32Array[],
-  given: { perModel?: readonly Values[]; merge?: Values; seed?: number; shape?: readonly number[] } = {},
+  given: {
+    perModel?: readonly Values[];
+    merge?: Values;
+    hasBase?: boolean;
+    seed?: number;
+    shape?: readonly number[];
+  } = {},
 ): TensorCase {
   const method = methods.get(name) as MergeMethod;
   const names = inputs.map((_, i) => `model-${i}`);
   const perModel = names.map((_, i) => ({ ...defaultsOf(method.perModel), ...given.perModel?.[i] }));
   const merge = { ...defaultsOf(method.merge), ...given.merge };
-  const base = method.base === "required" ? 0 : undefined;
+  const hasBase = method.base === "required" || (method.base === "optional" && given.hasBase === true);
+  const base = hasBase ? 0 : undefined;
   const { program, slots } = buildProgram(method, names, base, { perModel, merge });
   const parameters = slots.map(({ parameter, model }) =>
     Number((model === undefined ? merge : perModel[model])?.[parameter]),
