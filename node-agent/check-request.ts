@@ -1,5 +1,4 @@
 import { isDtype } from "../shared/checkpoint/dtypes.js";
-import { tensorBytes } from "../shared/checkpoint/tensor-bytes.js";
 import { AmalgamError } from "../shared/errors.js";
 import { type Schedule, schedule } from "../shared/expression/passes.js";
 import type { Program } from "../shared/expression/program.js";
@@ -7,6 +6,7 @@ import type { MergeRequest, Piece } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
 import { maxMessageBytes } from "../shared/rpc/channel.js";
 import { programFromProto } from "../shared/rpc/program.js";
+import { assertInput } from "./inputs/check.js";
 
 /** A chunk and its envelope must fit a message with room to spare. */
 const maxChunkBytes = maxMessageBytes / 4;
@@ -52,17 +52,31 @@ function assertPiece(piece: Piece, program: Program, { slots, modelwide }: Sched
     throw refuse(`${parameters.length} parameters, its program ${program.parameters.length}`);
   }
   if (!isDtype(outputDtype)) throw refuse(`the dtype ${quote(outputDtype)}`);
-  for (const { file, offset, dtype } of inputs) {
-    const source = request.sources[file];
-    if (source === undefined) throw refuse(`source file ${file} of ${request.sources.length}`);
-    const bytes = isDtype(dtype) ? tensorBytes(dtype, [elements]) : undefined;
-    if (bytes === undefined) throw refuse(`${elements} input elements of dtype ${quote(dtype)}`);
-    if (offset + BigInt(bytes) > source.bytes) throw refuse(`${bytes} bytes at ${offset} of ${quote(source.path)}`);
-  }
+  const shape = piece.shape.map(Number);
+  const [begin, end] = [Number(piece.begin), Number(piece.end)];
+  for (const input of inputs) assertInput(input, { shape, elements, begin, end, sources: request.sources, refuse });
+  assertRandomStreams(piece, program, refuse);
   const isWhole = piece.begin === 0n && piece.end === BigInt(elements);
   const gathersItself = statistics.length === 0 && isWhole && !modelwide && request.task.case !== "gatherStatistics";
   if (slots > 0 && !gathersItself && statistics.length !== slots) {
     throw refuse(`${statistics.length} statistics, its program ${slots}`);
+  }
+}
+
+/** A piece brings a key for every stream that its program draws from, or for none. */
+function assertRandomStreams(
+  { randomStreams }: Piece,
+  program: Program,
+  refuse: (reason: string) => AmalgamError,
+): void {
+  if (randomStreams.length === 0) return;
+  for (const { seed } of randomStreams) within("random stream's seed", seed, Number.MAX_SAFE_INTEGER);
+  const streams = program.nodes.reduce(
+    (most, { op, value }) => (op === "uniform" ? Math.max(most, value + 1) : most),
+    0,
+  );
+  if (randomStreams.length < streams) {
+    throw refuse(`${randomStreams.length} random streams, its program ${streams}`);
   }
 }
 

@@ -5,12 +5,18 @@ import { AmalgamError } from "../shared/errors.js";
 import { schedule } from "../shared/expression/passes.js";
 import type { Program } from "../shared/expression/program.js";
 import { concatenate, type Partial } from "../shared/expression/statistics.js";
-import type { GatherStatistics, MergeRequest, Piece } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type {
+  GatherStatistics,
+  MergeRequest,
+  Piece,
+  RandomStream as RandomStreamMessage,
+} from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
 import { programFromProto } from "../shared/rpc/program.js";
 import type { Kernel } from "./compute/wasm/kernel.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
-import { type PieceEnvironment, PieceRun, type PieceTask } from "./piece.js";
+import { inputFromProto } from "./inputs/from-proto.js";
+import { type PieceEnvironment, PieceRun, type PieceTask, type RandomStream } from "./piece.js";
 import type { Confinement } from "./roots.js";
 import { UnitFiles } from "./source-files.js";
 import type { WorkerMessage } from "./worker-protocol.js";
@@ -141,17 +147,18 @@ function decodePiece(piece: Piece, programs: readonly Program[], seed: bigint): 
     shape: piece.shape.map(toSafeNumber),
     begin: toSafeNumber(piece.begin),
     end: toSafeNumber(piece.end),
-    inputs: piece.inputs.map(({ file, offset, dtype }) => ({
-      file,
-      offset: toSafeNumber(offset),
-      dtype: knownDtype(dtype),
-    })),
+    inputs: piece.inputs.map(inputFromProto),
     parameters: piece.parameters,
     statistics: piece.statistics,
     modelElements: toSafeNumber(piece.modelElements),
     outputDtype: knownDtype(piece.outputDtype),
     seed: toSafeNumber(seed),
+    ...(piece.randomStreams.length === 0 ? {} : { randomStreams: piece.randomStreams.map(decodeStream) }),
   };
+}
+
+function decodeStream({ seed, tensor, stream }: RandomStreamMessage): RandomStream {
+  return { seed: toSafeNumber(seed), tensor, stream };
 }
 
 function knownDtype(name: string): Dtype {

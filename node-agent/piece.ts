@@ -1,17 +1,25 @@
 import { crc32 } from "node:zlib";
 import { type ComputableDtype, type Dtype, dtypeBits, dtypeBytes, isComputable } from "../shared/checkpoint/dtypes.js";
 import { AmalgamError } from "../shared/errors.js";
-import { type Gather, rowGroups, type Schedule, schedule, targetsOf } from "../shared/expression/passes.js";
+import { Columns } from "../shared/expression/columns.js";
+import { blockOf, type Division, divisionOf } from "../shared/expression/division.js";
+import { binsOf, isLowerCount } from "../shared/expression/order-statistics.js";
+import { type Schedule, schedule, sharedGathers, targetsOf } from "../shared/expression/passes.js";
 import { type NodeId, nodeAt, type Program } from "../shared/expression/program.js";
-import { randomKey } from "../shared/expression/random.js";
-import { Scalars } from "../shared/expression/scalars.js";
-import { blockElements, lowerBins, type Partial, upperBins } from "../shared/expression/statistics.js";
+import { type RandomKey, randomKey } from "../shared/expression/random.js";
+import { countsOf, Scalars } from "../shared/expression/scalars.js";
+import type { Partial } from "../shared/expression/statistics.js";
 import { tileBytes, tileElements, tileSlack } from "../shared/expression/tiles.js";
 import { quote } from "../shared/quote.js";
 import { Kernel, type MapObservation } from "./compute/wasm/kernel.js";
 import type { KernelTask } from "./compute/wasm/kernel-code.js";
 import { spareBins } from "./compute/wasm/layout.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
+import { CombinedRows } from "./inputs/combinations.js";
+import { isDerived, type PieceInput, readDtype } from "./inputs/input.js";
+import { openInputs } from "./inputs/open.js";
+import { ReadContext } from "./inputs/reader.js";
+import { LineValues } from "./line-values.js";
 
 /** A piece of an output tensor, decoded from the wire. */
 export interface PieceTask {
@@ -21,12 +29,21 @@ export interface PieceTask {
   /** Elements [begin, end) of the tensor. */
   readonly begin: number;
   readonly end: number;
-  readonly inputs: readonly { readonly file: number; readonly offset: number; readonly dtype: Dtype }[];
+  readonly inputs: readonly PieceInput[];
   readonly parameters: readonly number[];
   readonly statistics: readonly number[];
   readonly modelElements: number;
   readonly outputDtype: Dtype;
   readonly seed: number;
+  /** By stream of the program. Undefined: the seed and the tensor above, and the stream's number. */
+  readonly randomStreams?: readonly RandomStream[];
+}
+
+/** What a random stream follows from; see `randomKey()`. */
+export interface RandomStream {
+  readonly seed: number;
+  readonly tensor: string;
+  readonly stream: number;
 }
 
 /** What a piece needs of the world: bytes in, bytes out, and a place to say that it is getting on. */
@@ -35,7 +52,7 @@ export interface PieceEnvironment {
   /** Kernels compiled so far by this worker, by what they are compiled from. */
   readonly kernels: Map<string, Kernel>;
   read(file: number, into: Uint8Array, position: number): void;
-  /** Called after every tile; throws when the task was canceled. */
+  /** Called after every tile, and within one that takes long to read; throws when the task was canceled. */
   progress(bytesRead: number, bytesWritten: number): void;
 }
 
@@ -50,23 +67,33 @@ export class PieceRun {
   readonly #environment: PieceEnvironment;
   readonly #schedule: Schedule;
   readonly #scalars: Scalars;
-  readonly #row: number;
+  readonly #columns: Columns;
+  readonly #division: Division;
+  /** Elements that a kernel works on at once. */
+  readonly #block: number;
   readonly #programKey: string;
+  readonly #combinedRows = new CombinedRows();
 
   constructor(task: PieceTask, environment: PieceEnvironment) {
     this.#task = task;
     this.#environment = environment;
     this.#schedule = schedule(task.program);
-    const elements = task.shape.reduce((product, dimension) => product * dimension, 1);
-    this.#row = Math.max(1, task.shape.at(-1) ?? 1);
-    const counts = { row: this.#row, tensor: elements, model: task.modelElements };
+    this.#division = divisionOf(task.shape);
+    this.#block = blockOf(this.#schedule, this.#division);
+    const { elements, columns } = this.#division;
     const { parameters, statistics } = task;
+    if (this.#schedule.columnwise && (task.begin !== 0 || task.end !== elements || statistics.length > 0)) {
+      const range = `elements [${task.begin}, ${task.end}) of ${elements}`;
+      throw new AmalgamError("usage", `Cannot sum the columns of ${quote(task.tensor)}: the piece has only ${range}`);
+    }
+    const counts = countsOf(this.#division, task.modelElements);
     this.#scalars = new Scalars(
       task.program,
       this.#schedule,
       { parameters, counts },
       statistics.length > 0 ? statistics : undefined,
     );
+    this.#columns = new Columns(task.program, this.#scalars, columns);
     this.#programKey = keyOf(task.program);
   }
 
@@ -77,26 +104,34 @@ export class PieceRun {
     });
   }
 
-  /** Gathers one statistics pass: one partial per gather. */
+  /** Gathers one statistics pass: one partial per gather. Sums over columns are kept for the passes after it. */
   gather(pass: number): Partial[] {
     const statisticsPass = this.#schedule.statistics[pass];
     if (statisticsPass === undefined) throw new AmalgamError("internal", `Program has no statistics pass ${pass}`);
-    const { gathers } = statisticsPass;
+    const { columnSums } = statisticsPass;
+    const shared = sharedGathers(this.#task.program, statisticsPass.gathers);
+    const gathers = [...new Set(shared)];
     const { memory } = this.#environment;
     memory.reset();
     const histograms = gathers.map((gather) => {
       const bytes = 4 * (binsOf(gather.kind) + spareBins);
-      const address = memory.allocate(bytes, "the counts of a k-th magnitude");
+      const address = memory.allocate(bytes, "the counts of an order statistic");
       memory.bytes(address, bytes).fill(0);
       return address;
     });
-    const kernel = this.#kernel({ kind: "gather", gathers }, `gather ${pass}`);
+    const accumulators = columnSums.map(() => {
+      const bytes = Float64Array.BYTES_PER_ELEMENT * (this.#block + tileSlack);
+      const address = memory.allocate(bytes, `the column sums of ${quote(this.#task.tensor)}`);
+      memory.bytes(address, bytes).fill(0);
+      return address;
+    });
+    const kernel = this.#kernel({ kind: "gather", gathers, columnSums }, `gather ${pass}`);
     const sums: number[][] = gathers.map(() => []);
     const largest = gathers.map(() => -Infinity);
-    this.#tiles(kernel, targetsOf(this.#task.program, statisticsPass), undefined, (count, index, row) => {
-      kernel.setHistograms(histograms);
+    this.#tiles(kernel, targetsOf(this.#task.program, { gathers, columnSums }), undefined, (count, index, row) => {
+      kernel.setHistograms([...histograms, ...accumulators]);
       kernel.setBins(
-        gathers.map((gather) => (gather.kind === "lowerBits" ? this.#scalars.upperBitsOf(gather.node)[0] : 0)),
+        gathers.map((gather) => (isLowerCount(gather.kind) ? this.#scalars.upperBitsOf(gather.node)[0] : 0)),
       );
       kernel.run(count, index, row);
       gathers.forEach((gather, place) => {
@@ -104,20 +139,26 @@ export class PieceRun {
         if (gather.kind === "largest") largest[place] = Math.max(largest[place] ?? -Infinity, kernel.largest(place));
       });
     });
-    return gathers.map((gather, place): Partial => {
+    columnSums.forEach((node, place) => {
+      const address = accumulators[place] ?? 0;
+      this.#columns.finish(node, new Float64Array(memory.memory.buffer, address, this.#block));
+    });
+    const found = gathers.map((gather, place): Partial => {
       if (gather.kind === "sum") return { kind: "sum", blocks: Float64Array.from(sums[place] ?? []) };
       if (gather.kind === "largest") return { kind: "largest", value: largest[place] ?? -Infinity };
       const bins = binsOf(gather.kind);
       const counts = new Uint32Array(memory.memory.buffer, histograms[place] ?? 0, bins);
       return { kind: gather.kind, counts: Float64Array.from(counts) };
     });
+    return shared.map((gather) => found[gathers.indexOf(gather)] as Partial);
   }
 
   /** Computes the output, once all statistics are known. `write` gets its bytes in order, as views it must not keep. */
   map(write: (bytes: Uint8Array, offset: number) => void): MappedPiece {
     const { outputDtype, program } = this.#task;
     const output = nodeAt(program, program.output);
-    const isCopy = output.op === "input" && this.#task.inputs[output.value]?.dtype === outputDtype;
+    const copied = output.op === "input" ? this.#task.inputs[output.value] : undefined;
+    const isCopy = copied !== undefined && !isDerived(copied) && copied.dtype === outputDtype;
     if (isCopy && !isComputable(outputDtype)) return this.#copy(output.value, write);
     if (!isComputable(outputDtype)) {
       throw new AmalgamError(
@@ -194,36 +235,36 @@ export class PieceRun {
     output: { dtype: ComputableDtype; emit: (bytes: Uint8Array) => void; copyOf?: number } | undefined,
     run: (count: number, index: number, row: number) => void,
   ): void {
-    const { begin, end, inputs } = this.#task;
+    const { begin, end, inputs, shape } = this.#task;
     const { memory, read, progress } = this.#environment;
     const dtypes = this.#dtypes();
     const { rowwise } = this.#schedule;
-    const block = rowwise ? this.#row : blockElements;
+    const block = this.#block;
     const outputBytes = output === undefined ? 0 : dtypeBytes(output.dtype);
     const elementBytes = dtypes.reduce((bytes, dtype) => bytes + dtypeBytes(dtype), outputBytes);
-    const tile = Math.min(end - begin, tileElements(elementBytes, this.#row, this.#schedule));
+    const tile = Math.min(end - begin, tileElements(elementBytes, this.#division, this.#schedule));
     const what = `a tile of ${tile} elements of ${inputs.length} models for ${quote(this.#task.tensor)}`;
     const addresses = dtypes.map((dtype) => memory.allocate((tile + tileSlack) * dtypeBytes(dtype), what));
     const outputAddress = output === undefined ? 0 : memory.allocate((tile + tileSlack) * outputBytes, what);
-    kernel.setKeys((stream) => randomKey(this.#task.seed, this.#task.tensor, stream));
+    kernel.setKeys((stream) => this.#keyOf(stream));
     kernel.setScalars(this.#scalars.values);
-    const rows = rowwise ? this.#rowKernels(targets) : [];
+    const lines = this.#lineValues(kernel, targets);
+
+    const context = new ReadContext(memory, read, (bytesRead) => progress(bytesRead, 0));
+    const readers = openInputs(inputs, shape, context, this.#combinedRows);
 
     for (let at = begin; at < end; at += tile) {
       const count = Math.min(tile, end - at);
-      let bytesRead = 0;
-      inputs.forEach((input, i) => {
-        const width = dtypeBytes(dtypes[i] ?? "F32");
-        read(input.file, memory.bytes(addresses[i] ?? 0, count * width), input.offset + at * width);
-        bytesRead += count * width;
+      readers.forEach((reader, i) => {
+        reader.read(at, at + count, addresses[i] ?? 0);
       });
       for (let inTile = 0; inTile < count; inTile += block) {
         const elements = Math.min(block, count - inTile);
         const pointers = addresses.map((address, i) => address + inTile * dtypeBytes(dtypes[i] ?? "F32"));
         const index = at + inTile;
-        const row = rowwise ? Math.floor(index / this.#row) : 0;
-        if (rows.length > 0) {
-          this.#setRow(rows, pointers, elements, row);
+        const row = rowwise ? Math.floor(index / block) : 0;
+        if (lines.differByRow) {
+          lines.setRow(pointers, elements, row);
           kernel.setScalars(this.#scalars.values);
         }
         kernel.setPointers(pointers, outputAddress + inTile * outputBytes);
@@ -233,34 +274,31 @@ export class PieceRun {
         const from = output.copyOf === undefined ? outputAddress : (addresses[output.copyOf] ?? 0);
         output.emit(memory.bytes(from, count * outputBytes));
       }
-      progress(bytesRead, output === undefined ? 0 : count * outputBytes);
+      progress(context.takeBytesRead(), output === undefined ? 0 : count * outputBytes);
     }
   }
 
-  #rowKernels(targets: readonly NodeId[]): { kernel: Kernel; group: readonly NodeId[] }[] {
-    return rowGroups(this.#task.program, targets).map((group) => {
-      const kernel = this.#kernel({ kind: "rows", reductions: group }, `rows ${group.join()}`);
-      kernel.setKeys((stream) => randomKey(this.#task.seed, this.#task.tensor, stream));
-      return { kernel, group };
+  #keyOf(stream: number): RandomKey {
+    const { seed, tensor, randomStreams } = this.#task;
+    const from = randomStreams?.[stream] ?? { seed, tensor, stream };
+    return randomKey(from.seed, from.tensor, from.stream);
+  }
+
+  #lineValues(kernel: Kernel, targets: readonly NodeId[]): LineValues {
+    return new LineValues(kernel, {
+      tensor: this.#task.tensor,
+      program: this.#task.program,
+      targets,
+      scalars: this.#scalars,
+      columns: this.#columns,
+      memory: this.#environment.memory,
+      block: Math.min(this.#block, this.#task.end - this.#task.begin),
+      kernelOf: (task, name) => {
+        const own = this.#kernel(task, name);
+        own.setKeys((stream) => this.#keyOf(stream));
+        return own;
+      },
     });
-  }
-
-  #setRow(
-    rows: readonly { kernel: Kernel; group: readonly NodeId[] }[],
-    pointers: readonly number[],
-    elements: number,
-    row: number,
-  ): void {
-    const results = new Map<NodeId, number>();
-    for (const { kernel, group } of rows) {
-      kernel.setScalars(this.#scalars.values);
-      kernel.setPointers(pointers, 0);
-      kernel.run(elements, 0, row);
-      group.forEach((id, place) => {
-        results.set(id, nodeAt(this.#task.program, id).op === "sum" ? kernel.sum(place) : kernel.largest(place));
-      });
-      this.#scalars.setRow(results);
-    }
   }
 
   #kernel(task: KernelTask, name: string): Kernel {
@@ -276,18 +314,14 @@ export class PieceRun {
   }
 
   #dtypes(): readonly ComputableDtype[] {
-    return this.#task.inputs.map(({ dtype }) => {
+    return this.#task.inputs.map((input) => {
+      const dtype = readDtype(input);
       if (!isComputable(dtype)) {
         throw new AmalgamError("internal", `Tensor ${quote(this.#task.tensor)} has dtype ${dtype}, which only copies`);
       }
       return dtype;
     });
   }
-}
-
-function binsOf(kind: Gather["kind"]): number {
-  if (kind === "upperBits") return upperBins;
-  return kind === "lowerBits" ? lowerBins : 0;
 }
 
 const programKeys = new WeakMap<Program, string>();

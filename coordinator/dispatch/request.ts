@@ -5,6 +5,8 @@ import { type MergeRequest, MergeRequestSchema, type PieceSchema } from "../../s
 import type { Program as ProgramMessage } from "../../shared/gen/amalgam/v1/program_pb.js";
 import { programToProto } from "../../shared/rpc/program.js";
 import type { Plan, PlannedTensor, Unit, UnitPiece } from "../plan/types.js";
+import { Renumbering } from "./renumbering.js";
+import { tensorSource } from "./tensor-source.js";
 
 /** The statistics known so far of some tensors: by tensor of the plan, then by slot of the program's schedule. */
 export type Statistics = ReadonlyMap<number, readonly number[]>;
@@ -59,12 +61,13 @@ export function createRequestBuilder(plan: Plan, job: string): (unit: Unit, opti
       const tensor = at(plan.tensors, piece.tensor);
       const { schedule } = at(programs, tensor.program);
       const place = placeOf(tensor, piece);
+      const row = rowOf(tensor.shape);
       expected.push({
         ...place,
         tensor: tensor.name,
         elements: piece.end - piece.begin,
         schedule,
-        row: rowOf(tensor.shape),
+        row,
         inputs: tensor.inputs.length,
       });
       return {
@@ -73,17 +76,16 @@ export function createRequestBuilder(plan: Plan, job: string): (unit: Unit, opti
         shape: tensor.shape.map(BigInt),
         begin: BigInt(piece.begin),
         end: BigInt(piece.end),
-        inputs: tensor.inputs.map((input) => ({
-          file: used.sources.of(input.source),
-          offset: BigInt(input.offset),
-          dtype: input.dtype,
-        })),
+        inputs: tensor.inputs.map((input) => tensorSource(input, { ...piece, row }, used.sources)),
         parameters: [...tensor.parameters],
         statistics: [...statisticsOf(tensor, piece, schedule, task, statistics)],
         modelElements: BigInt(at(modelElements, tensor.program)),
         outputDtype: tensor.dtype,
         outputFile: used.files.of(place.file),
         outputOffset: BigInt(place.offset),
+        randomStreams: (tensor.randomStreams ?? []).map(({ seed, tensor, stream }) => {
+          return { seed: BigInt(seed), tensor, stream };
+        }),
       };
     });
     const message = create(MergeRequestSchema, {
@@ -113,21 +115,6 @@ export function elementsByProgram(plan: Plan): readonly number[] {
   const elements = plan.programs.map(() => 0);
   for (const tensor of plan.tensors) elements[tensor.program] = (elements[tensor.program] ?? 0) + tensor.elements;
   return elements;
-}
-
-/** Numbers what a unit uses of a long list, in order of first use. */
-class Renumbering {
-  readonly list: number[] = [];
-  readonly #places = new Map<number, number>();
-
-  of(item: number): number {
-    let place = this.#places.get(item);
-    if (place === undefined) {
-      place = this.list.push(item) - 1;
-      this.#places.set(item, place);
-    }
-    return place;
-  }
 }
 
 function placeOf(tensor: PlannedTensor, piece: UnitPiece): { file: number; offset: number; bytes: number } {

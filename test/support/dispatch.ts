@@ -45,7 +45,7 @@ export function fakePlan(tensors: readonly { name: string; elements: number }[])
   let offset = 64;
   for (const { name, elements } of tensors) {
     const bytes = elements * 2;
-    const inputs = [0, 1].map((source) => ({ source, offset: 0, dtype: "BF16" as const, bytes }));
+    const inputs = [0, 1].map((source) => ({ model: source, source, offset: 0, dtype: "BF16" as const, bytes }));
     const shape = [elements];
     planned.push({ name, dtype: "BF16", shape, elements, bytes, program: 0, parameters: [], inputs, file: 0, offset });
     offset += bytes;
@@ -65,6 +65,7 @@ export function fakePlan(tensors: readonly { name: string; elements: number }[])
     programs: [program],
     tensors: planned,
     files: [{ name: "model.safetensors", header: new Uint8Array(64), bytes: offset }],
+    companions: { configFrom: 0, configEdits: [], tokenizerFrom: 0, files: new Map(), withheld: [] },
     warnings: [],
     digest: "0".repeat(64),
   };

@@ -3,6 +3,7 @@ import { TileMemory } from "../../node-agent/compute/wasm/memory.js";
 import { type MappedPiece, PieceRun, type PieceTask } from "../../node-agent/piece.js";
 import { narrow, widen } from "../../shared/checkpoint/convert.js";
 import type { ComputableDtype } from "../../shared/checkpoint/dtypes.js";
+import { divisionOf } from "../../shared/expression/division.js";
 import { type InterpretedTensor, interpret } from "../../shared/expression/interpret.js";
 import type { Program } from "../../shared/expression/program.js";
 import { randomKey } from "../../shared/expression/random.js";
@@ -61,6 +62,7 @@ export function runInterpreted(given: TensorCase, precision: "f32" | "f64" = "f3
     inputs,
     parameters: given.parameters ?? [],
     ...(given.shape === undefined ? {} : { rowElements: given.shape.at(-1) ?? 1 }),
+    columns: divisionOf(given.shape ?? [inputs[0]?.length ?? 0]).columns,
     keys: Array.from({ length: 16 }, (_, stream) => randomKey(given.seed ?? 0, tensorName, stream)),
   };
   return narrow(given.outputDtype ?? "F32", Float32Array.from(interpret(given.program, tensor, precision)));

@@ -1,8 +1,8 @@
-import { clone } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { createRequestBuilder } from "../../../coordinator/dispatch/request.js";
 import { assertRequest } from "../../../node-agent/check-request.js";
-import { type MergeRequest, MergeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { type MergeRequest, MergeRequestSchema, TensorSourceSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import { fakePlan, streamed, unitPerTensor } from "../../support/dispatch.js";
 
 const plan = fakePlan([{ name: "a", elements: 1_000 }]);
@@ -31,8 +31,7 @@ test("assertRequest() accepts what the coordinator builds", () => {
 });
 
 test("assertRequest() refuses a request that contradicts itself", () => {
-  const input = { ...good.pieces[0]?.inputs[0], $typeName: "amalgam.v1.TensorSource" as const };
-  const source = { file: 0, offset: 0n, dtype: "BF16", ...input };
+  const source = create(TensorSourceSchema, { file: 0, offset: 0n, dtype: "BF16" });
   const cases: [(request: MergeRequest) => void, string][] = [
     [(request) => void Object.assign(request, { pieces: [] }), "it has no pieces"],
     [(request) => void Object.assign(request, { task: { case: undefined } }), "no task"],

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file amalgam/v1/agent.proto.
  */
 export const file_amalgam_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChZhbWFsZ2FtL3YxL2FnZW50LnByb3RvEgphbWFsZ2FtLnYxIhEKD0Rlc2NyaWJlUmVxdWVzdCJlChBEZXNjcmliZVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVzbG90cxgDIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBCABKAQSDQoFcm9vdHMYBSADKAki3gIKDE1lcmdlUmVxdWVzdBILCgNqb2IYASABKAkSDAoEdW5pdBgCIAEoDRINCgVlcG9jaBgDIAEoDRIMCgRzZWVkGAQgASgEEicKB3NvdXJjZXMYBSADKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSJQoIcHJvZ3JhbXMYBiADKAsyEy5hbWFsZ2FtLnYxLlByb2dyYW0SIQoGcGllY2VzGAcgAygLMhEuYW1hbGdhbS52MS5QaWVjZRItCgt3cml0ZV9maWxlcxgIIAEoCzIWLmFtYWxnYW0udjEuV3JpdGVGaWxlc0gAEjEKDXN0cmVhbV9jaHVua3MYCSABKAsyGC5hbWFsZ2FtLnYxLlN0cmVhbUNodW5rc0gAEjkKEWdhdGhlcl9zdGF0aXN0aWNzGAogASgLMhwuYW1hbGdhbS52MS5HYXRoZXJTdGF0aXN0aWNzSABCBgoEdGFzayI+CgpTb3VyY2VGaWxlEgwKBHBhdGgYASABKAkSDQoFYnl0ZXMYAiABKAQSEwoLbW9kaWZpZWRfbXMYAyABKAEi/wEKBVBpZWNlEg4KBnRlbnNvchgBIAEoCRIPCgdwcm9ncmFtGAIgASgNEg0KBXNoYXBlGAMgAygEEg0KBWJlZ2luGAQgASgEEgsKA2VuZBgFIAEoBBIoCgZpbnB1dHMYBiADKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRISCgpwYXJhbWV0ZXJzGAcgAygBEhIKCnN0YXRpc3RpY3MYCCADKAESFgoObW9kZWxfZWxlbWVudHMYCSABKAQSFAoMb3V0cHV0X2R0eXBlGAogASgJEhMKC291dHB1dF9maWxlGAsgASgNEhUKDW91dHB1dF9vZmZzZXQYDCABKAQiOwoMVGVuc29yU291cmNlEgwKBGZpbGUYASABKA0SDgoGb2Zmc2V0GAIgASgEEg0KBWR0eXBlGAMgASgJIhsKCldyaXRlRmlsZXMSDQoFcGF0aHMYASADKAkiIwoMU3RyZWFtQ2h1bmtzEhMKC2NodW5rX2J5dGVzGAEgASgNIiAKEEdhdGhlclN0YXRpc3RpY3MSDAoEcGFzcxgBIAEoDSLDAQoNTWVyZ2VSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIiCgVjaHVuaxgCIAEoCzIRLmFtYWxnYW0udjEuQ2h1bmtIABIrCgdyZWNlaXB0GAMgASgLMhguYW1hbGdhbS52MS5QaWVjZVJlY2VpcHRIABIuCgdwYXJ0aWFsGAQgASgLMhsuYW1hbGdhbS52MS5HYXRoZXJlZFBhcnRpYWxIAEIHCgVldmVudCJJCghQcm9ncmVzcxISCgpieXRlc19yZWFkGAEgASgEEhUKDWJ5dGVzX3dyaXR0ZW4YAiABKAQSEgoKaW9fc2Vjb25kcxgDIAEoASJDCgVDaHVuaxINCgVwaWVjZRgBIAEoDRIOCgZvZmZzZXQYAiABKAQSDAoEZGF0YRgDIAEoDBINCgVjcmMzMhgEIAEoByKPAQoMUGllY2VSZWNlaXB0Eg0KBXBpZWNlGAEgASgNEg0KBWJ5dGVzGAIgASgEEg0KBWNyYzMyGAMgASgHEhIKCm5vbl9maW5pdGUYBCABKAQSEgoKb3ZlcmZsb3dlZBgFIAEoBBIPCgdsYXJnZXN0GAYgASgBEhkKEWlucHV0c19ub25fZmluaXRlGAcgAygEIo0BCg9HYXRoZXJlZFBhcnRpYWwSDgoGZ2F0aGVyGAEgASgNEhIKBXBpZWNlGAIgASgNSACIAQESDAoEc3VtcxgDIAMoARIUCgdsYXJnZXN0GAQgASgBSAGIAQESDAoEYmlucxgFIAMoDRIOCgZjb3VudHMYBiADKARCCAoGX3BpZWNlQgoKCF9sYXJnZXN0MpUBCgxBZ2VudFNlcnZpY2USRQoIRGVzY3JpYmUSGy5hbWFsZ2FtLnYxLkRlc2NyaWJlUmVxdWVzdBocLmFtYWxnYW0udjEuRGVzY3JpYmVSZXNwb25zZRI+CgVNZXJnZRIYLmFtYWxnYW0udjEuTWVyZ2VSZXF1ZXN0GhkuYW1hbGdhbS52MS5NZXJnZVJlc3BvbnNlMAFiBnByb3RvMw", [file_amalgam_v1_program]);
+  fileDesc("ChZhbWFsZ2FtL3YxL2FnZW50LnByb3RvEgphbWFsZ2FtLnYxIhEKD0Rlc2NyaWJlUmVxdWVzdCJlChBEZXNjcmliZVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVzbG90cxgDIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBCABKAQSDQoFcm9vdHMYBSADKAki3gIKDE1lcmdlUmVxdWVzdBILCgNqb2IYASABKAkSDAoEdW5pdBgCIAEoDRINCgVlcG9jaBgDIAEoDRIMCgRzZWVkGAQgASgEEicKB3NvdXJjZXMYBSADKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSJQoIcHJvZ3JhbXMYBiADKAsyEy5hbWFsZ2FtLnYxLlByb2dyYW0SIQoGcGllY2VzGAcgAygLMhEuYW1hbGdhbS52MS5QaWVjZRItCgt3cml0ZV9maWxlcxgIIAEoCzIWLmFtYWxnYW0udjEuV3JpdGVGaWxlc0gAEjEKDXN0cmVhbV9jaHVua3MYCSABKAsyGC5hbWFsZ2FtLnYxLlN0cmVhbUNodW5rc0gAEjkKEWdhdGhlcl9zdGF0aXN0aWNzGAogASgLMhwuYW1hbGdhbS52MS5HYXRoZXJTdGF0aXN0aWNzSABCBgoEdGFzayI+CgpTb3VyY2VGaWxlEgwKBHBhdGgYASABKAkSDQoFYnl0ZXMYAiABKAQSEwoLbW9kaWZpZWRfbXMYAyABKAEisQIKBVBpZWNlEg4KBnRlbnNvchgBIAEoCRIPCgdwcm9ncmFtGAIgASgNEg0KBXNoYXBlGAMgAygEEg0KBWJlZ2luGAQgASgEEgsKA2VuZBgFIAEoBBIoCgZpbnB1dHMYBiADKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRISCgpwYXJhbWV0ZXJzGAcgAygBEhIKCnN0YXRpc3RpY3MYCCADKAESFgoObW9kZWxfZWxlbWVudHMYCSABKAQSFAoMb3V0cHV0X2R0eXBlGAogASgJEhMKC291dHB1dF9maWxlGAsgASgNEhUKDW91dHB1dF9vZmZzZXQYDCABKAQSMAoOcmFuZG9tX3N0cmVhbXMYDSADKAsyGC5hbWFsZ2FtLnYxLlJhbmRvbVN0cmVhbSKJAQoMVGVuc29yU291cmNlEgwKBGZpbGUYASABKA0SDgoGb2Zmc2V0GAIgASgEEg0KBWR0eXBlGAMgASgJEioKB3VwZGF0ZXMYBCADKAsyGS5hbWFsZ2FtLnYxLkxvd1JhbmtVcGRhdGUSIAoEcm93cxgFIAEoCzISLmFtYWxnYW0udjEuUm93TWFwIooBCg1Mb3dSYW5rVXBkYXRlEiMKAWEYASABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIjCgFiGAIgASgLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USDAoEcmFuaxgDIAEoDRINCgVzY2FsZRgEIAEoARISCgp0cmFuc3Bvc2VkGAUgASgIIoUBCgZSb3dNYXASKQoHdGVuc29ycxgBIAMoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEhMKC3RlbnNvcl9yb3dzGAIgAygEEhEKCWZpcnN0X3JvdxgDIAEoBBIoCghzZWdtZW50cxgEIAMoCzIWLmFtYWxnYW0udjEuUm93U2VnbWVudCJgCgpSb3dTZWdtZW50Eg0KBWNvdW50GAEgASgEEh8KA3J1bhgCIAEoCzISLmFtYWxnYW0udjEuUm93UnVuEiIKBXRlcm1zGAMgAygLMhMuYW1hbGdhbS52MS5Sb3dUZXJtIiUKBlJvd1J1bhIOCgZ0ZW5zb3IYASABKA0SCwoDcm93GAIgASgEIkQKB1Jvd1Rlcm0SDgoGdGVuc29yGAEgASgNEgsKA3JvdxgCIAEoBBIMCgRyb3dzGAMgASgEEg4KBndlaWdodBgEIAEoASI8CgxSYW5kb21TdHJlYW0SDAoEc2VlZBgBIAEoBBIOCgZ0ZW5zb3IYAiABKAkSDgoGc3RyZWFtGAMgASgNIhsKCldyaXRlRmlsZXMSDQoFcGF0aHMYASADKAkiIwoMU3RyZWFtQ2h1bmtzEhMKC2NodW5rX2J5dGVzGAEgASgNIiAKEEdhdGhlclN0YXRpc3RpY3MSDAoEcGFzcxgBIAEoDSLDAQoNTWVyZ2VSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIiCgVjaHVuaxgCIAEoCzIRLmFtYWxnYW0udjEuQ2h1bmtIABIrCgdyZWNlaXB0GAMgASgLMhguYW1hbGdhbS52MS5QaWVjZVJlY2VpcHRIABIuCgdwYXJ0aWFsGAQgASgLMhsuYW1hbGdhbS52MS5HYXRoZXJlZFBhcnRpYWxIAEIHCgVldmVudCJJCghQcm9ncmVzcxISCgpieXRlc19yZWFkGAEgASgEEhUKDWJ5dGVzX3dyaXR0ZW4YAiABKAQSEgoKaW9fc2Vjb25kcxgDIAEoASJDCgVDaHVuaxINCgVwaWVjZRgBIAEoDRIOCgZvZmZzZXQYAiABKAQSDAoEZGF0YRgDIAEoDBINCgVjcmMzMhgEIAEoByKPAQoMUGllY2VSZWNlaXB0Eg0KBXBpZWNlGAEgASgNEg0KBWJ5dGVzGAIgASgEEg0KBWNyYzMyGAMgASgHEhIKCm5vbl9maW5pdGUYBCABKAQSEgoKb3ZlcmZsb3dlZBgFIAEoBBIPCgdsYXJnZXN0GAYgASgBEhkKEWlucHV0c19ub25fZmluaXRlGAcgAygEIo0BCg9HYXRoZXJlZFBhcnRpYWwSDgoGZ2F0aGVyGAEgASgNEhIKBXBpZWNlGAIgASgNSACIAQESDAoEc3VtcxgDIAMoARIUCgdsYXJnZXN0GAQgASgBSAGIAQESDAoEYmlucxgFIAMoDRIOCgZjb3VudHMYBiADKARCCAoGX3BpZWNlQgoKCF9sYXJnZXN0IvABChBGYWN0b3JpemVSZXF1ZXN0Eg4KBnRlbnNvchgBIAEoCRInCgdzb3VyY2VzGAIgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEigKBm1hdHJpeBgDIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEiYKBGJhc2UYBCABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIMCgRyb3dzGAUgASgEEg8KB2NvbHVtbnMYBiABKAQSDAoEcmFuaxgHIAEoDRIPCgdlcHNpbG9uGAggASgBEhMKC2NodW5rX2J5dGVzGAkgASgNIpgBChFGYWN0b3JpemVSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIsCgZ2YWx1ZXMYAiABKAsyGi5hbWFsZ2FtLnYxLlNpbmd1bGFyVmFsdWVzSAASIgoFY2h1bmsYAyABKAsyES5hbWFsZ2FtLnYxLkNodW5rSABCBwoFZXZlbnQiIAoOU2luZ3VsYXJWYWx1ZXMSDgoGdmFsdWVzGAEgAygBMuEBCgxBZ2VudFNlcnZpY2USRQoIRGVzY3JpYmUSGy5hbWFsZ2FtLnYxLkRlc2NyaWJlUmVxdWVzdBocLmFtYWxnYW0udjEuRGVzY3JpYmVSZXNwb25zZRI+CgVNZXJnZRIYLmFtYWxnYW0udjEuTWVyZ2VSZXF1ZXN0GhkuYW1hbGdhbS52MS5NZXJnZVJlc3BvbnNlMAESSgoJRmFjdG9yaXplEhwuYW1hbGdhbS52MS5GYWN0b3JpemVSZXF1ZXN0Gh0uYW1hbGdhbS52MS5GYWN0b3JpemVSZXNwb25zZTABYgZwcm90bzM", [file_amalgam_v1_program]);
 
 /**
  * @generated from message amalgam.v1.DescribeRequest
@@ -268,6 +268,13 @@ export type Piece = Message<"amalgam.v1.Piece"> & {
    * @generated from field: uint64 output_offset = 12;
    */
   outputOffset: bigint;
+
+  /**
+   * By stream of the program. Empty: MergeRequest.seed, the tensor above and the stream's number.
+   *
+   * @generated from field: repeated amalgam.v1.RandomStream random_streams = 13;
+   */
+  randomStreams: RandomStream[];
 };
 
 /**
@@ -299,6 +306,20 @@ export type TensorSource = Message<"amalgam.v1.TensorSource"> & {
    * @generated from field: string dtype = 3;
    */
   dtype: string;
+
+  /**
+   * Added as the tensor is read, which is F32 then. For 2-D tensors only.
+   *
+   * @generated from field: repeated amalgam.v1.LowRankUpdate updates = 4;
+   */
+  updates: LowRankUpdate[];
+
+  /**
+   * The rows come from these tensors instead of from the place above.
+   *
+   * @generated from field: amalgam.v1.RowMap rows = 5;
+   */
+  rows?: RowMap | undefined;
 };
 
 /**
@@ -307,6 +328,209 @@ export type TensorSource = Message<"amalgam.v1.TensorSource"> & {
  */
 export const TensorSourceSchema: GenMessage<TensorSource> = /*@__PURE__*/
   messageDesc(file_amalgam_v1_agent, 5);
+
+/**
+ * W + scale * B A. A is rank x in, B is out x rank.
+ *
+ * @generated from message amalgam.v1.LowRankUpdate
+ */
+export type LowRankUpdate = Message<"amalgam.v1.LowRankUpdate"> & {
+  /**
+   * @generated from field: amalgam.v1.TensorSource a = 1;
+   */
+  a?: TensorSource | undefined;
+
+  /**
+   * @generated from field: amalgam.v1.TensorSource b = 2;
+   */
+  b?: TensorSource | undefined;
+
+  /**
+   * @generated from field: uint32 rank = 3;
+   */
+  rank: number;
+
+  /**
+   * @generated from field: double scale = 4;
+   */
+  scale: number;
+
+  /**
+   * W is stored as in x out, so the product is transposed.
+   *
+   * @generated from field: bool transposed = 5;
+   */
+  transposed: boolean;
+};
+
+/**
+ * Describes the message amalgam.v1.LowRankUpdate.
+ * Use `create(LowRankUpdateSchema)` to create a new message.
+ */
+export const LowRankUpdateSchema: GenMessage<LowRankUpdate> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 6);
+
+/**
+ * A matrix put together from rows of others.
+ *
+ * @generated from message amalgam.v1.RowMap
+ */
+export type RowMap = Message<"amalgam.v1.RowMap"> & {
+  /**
+   * Without row maps of their own.
+   *
+   * @generated from field: repeated amalgam.v1.TensorSource tensors = 1;
+   */
+  tensors: TensorSource[];
+
+  /**
+   * How many rows each of them has.
+   *
+   * @generated from field: repeated uint64 tensor_rows = 2;
+   */
+  tensorRows: bigint[];
+
+  /**
+   * The first row that the segments describe; they cover at least the piece.
+   *
+   * @generated from field: uint64 first_row = 3;
+   */
+  firstRow: bigint;
+
+  /**
+   * @generated from field: repeated amalgam.v1.RowSegment segments = 4;
+   */
+  segments: RowSegment[];
+};
+
+/**
+ * Describes the message amalgam.v1.RowMap.
+ * Use `create(RowMapSchema)` to create a new message.
+ */
+export const RowMapSchema: GenMessage<RowMap> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 7);
+
+/**
+ * Consecutive rows. Without a run and without terms they are zero.
+ *
+ * @generated from message amalgam.v1.RowSegment
+ */
+export type RowSegment = Message<"amalgam.v1.RowSegment"> & {
+  /**
+   * @generated from field: uint64 count = 1;
+   */
+  count: bigint;
+
+  /**
+   * They are consecutive rows of one tensor.
+   *
+   * @generated from field: amalgam.v1.RowRun run = 2;
+   */
+  run?: RowRun | undefined;
+
+  /**
+   * They are all the same: the weighted sum of these.
+   *
+   * @generated from field: repeated amalgam.v1.RowTerm terms = 3;
+   */
+  terms: RowTerm[];
+};
+
+/**
+ * Describes the message amalgam.v1.RowSegment.
+ * Use `create(RowSegmentSchema)` to create a new message.
+ */
+export const RowSegmentSchema: GenMessage<RowSegment> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 8);
+
+/**
+ * @generated from message amalgam.v1.RowRun
+ */
+export type RowRun = Message<"amalgam.v1.RowRun"> & {
+  /**
+   * Into RowMap.tensors.
+   *
+   * @generated from field: uint32 tensor = 1;
+   */
+  tensor: number;
+
+  /**
+   * @generated from field: uint64 row = 2;
+   */
+  row: bigint;
+};
+
+/**
+ * Describes the message amalgam.v1.RowRun.
+ * Use `create(RowRunSchema)` to create a new message.
+ */
+export const RowRunSchema: GenMessage<RowRun> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 9);
+
+/**
+ * Consecutive rows of one tensor, each with the same weight.
+ *
+ * @generated from message amalgam.v1.RowTerm
+ */
+export type RowTerm = Message<"amalgam.v1.RowTerm"> & {
+  /**
+   * Into RowMap.tensors.
+   *
+   * @generated from field: uint32 tensor = 1;
+   */
+  tensor: number;
+
+  /**
+   * @generated from field: uint64 row = 2;
+   */
+  row: bigint;
+
+  /**
+   * @generated from field: uint64 rows = 3;
+   */
+  rows: bigint;
+
+  /**
+   * @generated from field: double weight = 4;
+   */
+  weight: number;
+};
+
+/**
+ * Describes the message amalgam.v1.RowTerm.
+ * Use `create(RowTermSchema)` to create a new message.
+ */
+export const RowTermSchema: GenMessage<RowTerm> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 10);
+
+/**
+ * What a stream of random numbers follows from.
+ *
+ * @generated from message amalgam.v1.RandomStream
+ */
+export type RandomStream = Message<"amalgam.v1.RandomStream"> & {
+  /**
+   * @generated from field: uint64 seed = 1;
+   */
+  seed: bigint;
+
+  /**
+   * @generated from field: string tensor = 2;
+   */
+  tensor: string;
+
+  /**
+   * @generated from field: uint32 stream = 3;
+   */
+  stream: number;
+};
+
+/**
+ * Describes the message amalgam.v1.RandomStream.
+ * Use `create(RandomStreamSchema)` to create a new message.
+ */
+export const RandomStreamSchema: GenMessage<RandomStream> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 11);
 
 /**
  * @generated from message amalgam.v1.WriteFiles
@@ -325,7 +549,7 @@ export type WriteFiles = Message<"amalgam.v1.WriteFiles"> & {
  * Use `create(WriteFilesSchema)` to create a new message.
  */
 export const WriteFilesSchema: GenMessage<WriteFiles> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 6);
+  messageDesc(file_amalgam_v1_agent, 12);
 
 /**
  * @generated from message amalgam.v1.StreamChunks
@@ -344,7 +568,7 @@ export type StreamChunks = Message<"amalgam.v1.StreamChunks"> & {
  * Use `create(StreamChunksSchema)` to create a new message.
  */
 export const StreamChunksSchema: GenMessage<StreamChunks> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 7);
+  messageDesc(file_amalgam_v1_agent, 13);
 
 /**
  * @generated from message amalgam.v1.GatherStatistics
@@ -363,7 +587,7 @@ export type GatherStatistics = Message<"amalgam.v1.GatherStatistics"> & {
  * Use `create(GatherStatisticsSchema)` to create a new message.
  */
 export const GatherStatisticsSchema: GenMessage<GatherStatistics> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 8);
+  messageDesc(file_amalgam_v1_agent, 14);
 
 /**
  * @generated from message amalgam.v1.MergeResponse
@@ -404,7 +628,7 @@ export type MergeResponse = Message<"amalgam.v1.MergeResponse"> & {
  * Use `create(MergeResponseSchema)` to create a new message.
  */
 export const MergeResponseSchema: GenMessage<MergeResponse> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 9);
+  messageDesc(file_amalgam_v1_agent, 15);
 
 /**
  * Work done since the last progress event: an agent that is alive but does nothing sends none.
@@ -435,7 +659,7 @@ export type Progress = Message<"amalgam.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 10);
+  messageDesc(file_amalgam_v1_agent, 16);
 
 /**
  * Output bytes with a place.
@@ -475,7 +699,7 @@ export type Chunk = Message<"amalgam.v1.Chunk"> & {
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 11);
+  messageDesc(file_amalgam_v1_agent, 17);
 
 /**
  * A piece is complete: its bytes are in place, or all its chunks have been sent.
@@ -534,7 +758,7 @@ export type PieceReceipt = Message<"amalgam.v1.PieceReceipt"> & {
  * Use `create(PieceReceiptSchema)` to create a new message.
  */
 export const PieceReceiptSchema: GenMessage<PieceReceipt> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 12);
+  messageDesc(file_amalgam_v1_agent, 18);
 
 /**
  * What a statistics pass gathered. Only the fields of its kind are set.
@@ -588,7 +812,133 @@ export type GatheredPartial = Message<"amalgam.v1.GatheredPartial"> & {
  * Use `create(GatheredPartialSchema)` to create a new message.
  */
 export const GatheredPartialSchema: GenMessage<GatheredPartial> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 13);
+  messageDesc(file_amalgam_v1_agent, 19);
+
+/**
+ * @generated from message amalgam.v1.FactorizeRequest
+ */
+export type FactorizeRequest = Message<"amalgam.v1.FactorizeRequest"> & {
+  /**
+   * Names the matrix in messages, and keys the random numbers that the decomposition starts from.
+   *
+   * @generated from field: string tensor = 1;
+   */
+  tensor: string;
+
+  /**
+   * @generated from field: repeated amalgam.v1.SourceFile sources = 2;
+   */
+  sources: SourceFile[];
+
+  /**
+   * Without updates and row maps, as the base is.
+   *
+   * @generated from field: amalgam.v1.TensorSource matrix = 3;
+   */
+  matrix?: TensorSource | undefined;
+
+  /**
+   * Taken off the matrix. Unset: nothing.
+   *
+   * @generated from field: amalgam.v1.TensorSource base = 4;
+   */
+  base?: TensorSource | undefined;
+
+  /**
+   * @generated from field: uint64 rows = 5;
+   */
+  rows: bigint;
+
+  /**
+   * @generated from field: uint64 columns = 6;
+   */
+  columns: bigint;
+
+  /**
+   * The most singular values that are wanted.
+   *
+   * @generated from field: uint32 rank = 7;
+   */
+  rank: number;
+
+  /**
+   * Values that are not above it are not wanted.
+   *
+   * @generated from field: double epsilon = 8;
+   */
+  epsilon: number;
+
+  /**
+   * Upper bound for one chunk's data.
+   *
+   * @generated from field: uint32 chunk_bytes = 9;
+   */
+  chunkBytes: number;
+};
+
+/**
+ * Describes the message amalgam.v1.FactorizeRequest.
+ * Use `create(FactorizeRequestSchema)` to create a new message.
+ */
+export const FactorizeRequestSchema: GenMessage<FactorizeRequest> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 20);
+
+/**
+ * @generated from message amalgam.v1.FactorizeResponse
+ */
+export type FactorizeResponse = Message<"amalgam.v1.FactorizeResponse"> & {
+  /**
+   * @generated from oneof amalgam.v1.FactorizeResponse.event
+   */
+  event: {
+    /**
+     * @generated from field: amalgam.v1.Progress progress = 1;
+     */
+    value: Progress;
+    case: "progress";
+  } | {
+    /**
+     * @generated from field: amalgam.v1.SingularValues values = 2;
+     */
+    value: SingularValues;
+    case: "values";
+  } | {
+    /**
+     * F32, one vector after the other. Piece 0: the left vectors, each as long as a column. Piece 1: the right ones,
+     * each as long as a row.
+     *
+     * @generated from field: amalgam.v1.Chunk chunk = 3;
+     */
+    value: Chunk;
+    case: "chunk";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message amalgam.v1.FactorizeResponse.
+ * Use `create(FactorizeResponseSchema)` to create a new message.
+ */
+export const FactorizeResponseSchema: GenMessage<FactorizeResponse> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 21);
+
+/**
+ * In falling order. There may be none.
+ *
+ * @generated from message amalgam.v1.SingularValues
+ */
+export type SingularValues = Message<"amalgam.v1.SingularValues"> & {
+  /**
+   * @generated from field: repeated double values = 1;
+   */
+  values: number[];
+};
+
+/**
+ * Describes the message amalgam.v1.SingularValues.
+ * Use `create(SingularValuesSchema)` to create a new message.
+ */
+export const SingularValuesSchema: GenMessage<SingularValues> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 22);
 
 /**
  * A node agent. The coordinator is the client: bulk bytes flow as server streams, whose receiver can widen the HTTP/2
@@ -617,6 +967,17 @@ export const AgentService: GenService<{
     methodKind: "server_streaming";
     input: typeof MergeRequestSchema;
     output: typeof MergeResponseSchema;
+  },
+  /**
+   * Truncated singular value decomposition of a matrix, or of the difference of two. The stream carries progress, then
+   * the values, then the vectors in chunks. Canceling the call stops the work.
+   *
+   * @generated from rpc amalgam.v1.AgentService.Factorize
+   */
+  factorize: {
+    methodKind: "server_streaming";
+    input: typeof FactorizeRequestSchema;
+    output: typeof FactorizeResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_amalgam_v1_agent, 0);
