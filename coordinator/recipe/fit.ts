@@ -1,8 +1,9 @@
-import type { ChoiceSpec, NumberSpec, ParameterSpec, ParameterValue } from "../../shared/methods/parameter.js";
+import type { ChoiceSpec, ParameterSpec, ParameterValue } from "../../shared/methods/parameter.js";
 import { quote } from "../../shared/quote.js";
 import { allOrNone, type Complaints } from "./complaints.js";
 import type { FilterEntry, Position, RecipeParameter, Setting } from "./recipe.js";
 import { describeValue, didYouMeanOrOneOf } from "./wording.js";
+import { asBoolean } from "./yaml/node.js";
 
 /**
  * A setting with every value of the type that the method asks for, or a complaint for each that is not:
@@ -11,7 +12,7 @@ import { describeValue, didYouMeanOrOneOf } from "./wording.js";
  * - a boolean also takes 1 and 0, and the words that mergekit's YAML 1.1 has for one: `yes`, `no`, `on`, `off`;
  * - a choice takes its words, and a boolean where mergekit has one there.
  *
- * Only numbers can change along the layers.
+ * All can change along the layers but whole numbers, which have nothing between them.
  */
 export function fitSetting(
   name: string,
@@ -30,6 +31,8 @@ export function fitSetting(
   return entries && { kind: "filters", entries };
 }
 
+type NumericSpec = Extract<ParameterSpec, { kind: "number" | "integer" }>;
+
 class SettingFitter {
   readonly #name: string;
   readonly #spec: ParameterSpec;
@@ -46,9 +49,10 @@ class SettingFitter {
       const value = this.#value(setting.value, at);
       return value === undefined ? undefined : { kind: "scalar", value };
     }
-    const spec = this.#spec;
-    if (spec.kind !== "number") return this.#complain(at, "cannot be a list over the layers, which is for numbers");
-    const values = allOrNone(setting.values.map((value) => this.#bounded(value, spec, at)));
+    if (this.#spec.kind === "integer") {
+      return this.#complain(at, "is a whole number and cannot be a list over the layers");
+    }
+    const values = allOrNone(setting.values.map((value) => this.#value(value, at)));
     return values && { kind: "gradient", values };
   }
 
@@ -56,9 +60,8 @@ class SettingFitter {
     const spec = this.#spec;
     switch (spec.kind) {
       case "number":
-        return typeof value === "string"
-          ? this.#complain(at, `must be a number, found ${describeValue(value)}`)
-          : this.#bounded(Number(value), spec, at);
+      case "integer":
+        return this.#number(value, spec, at);
       case "boolean":
         return asBoolean(value) ?? this.#complain(at, `must be true or false, found ${describeValue(value)}`);
       case "choice":
@@ -66,7 +69,15 @@ class SettingFitter {
     }
   }
 
-  #bounded(value: number, spec: NumberSpec, at: Position): number | undefined {
+  #number(value: ParameterValue, spec: NumericSpec, at: Position): number | undefined {
+    const number = typeof value === "string" ? undefined : Number(value);
+    const isFit = spec.kind === "number" || Number.isSafeInteger(number);
+    if (number !== undefined && isFit) return this.#bounded(number, spec, at);
+    const wanted = spec.kind === "number" ? "a number" : "a whole number";
+    return this.#complain(at, `must be ${wanted}, found ${describeValue(value)}`);
+  }
+
+  #bounded(value: number, spec: NumericSpec, at: Position): number | undefined {
     if (spec.min !== undefined && value < spec.min) {
       return this.#complain(at, `is ${value}, below its minimum of ${spec.min}`);
     }
@@ -87,19 +98,4 @@ class SettingFitter {
   #complain(at: Position, problem: string): undefined {
     return this.#complaints.add(at, `Parameter ${quote(this.#name)} ${problem}`);
   }
-}
-
-const booleanWords: ReadonlyMap<string, boolean> = new Map([
-  ["true", true],
-  ["yes", true],
-  ["on", true],
-  ["1", true],
-  ["false", false],
-  ["no", false],
-  ["off", false],
-  ["0", false],
-]);
-
-function asBoolean(value: ParameterValue): boolean | undefined {
-  return booleanWords.get(String(value).toLowerCase());
 }

@@ -1,12 +1,12 @@
 import { open } from "node:fs/promises";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import { parseRecipe } from "./parse.js";
-import type { Recipe } from "./recipe.js";
+import { parseRecipes } from "./parse.js";
+import type { RecipeFile } from "./recipe.js";
 import { maxRecipeBytes } from "./yaml/limits.js";
 
 /** Reads and parses a recipe file. No more of it is read than a recipe may have. */
-export async function readRecipe(file: string): Promise<Recipe> {
+export async function readRecipe(file: string): Promise<RecipeFile> {
   let bytes: Buffer;
   try {
     await using handle = await open(file, "r");
@@ -20,5 +20,5 @@ export async function readRecipe(file: string): Promise<Recipe> {
       details: { file },
     });
   }
-  return parseRecipe(bytes.toString("utf8"), file);
+  return parseRecipes(bytes.toString("utf8"), file);
 }

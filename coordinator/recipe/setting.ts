@@ -1,15 +1,21 @@
 import { quote } from "../../shared/quote.js";
 import { allOrNone, type Complaints } from "./complaints.js";
 import { Fields } from "./fields.js";
-import type { FilterEntry, GradientSetting, RecipeParameter, ScalarSetting, Setting } from "./recipe.js";
+import { isGlob, problemWithGlob } from "./glob.js";
+import type {
+  FilterEntry,
+  GradientSetting,
+  Located,
+  RecipeParameter,
+  RecipeParameters,
+  ScalarSetting,
+  Setting,
+} from "./recipe.js";
 import { describe } from "./wording.js";
 import { numberOf, type YamlList, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml/node.js";
 
 /** Reads a `parameters` mapping. Which names and values make sense is the method's to say, in `bindParameters()`. */
-export function readParameters(
-  mapping: YamlMapping | undefined,
-  complaints: Complaints,
-): ReadonlyMap<string, RecipeParameter> {
+export function readParameters(mapping: YamlMapping | undefined, complaints: Complaints): RecipeParameters {
   const parameters = new Map<string, RecipeParameter>();
   for (const [name, { keyAt, value }] of mapping?.entries ?? []) {
     const setting = new SettingReader(name, complaints).read(value);
@@ -29,6 +35,7 @@ class SettingReader {
   }
 
   read(node: YamlNode): Setting | undefined {
+    if (node.kind === "mapping") return this.#loneFilter(node);
     const isFilters = node.kind === "list" && node.items.some((item) => item.kind === "mapping");
     return isFilters ? this.#filters(node) : this.#scalarOrGradient(node);
   }
@@ -36,8 +43,15 @@ class SettingReader {
   #scalarOrGradient(node: YamlNode): ScalarSetting | GradientSetting | undefined {
     if (node.kind === "list") return this.#gradient(node);
     if (node.kind === "scalar") return this.#scalar(node);
-    const hint = node.entries.has("value") ? ': write a filter as an entry of a list, "- filter: …"' : "";
-    return this.#complain(node, `must be a value or a list, found a mapping${hint}`);
+    return this.#complain(node, "must be a value or a list, found a mapping");
+  }
+
+  /** As in mergekit, a list of one filter can do without the list. */
+  #loneFilter(mapping: YamlMapping): Setting | undefined {
+    const isFilter = mapping.entries.has("value") || mapping.entries.has("filter");
+    if (!isFilter) return this.#complain(mapping, "must be a value or a list, found a mapping");
+    const entry = this.#filter(mapping);
+    return entry && { kind: "filters", entries: [entry] };
   }
 
   #scalar(node: YamlScalar): ScalarSetting | undefined {
@@ -55,10 +69,10 @@ class SettingReader {
     return values && { kind: "gradient", values };
   }
 
-  #point(item: YamlNode): number | undefined {
-    const value = numberOf(item);
-    if (value !== undefined && Number.isFinite(value)) return value;
-    return this.#complain(item, `is a list over the layers, which holds finite numbers only, found ${describe(item)}`);
+  #point(item: YamlNode): number | boolean | string | undefined {
+    const value = numberOf(item) ?? (item.kind === "scalar" ? item.value : null);
+    if (value !== null && (typeof value !== "number" || Number.isFinite(value))) return value;
+    return this.#complain(item, `is a list over the layers, which holds finite values only, found ${describe(item)}`);
   }
 
   #filters(list: YamlList): Setting | undefined {
@@ -72,11 +86,17 @@ class SettingReader {
     }
     const fields = new Fields(node, this.#complaints);
     fields.checkKeys(["filter", "value"]);
-    const filter = fields.text("filter")?.value;
+    const filter = fields.text("filter");
+    if (filter !== undefined) this.#checkFilter(filter);
     const value = fields.entry("value")?.value;
     if (value === undefined) return fields.missing("value", ` in a filter of parameter ${this.#name}`);
     const setting = this.#scalarOrGradient(value);
-    return setting && { filter, setting, at: value.at };
+    return setting && { filter: filter?.value, setting, at: value.at };
+  }
+
+  #checkFilter({ value: filter, at }: Located<string>): void {
+    const problem = isGlob(filter) ? problemWithGlob(filter) : undefined;
+    if (problem !== undefined) this.#complaints.add(at, `Filter ${quote(filter)} ${problem}`);
   }
 
   #complain(node: YamlNode, message: string): undefined {

@@ -42,3 +42,19 @@ export function numberOf(node: YamlNode): number | undefined {
 export function isNull(node: YamlNode): boolean {
   return node.kind === "scalar" && node.value === null;
 }
+
+/** What YAML 1.1, which mergekit reads, takes for a boolean, and the numbers that Python does. */
+const booleanWords: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["yes", true],
+  ["on", true],
+  ["1", true],
+  ["false", false],
+  ["no", false],
+  ["off", false],
+  ["0", false],
+]);
+
+export function asBoolean(value: string | number | boolean): boolean | undefined {
+  return booleanWords.get(String(value).toLowerCase());
+}

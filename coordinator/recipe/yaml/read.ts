@@ -3,13 +3,13 @@ import type { Complaints } from "../complaints.js";
 import { assertModest, assertSmall } from "./limits.js";
 import type { Locate, YamlNode } from "./node.js";
 import { describeSyntaxError } from "./syntax.js";
-import { plainTree } from "./tree.js";
+import { plainTrees } from "./tree.js";
 
 /**
- * Reads YAML 1.2 text with the core schema (`off` is a string, `07` is 7). Returns undefined for a file without
+ * Reads YAML 1.2 text with the core schema (`off` is a string, `07` is 7). One node for each document that has any
  * content. Throws at once on what leaves nothing sensible to read: a limit exceeded, a tag, broken syntax.
  */
-export function readYaml(text: string, complaints: Complaints): YamlNode | undefined {
+export function readYaml(text: string, complaints: Complaints): readonly YamlNode[] {
   assertSmall(text, complaints);
   // Windows editors put a byte order mark before the first column.
   const source = text.replace(/^\uFEFF/, "");
@@ -22,26 +22,18 @@ export function readYaml(text: string, complaints: Complaints): YamlNode | undef
   };
   assertModest(tokens, locate, complaints);
 
-  const [document, second] = compose(tokens, source.length);
-  if (second !== undefined) {
-    complaints.add(locate(second.range[0]), "Several documents in one file are not supported yet");
-  }
+  const documents = compose(tokens, source.length);
   // One slip in the indentation makes every line after it look wrong: only the first error is the author's.
-  const error = document?.errors[0];
+  const error = documents.find(({ errors }) => errors.length > 0)?.errors[0];
   if (error !== undefined) {
     complaints.fail(locate(error.pos[0]), `Not valid YAML: ${describeSyntaxError(error, source)}`);
   }
-  return document?.contents ? plainTree(document.contents, locate, complaints) : undefined;
+  const contents = documents.map((document) => document.contents).filter((content) => content !== null);
+  return plainTrees(contents, locate, complaints);
 }
 
-/** The first two documents of the file: the recipe, and proof that there is another. */
 function compose(tokens: readonly CST.Token[], length: number): Document.Parsed[] {
   // Keys that appear twice are the tree's to find: it knows their names, and takes linear time.
   const composer = new Composer({ schema: "core", resolveKnownTags: false, stringKeys: true, uniqueKeys: false });
-  const documents: Document.Parsed[] = [];
-  for (const document of composer.compose(tokens, true, length)) {
-    documents.push(document);
-    if (documents.length === 2) break;
-  }
-  return documents;
+  return [...composer.compose(tokens, true, length)];
 }

@@ -6,23 +6,30 @@ import { maxNodes } from "./limits.js";
 import type { Locate, YamlEntry, YamlNode } from "./node.js";
 
 /**
- * The library's document as plain data. Aliases become what they stand for, `<<` the entries that it brings in, and a
+ * The library's documents as plain data. Aliases become what they stand for, `<<` the entries that it brings in, and a
  * key that appears twice becomes a complaint.
  */
-export function plainTree(contents: ParsedNode, locate: Locate, complaints: Complaints): YamlNode {
-  return new TreeBuilder(locate, complaints).node(contents);
+export function plainTrees(documents: readonly ParsedNode[], locate: Locate, complaints: Complaints): YamlNode[] {
+  const builder = new TreeBuilder(locate, complaints);
+  return documents.map((contents) => builder.document(contents));
 }
 
 class TreeBuilder {
   readonly #locate: Locate;
   readonly #complaints: Complaints;
   readonly #anchors = new Map<string, { readonly node: YamlNode; readonly size: number }>();
-  /** How many nodes the tree has so far, where a node counts once for every alias that leads to it. */
+  /** How many nodes the trees have so far, where a node counts once for every alias that leads to it. */
   #size = 0;
 
   constructor(locate: Locate, complaints: Complaints) {
     this.#locate = locate;
     this.#complaints = complaints;
+  }
+
+  /** An anchor is known to the end of its document. */
+  document(contents: ParsedNode): YamlNode {
+    this.#anchors.clear();
+    return this.node(contents);
   }
 
   /** `emptyAt` is the place of a node that has none of its own: `key:` with nothing after it. */

@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { bindParameters } from "../../../../coordinator/recipe/bind.js";
-import { parseRecipe } from "../../../../coordinator/recipe/parse.js";
+import { parseRecipes } from "../../../../coordinator/recipe/parse.js";
+import type { Recipe } from "../../../../coordinator/recipe/recipe.js";
 import { AmalgamError } from "../../../../shared/errors.js";
 import { methods } from "../../../../shared/methods/index.js";
 
 const fixtures = new URL("../../../../../test/fixtures/recipes/", import.meta.url);
 const recipes = readdirSync(fixtures).map((name) => readFileSync(new URL(name, fixtures), "utf8"));
+
+const merging = [...methods.values()];
 
 /** What mutations put in: YAML's own signs, the recipe's words, and what breaks other parsers. */
 const pieces = [
@@ -26,6 +29,18 @@ const pieces = [
     "\u2028",
   ],
   ...["merge_method", "models:", "- model: ", "parameters:", "weight: ", "filter: ", "value: ", "seed: ", "dtype: "],
+  ...[
+    "slices:",
+    "sources:",
+    "layer_range: [0, 2]",
+    "modules:",
+    "tokenizer:",
+    "kind: ",
+    "name: ",
+    "a+b",
+    "a@b",
+    "[0-9]",
+  ],
   ...[
     ".nan",
     ".inf",
@@ -56,7 +71,7 @@ function createRandom(seed: number): (bound: number) => number {
 /** Cuts, repeats, swaps or inserts something, a few times over. */
 function mutate(text: string, random: (bound: number) => number): string {
   let mutated = text;
-  for (let times = 1 + random(4); times > 0; times--) {
+  for (let times = 1 + random(3); times > 0; times--) {
     const from = random(mutated.length + 1);
     const to = from + random(random(3) === 0 ? 200 : 8);
     const [before, span, after] = [mutated.slice(0, from), mutated.slice(from, to), mutated.slice(to)];
@@ -69,15 +84,18 @@ function mutate(text: string, random: (bound: number) => number): string {
   return mutated;
 }
 
-test("parseRecipe() and bindParameters() answer any text with a recipe or with complaints about its lines", () => {
+test("parseRecipes() and bindParameters() answer any text with recipes or with complaints about its lines", () => {
   const random = createRandom(2024);
   const seen = { recipes: 0, bound: 0, complaints: 0 };
-  for (let attempt = 0; attempt < 6000; attempt++) {
+  for (let attempt = 0; attempt < 4000; attempt++) {
     const text = mutate(recipes[attempt % recipes.length] ?? "", random);
     try {
-      const recipe = parseRecipe(text, "f");
+      const { stages } = parseRecipes(text, "f");
       seen.recipes += 1;
-      for (const method of methods.values()) tryToBind(recipe, method, text);
+      for (const recipe of stages) {
+        const method = merging[random(merging.length)];
+        if (method !== undefined) tryToBind(recipe, method, text);
+      }
       seen.bound += 1;
     } catch (error) {
       seen.complaints += 1;
@@ -85,19 +103,15 @@ test("parseRecipe() and bindParameters() answer any text with a recipe or with c
     }
   }
   // A fuzzer whose texts are all broken, or all fine, finds nothing.
-  expect(seen.recipes).toBeGreaterThan(500);
+  expect(seen.recipes).toBeGreaterThan(400);
   expect(seen.bound).toBe(seen.recipes);
   expect(seen.complaints).toBeGreaterThan(500);
 });
 
-function tryToBind(
-  recipe: ReturnType<typeof parseRecipe>,
-  method: Parameters<typeof bindParameters>[1],
-  text: string,
-): void {
+function tryToBind(recipe: Recipe, method: Parameters<typeof bindParameters>[1], text: string): void {
   try {
-    const { perModel, merge } = bindParameters(recipe, method);
-    for (const settings of [...perModel, merge]) {
+    const slices = bindParameters(recipe, method).modules.flatMap((module) => module.slices);
+    for (const settings of slices.flatMap(({ perSource, base, merge }) => [...perSource, base, merge])) {
       for (const setting of settings.values()) setting("model.layers.1.mlp.up_proj.weight", { index: 1, count: 3 });
     }
   } catch (error) {

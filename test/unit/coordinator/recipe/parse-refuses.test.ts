@@ -1,25 +1,40 @@
 import { expect, test } from "vitest";
-import { parseRecipe } from "../../../../coordinator/recipe/parse.js";
+import { parseRecipes } from "../../../../coordinator/recipe/parse.js";
 import { AmalgamError } from "../../../../shared/errors.js";
 import { badDocuments } from "./bad/documents.js";
 import { badKeys } from "./bad/keys.js";
 import { badModels } from "./bad/models.js";
-import { notYet } from "./bad/not-yet.js";
+import { badModules } from "./bad/modules.js";
+import { badReferences } from "./bad/references.js";
 import { badSettings } from "./bad/settings.js";
+import { badSlices } from "./bad/slices.js";
+import { badStages } from "./bad/stages.js";
 import { badSyntax } from "./bad/syntax.js";
+import { badTokenizers } from "./bad/tokenizers.js";
 import { messageOf } from "./message-of.js";
 
-const badRecipes = [...badDocuments, ...badSyntax, ...badKeys, ...badModels, ...badSettings, ...notYet];
+const badRecipes = [
+  ...badDocuments,
+  ...badSyntax,
+  ...badKeys,
+  ...badModels,
+  ...badSlices,
+  ...badModules,
+  ...badReferences,
+  ...badSettings,
+  ...badTokenizers,
+  ...badStages,
+];
 
-test.each(badRecipes)("parseRecipe() refuses %s", (_, text, complaints) => {
-  expect(messageOf(() => parseRecipe(text, "recipe.yaml"))).toBe(
+test.each(badRecipes)("parseRecipes() refuses %s", (_, text, complaints) => {
+  expect(messageOf(() => parseRecipes(text, "recipe.yaml"))).toBe(
     complaints.map((complaint) => `recipe.yaml:${complaint}`).join("\n"),
   );
 });
 
-test("parseRecipe() fails with a code that says the author can fix it, and counts the complaints", () => {
+test("parseRecipes() fails with a code that says the author can fix it, and counts the complaints", () => {
   try {
-    parseRecipe("seed: -1\nsed: 2\n", "recipe.yaml");
+    parseRecipes("seed: -1\nsed: 2\n", "recipe.yaml");
     expect.unreachable();
   } catch (error) {
     expect(error).toBeInstanceOf(AmalgamError);
@@ -27,9 +42,9 @@ test("parseRecipe() fails with a code that says the author can fix it, and count
   }
 });
 
-test("parseRecipe() lists the first hundred complaints and counts the rest", () => {
+test("parseRecipes() lists the first hundred complaints and counts the rest", () => {
   const text = `merge_method: linear\nmodels:\n${"  - x\n".repeat(150)}`;
-  const lines = messageOf(() => parseRecipe(text, "recipe.yaml")).split("\n");
+  const lines = messageOf(() => parseRecipes(text, "recipe.yaml")).split("\n");
   expect(lines).toHaveLength(101);
   expect(lines.at(-1)).toBe("recipe.yaml  And 50 more complaints");
 });

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { parseRecipe } from "../../../../coordinator/recipe/parse.js";
-import type { Recipe, RecipeParameter, Setting } from "../../../../coordinator/recipe/recipe.js";
+import { parseRecipe, parseRecipes } from "../../../../coordinator/recipe/parse.js";
+import type { Recipe, RecipeParameter, RecipeSource, Setting } from "../../../../coordinator/recipe/recipe.js";
 
 const fixtures = new URL("../../../../../test/fixtures/recipes/", import.meta.url);
 
@@ -20,11 +20,18 @@ function spokenAll(parameters: ReadonlyMap<string, RecipeParameter>): Record<str
   return Object.fromEntries([...parameters].map(([name, parameter]) => [name, spoken(parameter.value)]));
 }
 
+/** The models of a recipe that lists whole models. */
+function sourcesOf(recipe: Recipe): readonly RecipeSource[] {
+  const [module] = recipe.modules;
+  expect(recipe.modules).toMatchObject([{ name: undefined, form: "models", slices: [{ base: undefined }] }]);
+  return module?.slices[0]?.sources ?? [];
+}
+
 function summary(recipe: Recipe): unknown {
   return {
     method: recipe.method.value,
-    base: recipe.base?.value,
-    models: recipe.models.map(({ model, parameters }) => [model.value, spokenAll(parameters)]),
+    base: recipe.base?.value.text,
+    models: sourcesOf(recipe).map(({ model, parameters }) => [model.value.text, spokenAll(parameters)]),
     parameters: spokenAll(recipe.parameters),
     dtypes: [recipe.dtype?.value, recipe.outDtype?.value],
     seed: recipe.seed,
@@ -82,7 +89,7 @@ test("parseRecipe() reads gradients inside filters", () => {
   });
 });
 
-test("parseRecipe() reads numbers in quotes as numbers, YAML 1.1 booleans as words, and paths with + and @", () => {
+test("parseRecipe() reads numbers in quotes as numbers, and YAML 1.1 booleans as words", () => {
   expect(summary(fixture("dare-ties.yaml"))).toEqual({
     method: "dare_ties",
     base: "../models/base",
@@ -131,7 +138,7 @@ test("parseRecipe() remembers where everything stands", () => {
   const recipe = fixture("slerp.yaml");
   expect(recipe.method.at).toEqual({ line: 2, column: 15 });
   expect(recipe.base?.at).toEqual({ line: 3, column: 13 });
-  expect(recipe.models[1]?.model.at).toEqual({ line: 6, column: 12 });
+  expect(sourcesOf(recipe)[1]?.model.at).toEqual({ line: 6, column: 12 });
   expect(recipe.dtype?.at).toEqual({ line: 14, column: 8 });
   const t = recipe.parameters.get("t");
   expect(t?.nameAt).toEqual({ line: 8, column: 3 });
@@ -149,16 +156,29 @@ test.each([
   ["Windows line ends", (text: string) => text.replaceAll("\n", "\r\n")],
   ["both", (text: string) => `\uFEFF${text.replaceAll("\n", "\r\n")}`],
 ])("parseRecipe() reads %s, and counts lines and columns as without", (_, disguise) => {
-  for (const name of ["linear.yaml", "ties.yaml", "slerp.yaml", "dare-ties.yaml", "anchors.yaml", "json.yaml"]) {
+  for (const name of readdirSync(fixtures)) {
     const plain = readFileSync(new URL(name, fixtures), "utf8");
     const text = disguise(plain);
-    expect(parseRecipe(text, name)).toEqual({ ...parseRecipe(plain, name), text });
+    const stages = parseRecipes(plain, name).stages.map((recipe) => ({ ...recipe, text }));
+    expect(parseRecipes(text, name)).toEqual({ file: name, text, stages });
   }
 });
 
-test("parseRecipe() takes the end of a document, but no second one", () => {
-  const text = `---\n${readFileSync(new URL("linear.yaml", fixtures), "utf8")}...\n# over\n`;
+test.each([
+  ["the end of the document", "...\n# over\n"],
+  ["a document without content", "---\n# over\n"],
+  ["a document with nothing", "---\nnull\n"],
+])("parseRecipe() takes %s after a recipe", (_, end) => {
+  const text = `---\n${readFileSync(new URL("linear.yaml", fixtures), "utf8")}${end}`;
   expect(parseRecipe(text, "linear.yaml").method.value).toBe("linear");
+});
+
+test("parseRecipe() does not take a second recipe", () => {
+  const text = readFileSync(new URL("linear.yaml", fixtures), "utf8");
+  const second = text.split("\n").length + 1;
+  expect(() => parseRecipe(`${text}---\n${text}`, "two.yaml")).toThrow(
+    `two.yaml:${second}:1  There are several recipes in the file, expected one`,
+  );
 });
 
 test.each([

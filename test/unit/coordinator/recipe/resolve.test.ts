@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { FilterEntry, Setting } from "../../../../coordinator/recipe/recipe.js";
-import { alongGradient, resolveSettings } from "../../../../coordinator/recipe/resolve.js";
+import { alongGradient, resolverOf } from "../../../../coordinator/recipe/resolve.js";
 
 const at = { line: 1, column: 1 };
 
@@ -8,7 +8,7 @@ function scalar(value: number | boolean | string) {
   return { kind: "scalar", value } as const;
 }
 
-function gradient(...values: number[]) {
+function gradient(...values: (number | boolean | string)[]) {
   return { kind: "gradient", values } as const;
 }
 
@@ -76,22 +76,35 @@ test.each<[string, readonly Setting[], string, number | boolean | string | undef
   ["case counts", [filters(["MLP", 1], [undefined, 2])], mlp, 2],
   ["no filter matches everything", [filters([undefined, 1], ["mlp", 2])], mlp, 1],
   ["a star matches everything", [filters(["*", 1], ["mlp", 2])], mlp, 1],
-  ["a star is not a wildcard", [filters(["self*", 1])], attention, undefined],
+  ["a star in a filter makes it a glob for the whole name", [filters(["*self*", 1], ["*mlp", 2], ["*", 3])], mlp, 3],
+  ["a glob that matches", [filters(["*.[0-3].self_attn.?_proj.*", 1], ["*", 2])], attention, 1],
+  ["a glob is not a piece of the name", [filters(["self_attn.?_proj", 1], ["*", 2])], attention, 2],
   ["filters without a match pass on to the next setting", [filters(["mlp", 1]), scalar(2)], attention, 2],
   ["and from filters to filters", [filters(["mlp", 1]), filters(["attn", 2])], attention, 2],
   ["and to nothing", [filters(["mlp", 1]), filters(["norm", 2])], attention, undefined],
   ["filters with a match don't", [filters(["mlp", 1]), scalar(2)], mlp, 1],
-])("resolveSettings(): %s", (_, settings, tensorName, expected) => {
-  expect(resolveSettings(settings, tensorName, undefined)).toBe(expected);
+])("resolverOf(): %s", (_, settings, tensorName, expected) => {
+  expect(resolverOf(settings)(tensorName, undefined)).toBe(expected);
 });
 
-test("resolveSettings() follows a gradient, and a gradient inside a filter", () => {
+test("resolverOf() follows a gradient, and a gradient inside a filter", () => {
   const settings = [filters(["self_attn", gradient(0, 1)], ["mlp", gradient(1, 0)]), gradient(0.5, 0.7)];
+  const resolve = resolverOf(settings);
   const third = { index: 2, count: 5 };
   const last = { index: 4, count: 5 };
-  expect(resolveSettings(settings, attention, third)).toBe(0.5);
-  expect(resolveSettings(settings, attention, last)).toBe(1);
-  expect(resolveSettings(settings, mlp, last)).toBe(0);
-  expect(resolveSettings(settings, "lm_head.weight", undefined)).toBe(0.5);
-  expect(resolveSettings(settings, "model.layers.4.input_layernorm.weight", last)).toBe(0.7);
+  expect(resolve(attention, third)).toBe(0.5);
+  expect(resolve(attention, last)).toBe(1);
+  expect(resolve(mlp, last)).toBe(0);
+  expect(resolve("lm_head.weight", undefined)).toBe(0.5);
+  expect(resolve("model.layers.4.input_layernorm.weight", last)).toBe(0.7);
+});
+
+test("resolverOf() gives words and booleans in steps, the last one to the last layer only", () => {
+  const words = resolverOf([gradient("none", "l1", "l2")]);
+  const values = layers(5).map((layer) => words("x", layer));
+  expect(values).toEqual(["none", "none", "l1", "l1", "l2"]);
+  expect(words("lm_head.weight", undefined)).toBe("none");
+  const booleans = resolverOf([gradient(true, false)]);
+  expect(layers(3).map((layer) => booleans("x", layer))).toEqual([true, true, false]);
+  expect(booleans("x", { index: 0, count: 1 })).toBe(false);
 });

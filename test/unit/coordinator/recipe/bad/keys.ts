@@ -1,10 +1,15 @@
 import { type BadRecipe, fine } from "./row.js";
 
-const allKeys = '"merge_method", "models", "base_model", "parameters", "dtype", "out_dtype", "seed", "name"';
+const allKeys =
+  '"merge_method", "models", "slices", "modules", "base_model", "parameters", "dtype", "out_dtype", "tokenizer", "tokenizer_source", "chat_template", "seed", "name"';
 
 /** Keys that are missing, unknown or of the wrong type. */
 export const badKeys: readonly BadRecipe[] = [
-  ["no method and no models", "# soup\nseed: 1\n", ['2:1  Missing key "merge_method"', '2:1  Missing key "models"']],
+  [
+    "no method and no models",
+    "# soup\nseed: 1\n",
+    ['2:1  Missing key "merge_method"', '2:1  Missing one of the keys "models", "slices", "modules"'],
+  ],
   [
     "keys without a value",
     "merge_method:\nmodels: null\n",

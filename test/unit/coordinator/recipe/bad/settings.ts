@@ -17,25 +17,17 @@ export const badSettings: readonly BadRecipe[] = [
   [
     "a list of lists",
     parameter("[1, [2]]"),
-    ['5:15  Parameter "weight" is a list over the layers, which holds finite numbers only, found a list'],
+    ['5:15  Parameter "weight" is a list over the layers, which holds finite values only, found a list'],
   ],
   [
-    "a list with words, with NaN and with nothing",
+    "a list with NaN and with nothing",
     parameter("[1, x, .nan, ~]"),
     [
-      '5:15  Parameter "weight" is a list over the layers, which holds finite numbers only, found the string "x"',
-      '5:18  Parameter "weight" is a list over the layers, which holds finite numbers only, found the number NaN',
-      '5:24  Parameter "weight" is a list over the layers, which holds finite numbers only, found nothing',
+      '5:18  Parameter "weight" is a list over the layers, which holds finite values only, found the number NaN',
+      '5:24  Parameter "weight" is a list over the layers, which holds finite values only, found nothing',
     ],
   ],
   ["a mapping", parameter("{ a: 1 }"), ['5:11  Parameter "weight" must be a value or a list, found a mapping']],
-  [
-    "a filter that is not in a list",
-    parameter("\n    filter: mlp\n    value: 1"),
-    [
-      '6:5  Parameter "weight" must be a value or a list, found a mapping: write a filter as an entry of a list, "- filter: …"',
-    ],
-  ],
   [
     "a filter without a value",
     parameter("[{ filter: mlp }]"),
@@ -60,7 +52,7 @@ export const badSettings: readonly BadRecipe[] = [
   [
     "filters inside a filter",
     parameter("[{ value: [{ value: 1 }] }]"),
-    ['5:22  Parameter "weight" is a list over the layers, which holds finite numbers only, found a mapping'],
+    ['5:22  Parameter "weight" is a list over the layers, which holds finite values only, found a mapping'],
   ],
   [
     "an infinite value in a filter",
@@ -77,5 +69,37 @@ export const badSettings: readonly BadRecipe[] = [
       '3:1  Unknown key "merge_metod", did you mean "merge_method"?',
       '4:8  Unknown dtype "float33", did you mean "float32"?',
     ],
+  ],
+  [
+    "a glob with an open bracket",
+    parameter("[{ filter: 'layers.[0-9', value: 1 }]"),
+    ['5:22  Filter "layers.[0-9" has a "[" without a "]" after it'],
+  ],
+  [
+    "a glob that is too long",
+    parameter(`[{ filter: '${"*".repeat(513)}', value: 1 }]`),
+    [
+      `5:22  Filter "${"*".repeat(128)}…${"*".repeat(32)}" (513 characters) is a glob of 513 characters, more than the limit of 512`,
+    ],
+  ],
+  [
+    "a filter outside a list without a value",
+    parameter("{ filter: mlp }"),
+    ['5:11  Missing key "value" in a filter of parameter "weight"'],
+  ],
+  [
+    "a filter outside a list with a misspelt value",
+    parameter("{ filter: mlp, valeu: 3 }"),
+    ['5:26  Unknown key "valeu", did you mean "value"?'],
+  ],
+  [
+    "filters in a mapping",
+    parameter("{ mlp: 0.5, '*': 1 }"),
+    ['5:11  Parameter "weight" must be a value or a list, found a mapping'],
+  ],
+  [
+    "a filter inside a filter",
+    parameter("[{ value: { filter: mlp, value: 1 } }]"),
+    ['5:21  Parameter "weight" must be a value or a list, found a mapping'],
   ],
 ];

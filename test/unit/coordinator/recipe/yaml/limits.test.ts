@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseRecipe } from "../../../../../coordinator/recipe/parse.js";
+import { parseRecipe, parseRecipes } from "../../../../../coordinator/recipe/parse.js";
 
 const parse = (text: string) => () => parseRecipe(text, "recipe.yaml");
 
@@ -32,6 +32,14 @@ test("an alias bomb is refused where it would go off", () => {
   const names = [..."abcdefghi"];
   const text = names.map((name, index) => level(name, index === 0 ? "1" : `*${names[index - 1]}`)).join("\n");
   expect(parse(text)).toThrow("recipe.yaml:5:36  Aliases make the recipe larger than 65536 parts");
+});
+
+test("and neither are several bombs that stay just below the limit", () => {
+  const bomb = `a: &a [${"1,".repeat(300)}]\nb: [${"*a,".repeat(150)}]\n`;
+  expect(() => parseRecipes(`${bomb}---\n${bomb}`, "recipe.yaml")).toThrow(
+    /recipe.yaml:5:\d+ {2}Aliases make the recipe larger than 65536 parts/,
+  );
+  expect(() => parseRecipes(bomb, "recipe.yaml")).toThrow('1:1  Unknown key "a"');
 });
 
 test("merge keys are no way around that", () => {
