@@ -1,7 +1,8 @@
+import { parseConfig } from "../../shared/checkpoint/config.js";
 import type { Dtype } from "../../shared/checkpoint/dtypes.js";
-import { JsonScanner } from "../../shared/checkpoint/json-scanner.js";
-import { readJsonValue } from "../../shared/checkpoint/json-value.js";
+import { valueAt } from "../architecture/config-value.js";
 import type { Plan } from "../plan/types.js";
+import { editConfig } from "./config-edit.js";
 
 /** What transformers calls the dtypes it can load a model in. */
 const torchNames: ReadonlyMap<Dtype, string> = new Map([
@@ -10,9 +11,6 @@ const torchNames: ReadonlyMap<Dtype, string> = new Map([
   ["BF16", "bfloat16"],
   ["F64", "float64"],
 ]);
-
-/** A key may be as long as a config may be: one that is odd is copied, not refused. */
-const maxKeyBytes = 16 << 20;
 
 /**
  * The one floating-point dtype of the output, as transformers calls it. Undefined when there are several, or when it is
@@ -24,29 +22,12 @@ export function uniformDtype(plan: Plan): string | undefined {
   return floats.size === 1 && only !== undefined ? torchNames.get(only) : undefined;
 }
 
-/**
- * The text of a `config.json` with its `torch_dtype` and `dtype` set to `dtype`, where it has them as strings. The rest
- * stays as it was written: printing the parsed value anew would turn `10000.0` into `10000`, which some readers refuse,
- * and lose the digits of large integers.
- */
+/** The text of a `config.json` with its `torch_dtype` and `dtype` set to `dtype`, where it has them as strings. */
 export function withDtype(config: string, dtype: string): string {
-  const bytes = Buffer.from(config);
-  const scanner = new JsonScanner(bytes, (problem, at) => new SyntaxError(`Config ${problem} (byte ${at})`));
-  const parts: Buffer[] = [];
-  let copied = 0;
-  scanner.expect(0x7b);
-  let more = !scanner.skip(0x7d);
-  while (more) {
-    const key = scanner.string(maxKeyBytes);
-    scanner.expect(0x3a);
-    const isString = scanner.peek() === 0x22;
-    const begin = scanner.at;
-    readJsonValue(scanner, { duplicateKeys: "last wins" });
-    if (isString && (key === "torch_dtype" || key === "dtype")) {
-      parts.push(bytes.subarray(copied, begin), Buffer.from(JSON.stringify(dtype)));
-      copied = scanner.at;
-    }
-    more = scanner.another(0x7d);
-  }
-  return Buffer.concat([...parts, bytes.subarray(copied)]).toString();
+  const value = parseConfig(Buffer.from(config), "config.json");
+  const paths = [["torch_dtype"], ["dtype"]].filter((path) => typeof valueAt(value, path) === "string");
+  return editConfig(
+    config,
+    paths.map((path) => ({ path, value: dtype })),
+  );
 }
