@@ -12,26 +12,31 @@ import { type AttemptContext, type DispatchEvent, dispatch } from "./dispatch/di
 import { gatherStatistics } from "./dispatch/gather.js";
 import { type LocalAgents, startLocalAgents } from "./dispatch/local-agents.js";
 import { createRequestBuilder, type Statistics, type UnitTask } from "./dispatch/request.js";
+import { methodOf } from "./plan/check-method.js";
 import { type Estimate, estimate } from "./plan/estimate.js";
 import { openModels } from "./plan/open-models.js";
-import { methodOf, planMerge } from "./plan/plan.js";
+import { planMerge } from "./plan/plan.js";
 import { formatQuantity } from "./plan/report.js";
 import type { Plan, Unit } from "./plan/types.js";
 import { chooseUnitBytes, cutUnits, tensorsToGather } from "./plan/units.js";
 import { readRecipe } from "./recipe/read.js";
 
-export interface MergeJob {
-  readonly recipeFile: string;
+/** How a plan is carried out. */
+export interface PlanRun {
   readonly output: string;
   readonly agents: LocalAgentsWanted | { readonly kind: "running"; readonly addresses: readonly string[] };
   /** `direct`: agents write the staged files themselves. `stream`: they send bytes back and the coordinator writes. */
   readonly assembly: "direct" | "stream";
   /** Output bytes per unit. Default: see chooseUnitBytes(). */
   readonly unitBytes?: number | undefined;
-  readonly shardBytes: number;
   readonly overwrite: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: JobEvent) => void;
+}
+
+export interface MergeJob extends PlanRun {
+  readonly recipeFile: string;
+  readonly shardBytes: number;
 }
 
 export interface LocalAgentsWanted {
@@ -75,8 +80,13 @@ export interface JobResult {
 export async function runMerge(job: MergeJob): Promise<JobResult> {
   const started = performance.now();
   const recipe = await readRecipe(job.recipeFile);
-  methodOf(recipe);
+  recipe.stages.forEach(methodOf);
   const plan = planMerge(recipe, await openModels(recipe), { shardBytes: job.shardBytes });
+  return runPlan(plan, recipe.text, job, started);
+}
+
+/** The main job from the plan on. `started`: when the user asked for it, by `performance.now()`. */
+export async function runPlan(plan: Plan, recipeText: string, job: PlanRun, started: number): Promise<JobResult> {
   job.onEvent?.({ type: "planned", plan });
   const totals = new Totals();
   const { state, directory } = await inspectOutput(plan, job.output, { overwrite: job.overwrite });
@@ -87,7 +97,7 @@ export async function runMerge(job: MergeJob): Promise<JobResult> {
     if (staging.resumed.keptPieces + staging.resumed.redonePieces > 0) {
       job.onEvent?.({ type: "resumed", resumed: staging.resumed });
     }
-    committed = await finish(job, plan, staging, totals, recipe.text);
+    committed = await finish(job, plan, staging, totals, recipeText);
   }
   return { plan, committed, ...totals, seconds: (performance.now() - started) / 1000 };
 }
@@ -96,7 +106,7 @@ export async function runMerge(job: MergeJob): Promise<JobResult> {
 const commitAttempts = 2;
 
 async function finish(
-  job: MergeJob,
+  job: PlanRun,
   plan: Plan,
   staging: Staging,
   totals: Totals,
@@ -136,7 +146,7 @@ interface Crew extends AsyncDisposable {
 }
 
 /** The agents of the job: connected to, or started here with just the folders that this job needs. */
-async function assembleCrew(job: MergeJob, plan: Plan, staging: Staging): Promise<Crew> {
+async function assembleCrew(job: PlanRun, plan: Plan, staging: Staging): Promise<Crew> {
   const wanted = job.agents;
   const signal = job.signal === undefined ? {} : { signal: job.signal };
   if (wanted.kind === "running") {
@@ -161,14 +171,14 @@ async function assembleCrew(job: MergeJob, plan: Plan, staging: Staging): Promis
 
 /** One job on its agents, from what is left to do to the last receipt. */
 class MergeRun {
-  readonly #job: MergeJob;
+  readonly #job: PlanRun;
   readonly #plan: Plan;
   readonly #staging: Staging;
   readonly #agents: Agents;
   readonly #totals: Totals;
   readonly #build: ReturnType<typeof createRequestBuilder>;
 
-  constructor(job: MergeJob, plan: Plan, staging: Staging, agents: Agents, totals: Totals) {
+  constructor(job: PlanRun, plan: Plan, staging: Staging, agents: Agents, totals: Totals) {
     this.#job = job;
     this.#plan = plan;
     this.#staging = staging;

@@ -6,7 +6,7 @@ import { runMerge } from "../coordinator/job.js";
 import { openModels } from "../coordinator/plan/open-models.js";
 import { planMerge } from "../coordinator/plan/plan.js";
 import { cutUnits } from "../coordinator/plan/units.js";
-import { parseRecipe } from "../coordinator/recipe/parse.js";
+import { parseRecipes } from "../coordinator/recipe/parse.js";
 import { openCheckpoint } from "../shared/checkpoint/open.js";
 import { readTensor, type TestTensor, withTempDir, writeCheckpoint } from "./support/checkpoints.js";
 
@@ -48,21 +48,18 @@ test("a recipe and three checkpoints become a merged one", async () => {
 
   // parse: what the author meant. Nothing has looked for the models yet; every complaint would have a line and a column.
   await writeFile(at("recipe.yaml"), recipeText);
-  const recipe = parseRecipe(recipeText, at("recipe.yaml"));
-  expect(recipe.method).toEqual({ value: "task_arithmetic", at: { line: 1, column: 15 } });
-  expect(recipe.models.map(({ model }) => model.value)).toEqual(["math", "code"]);
+  const recipes = parseRecipes(recipeText, at("recipe.yaml"));
+  const [recipe] = recipes.stages;
+  expect(recipe?.method).toEqual({ value: "task_arithmetic", at: { line: 1, column: 15 } });
+  expect(recipe?.modules[0]?.slices[0]?.sources.map(({ model }) => model.value.text)).toEqual(["math", "code"]);
 
   // open: the headers of every model, and not a byte of weights.
-  const models = await openModels(recipe);
-  expect(models.map(({ name, isBase }) => [name.value, isBase])).toEqual([
-    ["math", false],
-    ["code", false],
-    ["base", true],
-  ]);
+  const models = await openModels(recipes);
+  expect(models.map(({ name }) => name)).toEqual(["math", "code", "base"]);
 
   // plan: every byte of the output, named. Each tensor has a place in a file, a program, and the program's numbers:
   // here two weights, of which a filter decides the second, and lambda, which has its default.
-  const plan = planMerge(recipe, models);
+  const plan = planMerge(recipes, models);
   const [up, norm] = plan.tensors;
   expect(plan.files.map(({ name }) => name)).toEqual(["model.safetensors"]);
   expect([up?.name, up?.bytes, up?.offset]).toEqual([names.up, 24, plan.files[0]?.header.length]);

@@ -8,8 +8,9 @@ import { locate, resolveInside } from "../../shared/checkpoint/location.js";
 import { openRegularFile, readSmallFile } from "../../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import type { Plan, PlannedModel } from "../plan/types.js";
+import type { Plan } from "../plan/types.js";
 import { uniformDtype, withDtype } from "./config-dtype.js";
+import { editConfig } from "./config-edit.js";
 import { openOwn, writeDurably, writeFully } from "./durable.js";
 import type { ManifestFile } from "./manifest.js";
 
@@ -46,26 +47,31 @@ export interface Companions {
   readonly warnings: readonly string[];
 }
 
-/** The model whose config and tokenizer the output gets: the base, or the first one. */
-export function companionModel(plan: Plan): PlannedModel | undefined {
-  return plan.models.find(({ isBase }) => isBase) ?? plan.models[0];
-}
-
 /**
- * Writes `config.json`, the tokenizer's files and the like into the directory, from the base or the first model. Only
+ * Writes `config.json`, the tokenizer's files and the like into the directory, from the models that the plan names. Only
  * regular files that are really the model's are read: a link out of its directory would publish a stranger's file. One
  * that cannot be copied is a warning, since the weights are what took hours.
  */
 export async function writeCompanions(plan: Plan, directory: string): Promise<Companions> {
+  const { configFrom, tokenizerFrom, files: made, withheld } = plan.companions;
+  const fromConfig = await copyFrom(plan, configFrom, [configName], directory);
+  const names = copied.filter((name) => !made.has(name) && !withheld.includes(name));
+  const fromTokenizer = await copyFrom(plan, tokenizerFrom, names, directory);
+  const files = [...fromConfig.files, ...fromTokenizer.files];
+  for (const [name, bytes] of made) files.push(await writeBytes(join(directory, name), name, bytes));
+  return { files, warnings: [...new Set([...fromConfig.warnings, ...fromTokenizer.warnings])] };
+}
+
+async function copyFrom(plan: Plan, place: number, names: readonly string[], directory: string): Promise<Companions> {
   const files: ManifestFile[] = [];
   const warnings: string[] = [];
-  const model = companionModel(plan);
+  const model = plan.models[place];
   if (model === undefined) return { files, warnings };
   const location = await locate(model.directory, []).catch(() => undefined);
   if (location === undefined) {
     return { files, warnings: [`Model ${quote(model.name)} is gone, so the output has no config and no tokenizer`] };
   }
-  for (const name of [configName, ...copied]) {
+  for (const name of names) {
     try {
       const path = await resolveInside(location, name);
       if (path !== undefined) {
@@ -91,13 +97,16 @@ export async function writeIndex(plan: Plan, directory: string): Promise<Manifes
 async function writeConfig(plan: Plan, from: string, to: string, name: string): Promise<ManifestFile> {
   const bytes = await readSmallFile(from, { name: from, maxBytes: maxConfigBytes, followLinks: false });
   parseConfig(bytes, from);
-  const text = Buffer.from(bytes).toString();
+  const text = editConfig(Buffer.from(bytes).toString(), plan.companions.configEdits);
   const dtype = uniformDtype(plan);
   return writeText(to, name, dtype === undefined ? text : withDtype(text, dtype));
 }
 
-async function writeText(path: string, name: string, text: string): Promise<ManifestFile> {
-  const bytes = Buffer.from(text);
+function writeText(path: string, name: string, text: string): Promise<ManifestFile> {
+  return writeBytes(path, name, Buffer.from(text));
+}
+
+async function writeBytes(path: string, name: string, bytes: Uint8Array): Promise<ManifestFile> {
   await writeDurably(path, bytes);
   return { name, bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
 }

@@ -113,8 +113,7 @@ export function buildManifest(plan: Plan, pieces: Pieces, facts: ManifestFacts):
 function nonFiniteInputs(plan: Plan, pieces: Pieces): readonly number[] {
   const counts = plan.models.map(() => 0);
   for (const [tensor, { inputs }] of plan.tensors.entries()) {
-    for (const [input, { source }] of inputs.entries()) {
-      const model = plan.sources[source]?.model ?? -1;
+    for (const [input, { model }] of inputs.entries()) {
       const found = pieces.of(tensor).reduce((sum, piece) => sum + (piece.inputsNonFinite[input] ?? 0), 0);
       if (counts[model] !== undefined) counts[model] += found;
     }

@@ -1,8 +1,10 @@
 import { availableParallelism } from "node:os";
+import { methodOf } from "../plan/check-method.js";
 import { estimate } from "../plan/estimate.js";
 import { openModels } from "../plan/open-models.js";
-import { methodOf, planMerge } from "../plan/plan.js";
+import { planMerge } from "../plan/plan.js";
 import { formatPlan, planToJson } from "../plan/report.js";
+import type { Plan } from "../plan/types.js";
 import { chooseUnitBytes, cutUnits } from "../plan/units.js";
 import { readRecipe } from "../recipe/read.js";
 import type { Terminal } from "./terminal.js";
@@ -17,15 +19,24 @@ export interface PlanCommandOptions {
 }
 
 /** `amalgam plan`: everything that can be known before a byte of weights moves. */
-export async function plan(file: string, options: PlanCommandOptions, { stdout }: Terminal): Promise<number> {
+export async function plan(file: string, options: PlanCommandOptions, terminal: Terminal): Promise<number> {
   const recipe = await readRecipe(file);
-  methodOf(recipe);
+  recipe.stages.forEach(methodOf);
   const planned = planMerge(recipe, await openModels(recipe), { shardBytes: options.shardSize });
+  showPlan(planned, options, terminal);
+  return options.strict && planned.warnings.length > 0 ? 1 : 0;
+}
+
+/** Prints a plan and what it costs with these agents. */
+export function showPlan(
+  planned: Plan,
+  options: Pick<PlanCommandOptions, "json" | "agents" | "slots" | "unitSize">,
+  { stdout }: Terminal,
+): void {
   const slots = options.slots ?? defaultSlots(options.agents);
   const unitBytes = options.unitSize ?? chooseUnitBytes(planned, slots * options.agents);
   const cost = estimate(planned, cutUnits(planned, { unitBytes }), slots);
   stdout.write(options.json ? `${JSON.stringify(planToJson(planned, cost))}\n` : `${formatPlan(planned, cost)}\n`);
-  return options.strict && planned.warnings.length > 0 ? 1 : 0;
 }
 
 /** Cores are shared evenly by the agents of one machine. */

@@ -1,105 +1,175 @@
-import { type Dtype, isComputable } from "../../shared/checkpoint/dtypes.js";
-import type { CheckpointTensor } from "../../shared/checkpoint/open.js";
+import { isComputable } from "../../shared/checkpoint/dtypes.js";
 import { quote, quoteList } from "../../shared/quote.js";
 import type { Complaints } from "../recipe/complaints.js";
-import type { OpenModel } from "./open-models.js";
+import type { VocabularyPlan } from "../tokenizer/types.js";
+import { nameIn } from "./aliases.js";
+import { type OutlinedTensor, type SliceMember, templateOf } from "./outline.js";
+import type { ModelTensor, StageModel } from "./stage-model.js";
+import { inOutputVocabulary, vocabulariesDiffer } from "./vocabulary-rows.js";
 
 /** One output tensor and the tensors it is made of. */
 export interface AlignedTensor {
-  readonly name: string;
+  readonly outlined: OutlinedTensor;
   readonly shape: readonly number[];
-  /** The tensor of each model that takes part; one alone where bytes are copied. */
-  readonly inputs: readonly CheckpointTensor[];
-  /** Which model each input belongs to. */
-  readonly models: readonly number[];
+  /** One per member of the slice; one alone where the tensor is copied. */
+  readonly inputs: readonly ModelTensor[];
+  /** Taken from the template as it is: nothing computes on its dtype, or some model does without it. */
+  readonly isCopied: boolean;
+}
+
+/** The output's vocabulary, and the models by the numbers it knows them by. */
+export interface OutputVocabulary {
+  readonly plan: VocabularyPlan;
+  readonly models: readonly StageModel[];
 }
 
 /** A checkpoint may be wrong in every one of its 100,000 tensors; this many are told one by one. */
 const maxTold = 5;
 
 /**
- * Finds, for every tensor of the template model (the base, else the first), the tensor of the same name in every model
- * that takes part. The result is in the template's file order, so that sources are read from front to back. Missing
- * tensors and shapes that differ are complained of, at the model's place in the recipe.
+ * Finds, for every outlined tensor, the tensor of each model that takes part. Missing tensors and shapes that differ are
+ * complained of, at the model's place in the recipe.
  */
 export function align(
-  models: readonly OpenModel[],
-  template: number,
-  participants: readonly number[],
+  outlined: readonly OutlinedTensor[],
+  vocabulary: OutputVocabulary | undefined,
   complaints: Complaints,
 ): { readonly tensors: readonly AlignedTensor[]; readonly warnings: readonly string[] } {
-  const reference = models[template];
-  if (reference === undefined) throw new RangeError(`There is no model ${template}`);
-  const warnings: string[] = [];
-  const copied: string[] = [];
-  const told = new Map<number, number>();
-  const complain = (model: number, message: string): void => {
-    const count = (told.get(model) ?? 0) + 1;
-    told.set(model, count);
-    const at = models[model]?.name.at;
-    if (at !== undefined && count <= maxTold) complaints.add(at, message);
-  };
+  const aligner = new Aligner(vocabulary, complaints);
+  const tensors = outlined.map((tensor) => aligner.align(tensor)).filter((tensor) => tensor !== undefined);
+  aligner.tellTheRest();
+  return { tensors, warnings: [...aligner.warnings(), ...dtypeWarnings(tensors), ...leftOut(outlined)] };
+}
 
-  const tensors: AlignedTensor[] = [];
-  for (const tensor of reference.checkpoint.tensors.values()) {
-    if (!isComputable(tensor.dtype)) {
-      copied.push(tensor.name);
-      tensors.push({ name: tensor.name, shape: tensor.shape, inputs: [tensor], models: [template] });
-      continue;
-    }
-    const inputs: CheckpointTensor[] = [];
-    for (const model of participants) {
-      const found = models[model]?.checkpoint.tensors.get(tensor.name);
-      if (found === undefined) complain(model, missing(models, model, template, tensor.name));
-      else {
-        const problem = mismatch(models, model, template, found, tensor);
-        if (problem === undefined) inputs.push(found);
-        else complain(model, problem);
-      }
-    }
-    tensors.push({ name: tensor.name, shape: tensor.shape, inputs, models: participants });
-  }
-  for (const [model, count] of told) {
-    const at = models[model]?.name.at;
-    const more = `And ${count - maxTold} more tensors of ${nameOf(models, model)} do not fit`;
-    if (at !== undefined && count > maxTold) complaints.add(at, more);
+class Aligner {
+  readonly #vocabulary: OutputVocabulary | undefined;
+  readonly #complaints: Complaints;
+  readonly #told = new Map<string, { count: number; readonly member: SliceMember }>();
+  readonly #copied = new Map<string, string[]>();
+
+  constructor(vocabulary: OutputVocabulary | undefined, complaints: Complaints) {
+    this.#vocabulary = vocabulary;
+    this.#complaints = complaints;
   }
 
-  if (copied.length > 0) {
-    warnings.push(
-      `Copied from ${nameOf(models, template)} unmerged, since no method computes on their dtype: ${quoteList(copied)}`,
-    );
-  }
-  for (const model of participants) {
-    const names = [...(models[model]?.checkpoint.tensors.keys() ?? [])];
-    const extra = names.filter((name) => !reference.checkpoint.tensors.has(name));
-    if (extra.length > 0) {
-      warnings.push(
-        `Left out, since ${nameOf(models, template)} has no such tensors: ${quoteList(extra)} of ${nameOf(models, model)}`,
+  align(outlined: OutlinedTensor): AlignedTensor | undefined {
+    const { slice, inputs: names } = outlined;
+    const template = templateOf(slice);
+    const templatePlace = slice.members.indexOf(template);
+    const found = slice.members.map((member, i) => this.#find(member, names[i] ?? outlined.name, template.model));
+    const reference = found[templatePlace];
+    if (reference === undefined) {
+      this.#complain(
+        template,
+        `Cannot merge tensor ${quote(names[templatePlace] ?? outlined.name)}: ${quote(template.model.name)} does not have it`,
       );
+      return undefined;
     }
+    const copied = { outlined, shape: reference.shape, inputs: [reference], isCopied: true };
+    if (!isComputable(reference.dtype)) {
+      this.#noteCopy("no method computes on their dtype", template, outlined.name);
+      return copied;
+    }
+    const isOptional = template.model.architecture.place(outlined.name).optional;
+    if (isOptional && found.some((tensor) => tensor === undefined)) {
+      this.#noteCopy("not every model has them", template, outlined.name);
+      return copied;
+    }
+    const inputs: ModelTensor[] = [];
+    slice.members.forEach((member, i) => {
+      const tensor = found[i];
+      const problem = this.#problem(outlined, names[i] ?? outlined.name, member, tensor, reference);
+      if (problem !== undefined) this.#complain(member, problem);
+      else if (tensor !== undefined) inputs.push(tensor);
+    });
+    return { outlined, shape: reference.shape, inputs, isCopied: false };
   }
-  return { tensors, warnings: [...warnings, ...dtypeWarnings(tensors, models)] };
-}
 
-function missing(models: readonly OpenModel[], model: number, template: number, tensor: string): string {
-  return `Cannot merge tensor ${quote(tensor)}: ${nameOf(models, model)} does not have it, ${nameOf(models, template)} does`;
-}
+  /** The member's tensor, tied names and the output's vocabulary considered. */
+  #find({ model }: SliceMember, name: string, template: StageModel): ModelTensor | undefined {
+    const own = locate(model, name, template);
+    const vocabulary = this.#vocabulary;
+    if (own === undefined || vocabulary === undefined) return own;
+    if (template.architecture.place(name).tokens === undefined) return own;
+    const place = vocabulary.models.indexOf(model);
+    const mapped = inOutputVocabulary(place, vocabulary.plan, (other) => {
+      const from = vocabulary.models[other];
+      return from && locate(from, name, template);
+    });
+    if (typeof mapped !== "string") return mapped;
+    this.#complaints.add(
+      model.at,
+      `Cannot bring tensor ${quote(name)} of ${quote(model.name)} into the output's vocabulary: ${mapped}`,
+    );
+    return own;
+  }
 
-function mismatch(
-  models: readonly OpenModel[],
-  model: number,
-  template: number,
-  found: CheckpointTensor,
-  reference: CheckpointTensor,
-): string | undefined {
-  const subject = `Cannot merge tensor ${quote(reference.name)}`;
-  if (!isSameShape(found.shape, reference.shape)) {
-    const shapes = `${nameOf(models, template)} has [${reference.shape.join(", ")}] and ${nameOf(models, model)} has [${found.shape.join(", ")}]`;
+  #problem(
+    { slice, name: output }: OutlinedTensor,
+    name: string,
+    member: SliceMember,
+    found: ModelTensor | undefined,
+    reference: ModelTensor,
+  ): string | undefined {
+    const template = templateOf(slice).model;
+    const subject = `Cannot merge tensor ${quote(name)}`;
+    if (found === undefined)
+      return `${subject}: ${quote(member.model.name)} does not have it, ${quote(template.name)} does`;
+    if (!isComputable(found.dtype)) {
+      return `${subject}: it is ${found.dtype} in ${quote(member.model.name)}, which no method computes on, and ${reference.dtype} in ${quote(template.name)}`;
+    }
+    if (isSameShape(found.shape, reference.shape)) return undefined;
+    const [rows = 0, otherRows = 0] = [reference.shape[0], found.shape[0]];
+    if (
+      template.architecture.place(output).tokens !== undefined &&
+      rows !== otherRows &&
+      this.#vocabulary === undefined
+    ) {
+      return `${subject}: ${vocabulariesDiffer([template.name, member.model.name], [rows, otherRows])}`;
+    }
+    const shapes = `${quote(template.name)} has [${reference.shape.join(", ")}] and ${quote(member.model.name)} has [${found.shape.join(", ")}]`;
     return `${subject}: shapes differ, ${shapes}`;
   }
-  if (!isComputable(found.dtype)) {
-    return `${subject}: it is ${found.dtype} in ${nameOf(models, model)}, which no method computes on, and ${reference.dtype} in ${nameOf(models, template)}`;
+
+  #complain(member: SliceMember, message: string): void {
+    const told = this.#told.get(member.model.name) ?? { count: 0, member };
+    this.#told.set(member.model.name, told);
+    told.count += 1;
+    if (told.count <= maxTold) this.#complaints.add(member.at, message);
+  }
+
+  tellTheRest(): void {
+    for (const { count, member } of this.#told.values()) {
+      if (count <= maxTold) continue;
+      this.#complaints.add(member.at, `And ${count - maxTold} more tensors of ${quote(member.model.name)} do not fit`);
+    }
+  }
+
+  #noteCopy(reason: string, { model }: SliceMember, name: string): void {
+    const key = `Copied from ${quote(model.name)} unmerged, since ${reason}`;
+    const names = this.#copied.get(key) ?? [];
+    this.#copied.set(key, names);
+    names.push(name);
+  }
+
+  warnings(): readonly string[] {
+    return [...this.#copied].map(([text, names]) => `${text}: ${quoteList(names)}`);
+  }
+}
+
+/** A model's tensor by the template's name for it, by its own, or by that of a tensor it is tied to. */
+function locate(model: StageModel, named: string, template: StageModel): ModelTensor | undefined {
+  const own = model.tensor(named);
+  if (own !== undefined) return own;
+  const name = nameIn(model.architecture, template.architecture, named);
+  const alias = model.tensor(name);
+  if (alias !== undefined) return { ...alias, name: named };
+  for (const tied of model.architecture.ties) {
+    if (!tied.includes(name)) continue;
+    for (const other of tied) {
+      const shared = model.tensor(other);
+      if (shared !== undefined) return { ...shared, name: named };
+    }
   }
   return undefined;
 }
@@ -109,25 +179,30 @@ function isSameShape(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /** Tensors whose dtype is not the same in all models: no error, since all arithmetic is f32, but worth knowing. */
-function dtypeWarnings(tensors: readonly AlignedTensor[], models: readonly OpenModel[]): readonly string[] {
-  const combinations = new Map<string, { names: string[]; text: string }>();
-  for (const { name, inputs, models: places } of tensors) {
-    if (inputs.every(({ dtype }) => dtype === inputs[0]?.dtype)) continue;
-    const text = inputs.map(({ dtype }, i) => `${dtype} in ${nameOf(models, places[i] ?? -1)}`).join(", ");
-    const combination = combinations.get(text) ?? { names: [], text };
-    combination.names.push(name);
-    combinations.set(text, combination);
+function dtypeWarnings(tensors: readonly AlignedTensor[]): readonly string[] {
+  const combinations = new Map<string, string[]>();
+  for (const { outlined, inputs, isCopied } of tensors) {
+    if (isCopied || inputs.every(({ dtype }) => dtype === inputs[0]?.dtype)) continue;
+    const { members } = outlined.slice;
+    const text = inputs.map(({ dtype }, i) => `${dtype} in ${quote(members[i]?.model.name ?? "")}`).join(", ");
+    const names = combinations.get(text) ?? [];
+    combinations.set(text, names);
+    names.push(outlined.name);
   }
-  return [...combinations.values()].map(({ names, text }) => `Dtypes differ (${text}): ${quoteList(names)}`);
+  return [...combinations].map(([text, names]) => `Dtypes differ (${text}): ${quoteList(names)}`);
 }
 
-function nameOf(models: readonly OpenModel[], model: number): string {
-  return quote(models[model]?.name.value ?? String(model));
-}
-
-/** How many tensors of each dtype a model has. */
-export function countDtypes(model: OpenModel): Partial<Record<Dtype, number>> {
-  const counts: Partial<Record<Dtype, number>> = {};
-  for (const { dtype } of model.checkpoint.tensors.values()) counts[dtype] = (counts[dtype] ?? 0) + 1;
-  return counts;
+/** Tensors of whole models that the template does not have. */
+function leftOut(outlined: readonly OutlinedTensor[]): readonly string[] {
+  const [first] = outlined;
+  if (first === undefined || first.slice.form !== "models") return [];
+  const used = new Set(outlined.map(({ name }) => name));
+  const template = templateOf(first.slice).model;
+  return first.slice.members.flatMap(({ model }) => {
+    const extra = [...model.names()].filter(
+      (name) => !used.has(name) && !used.has(nameIn(template.architecture, model.architecture, name)),
+    );
+    if (extra.length === 0) return [];
+    return [`Left out, since ${quote(template.name)} has no such tensors: ${quoteList(extra)} of ${quote(model.name)}`];
+  });
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Plan } from "./types.js";
+import type { Plan, PlannedInput, StoredTensor } from "./types.js";
 
 /**
  * A plan's identity: SHA-256 over what decides the output's bytes, in a fixed order. Folder names and times are left
@@ -11,7 +11,7 @@ export function digestPlan(plan: Omit<Plan, "digest">): string {
     hash.update(JSON.stringify(value));
     hash.update("\n");
   };
-  add(["amalgam plan", 1, plan.method, plan.seed]);
+  add(["amalgam plan", 2, plan.method, plan.seed]);
   for (const { model, name, bytes, headerSha256 } of plan.sources) add([model, name, bytes, headerSha256]);
   for (const { nodes, output, inputs } of plan.programs) {
     add([nodes.map(({ op, args, value, scope }) => [op, args, encodeNumber(value), scope ?? null]), output, inputs]);
@@ -19,10 +19,26 @@ export function digestPlan(plan: Omit<Plan, "digest">): string {
   for (const { name, bytes, header } of plan.files)
     add([name, bytes, createHash("sha256").update(header).digest("hex")]);
   for (const tensor of plan.tensors) {
-    const { name, program, parameters, inputs, file, offset } = tensor;
-    add([name, program, parameters.map(encodeNumber), inputs.map((i) => [i.source, i.offset, i.dtype]), file, offset]);
+    const { name, program, parameters, inputs, file, offset, randomStreams } = tensor;
+    add([name, program, parameters.map(encodeNumber), inputs.map(describeInput), file, offset, randomStreams ?? null]);
   }
+  const { configFrom, configEdits, tokenizerFrom, files, withheld } = plan.companions;
+  add([configFrom, configEdits, tokenizerFrom, withheld]);
+  for (const [name, bytes] of files) add([name, createHash("sha256").update(bytes).digest("hex")]);
   return hash.digest("hex");
+}
+
+function describeInput({ rows, ...stored }: PlannedInput): unknown {
+  if (rows === undefined) return describeStored(stored);
+  return [rows.tensors.map(describeStored), rows.columns, rows.segments];
+}
+
+function describeStored({ source, offset, dtype, updates }: StoredTensor): unknown {
+  if (updates === undefined) return [source, offset, dtype];
+  const factors = updates.map(({ a, b, rank, scale, transposed }) => {
+    return [describeStored(a), describeStored(b), rank, encodeNumber(scale), transposed];
+  });
+  return [source, offset, dtype, factors];
 }
 
 /** JSON has no −0 and no infinities. */

@@ -1,6 +1,7 @@
 import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import { schedule } from "../../shared/expression/passes.js";
 import { workerBytes } from "../../shared/expression/tiles.js";
+import { assemblyBytes, inputDtype } from "./inputs.js";
 import type { Plan, Unit } from "./types.js";
 
 /** What a plan costs to run. All sizes in bytes. */
@@ -28,11 +29,9 @@ export function estimate(plan: Plan, units: readonly Unit[], slotsPerAgent: numb
   for (const { program, inputs, dtype, shape } of plan.tensors) {
     const passes = schedules[program];
     if (passes === undefined) continue;
-    const bytesPerElement = [dtype, ...inputs.map((input) => input.dtype)].reduce(
-      (sum, d) => sum + dtypeBits(d) / 8,
-      0,
-    );
-    memoryPerWorker = Math.max(memoryPerWorker, workerBytes(bytesPerElement, shape.at(-1) ?? 1, passes));
+    const bytesPerElement = [dtype, ...inputs.map(inputDtype)].reduce((sum, d) => sum + dtypeBits(d) / 8, 0);
+    const assembly = inputs.reduce((total, input) => total + assemblyBytes(input, shape.at(-1) ?? 1), 0);
+    memoryPerWorker = Math.max(memoryPerWorker, workerBytes(bytesPerElement, shape, passes) + assembly);
   }
   const bytesOut = plan.files.reduce((total, file) => total + file.bytes, 0);
   return {

@@ -3,49 +3,102 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { type Checkpoint, openCheckpoint } from "../../shared/checkpoint/open.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import { type Adapter, openAdapter } from "../lora/adapter.js";
 import { Complaints } from "../recipe/complaints.js";
-import type { Located, Recipe } from "../recipe/recipe.js";
+import type { Located, ModelReference, Position, RecipeFile } from "../recipe/recipe.js";
+import { type OpenTokenizer, openTokenizer } from "../tokenizer/open.js";
+import { referencesOf, slicesOf } from "./references.js";
 
 /** A model of the recipe with its headers read. No tensor data has been touched. */
 export interface OpenModel {
-  /** As the recipe names it. */
-  readonly name: Located<string>;
+  /** As the recipe names it: see `ModelReference.text`. */
+  readonly name: string;
+  /** Where the recipe first names it. */
+  readonly at: Position;
   readonly checkpoint: Checkpoint;
   /** When each of the checkpoint's files was last modified, in milliseconds since 1970. */
   readonly modifiedMs: readonly number[];
-  readonly isBase: boolean;
+  readonly adapter?: { readonly adapter: Adapter; readonly modifiedMs: readonly number[] };
+  /** Read only where the recipe says something of tokenizers. */
+  readonly tokenizer?: OpenTokenizer;
 }
 
 /**
- * Opens every model that the recipe names, in its order, the base last if it is not among them. Paths are relative to
- * the recipe's folder, then to the current one. All models that cannot be found are complained of at once.
+ * Opens every model that the recipe's documents name, each once, in the order in which they are first named. Paths are
+ * relative to the recipe's folder, then to the current one. All models that cannot be found are complained of at once.
  */
-export async function openModels(recipe: Recipe): Promise<readonly OpenModel[]> {
-  const complaints = new Complaints(recipe.file);
-  const names = recipe.models.map(({ model }) => model);
-  const seen = new Set<string>();
-  for (const { value, at } of names) {
-    if (seen.has(value))
-      complaints.add(at, `Model ${quote(value)} is listed twice: give it once, with the sum of its weights`);
-    seen.add(value);
+export async function openModels({ file, stages }: RecipeFile): Promise<readonly OpenModel[]> {
+  const complaints = new Complaints(file);
+  const references = new Map<string, Located<ModelReference>>();
+  const withTokenizer = new Set<string>();
+  for (const recipe of stages) {
+    complainOfRepeats(slicesOf(recipe), complaints);
+    for (const reference of referencesOf(recipe)) {
+      if (reference.value.stage !== undefined) continue;
+      const { text } = reference.value;
+      if (!references.has(text)) references.set(text, reference);
+      if (recipe.tokenizer !== undefined || recipe.chatTemplate !== undefined) withTokenizer.add(text);
+    }
   }
-  if (recipe.base !== undefined && !seen.has(recipe.base.value)) names.push(recipe.base);
-
-  const folders = await Promise.all(names.map((name) => findFolder(name, recipe, complaints)));
-  complaints.throwIfAny();
-  return Promise.all(
-    names.map(async (name, i) => {
-      const checkpoint = await openCheckpoint(folders[i] ?? name.value);
-      const modifiedMs = await Promise.all(checkpoint.files.map(async ({ path }) => (await stat(path)).mtimeMs));
-      return { name, checkpoint, modifiedMs, isBase: name.value === recipe.base?.value };
-    }),
-  );
+  return openReferences(file, references.values(), withTokenizer, complaints);
 }
 
-async function findFolder(name: Located<string>, recipe: Recipe, complaints: Complaints): Promise<string | undefined> {
-  const candidates = isAbsolute(name.value)
-    ? [name.value]
-    : [...new Set([join(dirname(resolve(recipe.file)), name.value), resolve(name.value)])];
+/**
+ * Opens the models that `file` refers to. `withTokenizer` are the texts of those whose tokenizer is needed. Throws the
+ * complaints that there are already, together with one for each model that cannot be found.
+ */
+export async function openReferences(
+  file: string,
+  references: Iterable<Located<ModelReference>>,
+  withTokenizer: ReadonlySet<string>,
+  complaints = new Complaints(file),
+): Promise<readonly OpenModel[]> {
+  const found = await Promise.all([...references].map((reference) => find(reference, file, complaints)));
+  complaints.throwIfAny();
+  const folders = found.filter((folder) => folder !== undefined);
+  return Promise.all(folders.map((folder) => open(folder, withTokenizer.has(folder.reference.value.text))));
+}
+
+function complainOfRepeats(slices: ReturnType<typeof slicesOf>, complaints: Complaints): void {
+  for (const { form, definition } of slices) {
+    const seen = new Set<string>();
+    for (const { model } of definition.sources) {
+      const { text } = model.value;
+      if (form === "models" && seen.has(text)) {
+        complaints.add(model.at, `Model ${quote(text)} is listed twice: give it once, with the sum of its weights`);
+      }
+      seen.add(text);
+    }
+  }
+}
+
+interface FoundModel {
+  readonly reference: Located<ModelReference>;
+  readonly model: string;
+  readonly lora: string | undefined;
+}
+
+async function find(
+  reference: Located<ModelReference>,
+  file: string,
+  complaints: Complaints,
+): Promise<FoundModel | undefined> {
+  const { path, lora } = reference.value;
+  const model = await findFolder("model", path, reference.at, file, complaints);
+  const adapter = lora && (await findFolder("LoRA", lora.path, reference.at, file, complaints));
+  return model === undefined || (lora !== undefined && adapter === undefined)
+    ? undefined
+    : { reference, model, lora: adapter };
+}
+
+async function findFolder(
+  what: string,
+  path: string,
+  at: Position,
+  file: string,
+  complaints: Complaints,
+): Promise<string | undefined> {
+  const candidates = isAbsolute(path) ? [path] : [...new Set([join(dirname(resolve(file)), path), resolve(path)])];
   for (const candidate of candidates) {
     try {
       await stat(candidate);
@@ -55,6 +108,23 @@ async function findFolder(name: Located<string>, recipe: Recipe, complaints: Com
       if (code !== "ENOENT" && code !== "ENOTDIR") throw AmalgamError.from(error);
     }
   }
-  const looked = candidates.map(quote).join(" nor ");
-  return complaints.add(name.at, `Cannot find model ${quote(name.value)}: there is no ${looked}`);
+  return complaints.add(at, `Cannot find ${what} ${quote(path)}: there is no ${candidates.map(quote).join(" nor ")}`);
+}
+
+async function open({ reference, model, lora }: FoundModel, withTokenizer: boolean): Promise<OpenModel> {
+  const checkpoint = await openCheckpoint(model);
+  const adapter = lora === undefined ? undefined : await openAdapter(lora);
+  const tokenizer = withTokenizer ? await openTokenizer(checkpoint.directory) : undefined;
+  return {
+    name: reference.value.text,
+    at: reference.at,
+    checkpoint,
+    modifiedMs: await modificationTimes(checkpoint),
+    ...(adapter && { adapter: { adapter, modifiedMs: await modificationTimes(adapter.checkpoint) } }),
+    ...(tokenizer && { tokenizer }),
+  };
+}
+
+function modificationTimes({ files }: Checkpoint): Promise<readonly number[]> {
+  return Promise.all(files.map(async ({ path }) => (await stat(path)).mtimeMs));
 }

@@ -2,133 +2,152 @@ import { Graph } from "../../shared/expression/expression.js";
 import { schedule } from "../../shared/expression/passes.js";
 import type { Program } from "../../shared/expression/program.js";
 import { buildProgram, type MergeMethod, type ParameterSlot } from "../../shared/methods/method.js";
-import type { ParameterValue } from "../../shared/methods/parameter.js";
-import { quote } from "../../shared/quote.js";
-import type { BoundParameters, BoundSetting } from "../recipe/bind.js";
+import type { ParameterSpecs, ParameterValue } from "../../shared/methods/parameter.js";
+import { formatCount, quote } from "../../shared/quote.js";
+import { programLimits } from "../../shared/rpc/program.js";
+import type { BoundSetting } from "../recipe/bind.js";
 import type { Complaints } from "../recipe/complaints.js";
-import type { Recipe } from "../recipe/recipe.js";
+import type { Position } from "../recipe/recipe.js";
 import type { LayerPosition } from "../recipe/resolve.js";
 
 /** Which program a tensor runs, and with which numbers. */
 export interface TensorProgram {
-  readonly program: number;
+  readonly program: Program;
   readonly parameters: readonly number[];
+}
+
+/** Some models that are merged with the same settings. */
+export interface Participants {
+  /** For messages and parameter labels, one per model. */
+  readonly names: readonly string[];
+  /** The base's place among them. */
+  readonly base: number | undefined;
+  readonly perModel: readonly ReadonlyMap<string, BoundSetting>[];
+  readonly merge: ReadonlyMap<string, BoundSetting>;
 }
 
 type Values = Record<string, ParameterValue | undefined>;
 
 /**
- * Gives every tensor its program. Tensors share one as long as their booleans, choices and given optional parameters
- * agree; numbers may differ per tensor and are slots of the program.
+ * The programs of one method. Tensors share one as long as their booleans, choices, whole numbers and given optional
+ * parameters agree; other numbers may differ per tensor and are slots of the program.
  */
-export class ProgramTable {
+export class MethodPrograms {
   readonly #method: MergeMethod;
-  readonly #names: readonly string[];
-  readonly #base: number | undefined;
-  readonly #bound: BoundParameters;
-  readonly #recipe: Recipe;
+  readonly #at: Position;
   readonly #complaints: Complaints;
-  readonly #programs: Program[] = [];
   /** By what shapes an expression. */
-  readonly #built = new Map<string, { readonly place: number; readonly slots: readonly ParameterSlot[] }>();
+  readonly #built = new Map<string, { readonly program: Program; readonly slots: readonly ParameterSlot[] }>();
   /** By all values. Tensors with the same values share one object: a model has many tensors and few settings. */
   readonly #known = new Map<string, TensorProgram>();
-  #copy: TensorProgram | undefined;
 
-  constructor(
-    method: MergeMethod,
-    names: readonly string[],
-    base: number | undefined,
-    bound: BoundParameters,
-    recipe: Recipe,
-    complaints: Complaints,
-  ) {
+  constructor(method: MergeMethod, at: Position, complaints: Complaints) {
     this.#method = method;
-    this.#names = names;
-    this.#base = base;
-    this.#bound = bound;
-    this.#recipe = recipe;
+    this.#at = at;
     this.#complaints = complaints;
   }
 
-  get programs(): readonly Program[] {
-    return this.#programs;
-  }
-
-  programFor(tensor: string, layer: LayerPosition | undefined): TensorProgram {
-    const perModel = this.#names.map((_, model) => evaluate(this.#bound.perModel[model], tensor, layer));
-    const merge = evaluate(this.#bound.merge, tensor, layer);
-    const key = JSON.stringify([perModel, merge]);
+  /** `inputs`: the tensor's name in each model, which per-model filters look at; merge-wide ones look at the output's. */
+  programFor(
+    participants: Participants,
+    tensor: string,
+    inputs: readonly string[],
+    layer: LayerPosition | undefined,
+  ): TensorProgram {
+    const { names, base } = participants;
+    const perModel = participants.perModel.map((settings, i) => evaluate(settings, inputs[i] ?? tensor, layer));
+    const merge = evaluate(participants.merge, tensor, layer);
+    const key = JSON.stringify([names, base ?? null, perModel, merge]);
     let known = this.#known.get(key);
     if (known === undefined) {
-      this.#check(tensor, perModel, merge);
-      known = this.#build(perModel, merge);
+      this.#check(tensor, base, perModel, merge);
+      known = this.#build(participants, perModel, merge);
       this.#known.set(key, known);
     }
     return known;
   }
 
-  /** The program of a tensor that is copied as it is. */
-  copy(): TensorProgram {
-    if (this.#copy === undefined) {
-      const graph = new Graph();
-      this.#copy = { program: this.#programs.push(graph.finish(graph.input())) - 1, parameters: [] };
-    }
-    return this.#copy;
-  }
-
-  /**
-   * A reduction over the whole model needs one answer for all its tensors, so whatever it depends on must not change
-   * from tensor to tensor. Complains where it does.
-   */
-  assertOneModel(tensors: readonly { readonly name: string; readonly program: TensorProgram }[]): void {
-    const modelwide = new Set(this.#programs.flatMap((program, i) => (schedule(program).modelwide ? [i] : [])));
-    const members = tensors.filter(({ program }) => modelwide.has(program.program));
-    const [first] = members;
-    const other = members.find(({ program }) => program !== first?.program);
-    if (first !== undefined && other !== undefined) {
-      const remedy = "give every parameter one value for all tensors";
-      this.#complaints.add(
-        this.#recipe.method.at,
-        `A merge with "scope: model" looks at all tensors at once, but ${quote(first.name)} and ${quote(other.name)} have different parameters: ${remedy}`,
-      );
-    }
-  }
-
-  #build(perModel: readonly Values[], merge: Values): TensorProgram {
-    const structure = JSON.stringify([perModel.map(structureOf), structureOf(merge)]);
+  #build({ names, base }: Participants, perModel: readonly Values[], merge: Values): TensorProgram {
+    const specs = this.#method;
+    const structure = JSON.stringify([
+      names,
+      base ?? null,
+      perModel.map((values) => structureOf(values, specs.perModel)),
+      structureOf(merge, specs.merge),
+    ]);
     let built = this.#built.get(structure);
     if (built === undefined) {
-      const { program, slots } = buildProgram(this.#method, this.#names, this.#base, { perModel, merge });
-      built = { place: this.#programs.push(program) - 1, slots };
+      built = buildProgram(this.#method, names, base, { perModel, merge });
+      this.#checkSize(built.program);
       this.#built.set(structure, built);
     }
-    const { place, slots } = built;
     const numberOf = ({ parameter, model }: ParameterSlot): number =>
       Number((model === undefined ? merge : perModel[model])?.[parameter]);
-    return { program: place, parameters: slots.map(numberOf) };
+    return { program: built.program, parameters: built.slots.map(numberOf) };
   }
 
-  #check(tensor: string, perModel: readonly Values[], merge: Values): void {
-    const models = perModel.filter((_, model) => this.#method.base === "none" || model !== this.#base);
+  /** An agent would refuse it, and everything is better said before it is asked. */
+  #checkSize({ nodes }: Program): void {
+    if (nodes.length <= programLimits.nodes) return;
+    const size = `${formatCount(nodes.length)} operations, above the limit of ${formatCount(programLimits.nodes)}`;
+    this.#complaints.add(this.#at, `The merge takes ${size}: merge fewer models at once, or in fewer steps`);
+  }
+
+  #check(tensor: string, base: number | undefined, perModel: readonly Values[], merge: Values): void {
+    const models = perModel.filter((_, model) => this.#method.base === "none" || model !== base);
     const problem = this.#method.check({ models, merge });
-    if (problem !== undefined) {
-      this.#complaints.add(this.#recipe.method.at, `Cannot merge tensor ${quote(tensor)}: ${problem}`);
-    }
+    if (problem !== undefined) this.#complaints.add(this.#at, `Cannot merge tensor ${quote(tensor)}: ${problem}`);
   }
 }
 
+/** The program of a tensor that is taken as it is. */
+export const copyProgram: Program = (() => {
+  const graph = new Graph();
+  return graph.finish(graph.input());
+})();
+
+/**
+ * A reduction over the whole model needs one answer for all its tensors, so whatever it depends on must not change
+ * from tensor to tensor. Complains where it does.
+ */
+export function assertOneModel(
+  tensors: readonly (TensorProgram & { readonly name: string })[],
+  at: Position,
+  complaints: Complaints,
+): void {
+  const modelwide = new Map<Program, boolean>();
+  const isModelwide = (program: Program): boolean => {
+    const known = modelwide.get(program) ?? schedule(program).modelwide;
+    modelwide.set(program, known);
+    return known;
+  };
+  const members = tensors.filter(({ program }) => isModelwide(program));
+  const [first] = members;
+  const other = members.find(
+    ({ program, parameters }) => program !== first?.program || parameters !== first?.parameters,
+  );
+  if (first === undefined || other === undefined) return;
+  const remedy = "give every parameter one value for all tensors";
+  complaints.add(
+    at,
+    `A merge with "scope: model" looks at all tensors at once, but ${quote(first.name)} and ${quote(other.name)} have different parameters: ${remedy}`,
+  );
+}
+
 function evaluate(
-  settings: ReadonlyMap<string, BoundSetting> | undefined,
+  settings: ReadonlyMap<string, BoundSetting>,
   tensor: string,
   layer: LayerPosition | undefined,
 ): Values {
   const values: Values = {};
-  for (const [name, setting] of settings ?? []) values[name] = setting(tensor, layer);
+  for (const [name, setting] of settings) values[name] = setting(tensor, layer);
   return values;
 }
 
-/** What of the values shapes the expression: everything but the numbers themselves. */
-function structureOf(values: Values): unknown {
-  return Object.entries(values).map(([name, value]) => [name, typeof value === "number" ? "number" : (value ?? null)]);
+/** What of the values shapes the expression: everything but the numbers that stay symbolic. */
+function structureOf(values: Values, specs: ParameterSpecs): unknown {
+  return Object.entries(values).map(([name, value]) => {
+    const isSlot = specs[name]?.kind === "number" && typeof value === "number";
+    return [name, isSlot ? "number" : (value ?? null)];
+  });
 }

@@ -19,17 +19,27 @@ export function formatPlan(plan: Plan, cost: Estimate): string {
     `  units   ${formatCount(cost.units)} of up to ${formatBytes(cost.largestUnit)}`,
     `  memory  ${formatBytes(cost.memoryPerAgent)} of tensor data per agent`,
     `  disk    ${formatBytes(cost.diskNeeded)} needed`,
+    ...companionLines(plan.companions),
     `  digest  ${plan.digest}`,
     ...plan.warnings.map((warning) => `warning: ${warning}`),
   ];
   return lines.join("\n");
 }
 
-/** `ties of 3 models and a base, 291 tensors` */
+/** What the output's config and tokenizer say that no model's does. */
+function companionLines({ configEdits, files }: Plan["companions"]): readonly string[] {
+  const edits = configEdits.map(({ path, value }) => `${path.join(".")} ${JSON.stringify(value)}`);
+  return [
+    ...(edits.length === 0 ? [] : [`  config  ${edits.join(", ")}`]),
+    ...(files.size === 0 ? [] : [`  makes   ${[...files.keys()].join(", ")}`]),
+  ];
+}
+
+/** `ties of 3 models and a base, 291 tensors`. Of a base alone: `moe of 1 model, 291 tensors`. */
 export function summarizePlan({ method, models, tensors }: Plan): string {
   const others = models.filter(({ isBase }) => !isBase).length;
-  const base = others < models.length ? " and a base" : "";
-  return `${method} of ${formatQuantity(others, "model")}${base}, ${formatQuantity(tensors.length, "tensor")}`;
+  const base = others > 0 && others < models.length ? " and a base" : "";
+  return `${method} of ${formatQuantity(others > 0 ? others : models.length, "model")}${base}, ${formatQuantity(tensors.length, "tensor")}`;
 }
 
 /** The same for machines; sizes are bytes. */
@@ -43,6 +53,8 @@ export function planToJson(plan: Plan, cost: Estimate): unknown {
     tensors: plan.tensors.length,
     ...cost,
     files: plan.files.map(({ name, bytes }) => ({ name, bytes })),
+    config: plan.companions.configEdits,
+    companions: [...plan.companions.files.keys()],
     warnings,
   };
 }

@@ -1,6 +1,7 @@
 import type { Dtype } from "../../shared/checkpoint/dtypes.js";
 import type { Program } from "../../shared/expression/program.js";
 import type { ParameterValue } from "../../shared/methods/parameter.js";
+import type { ConfigEdit } from "../architecture/config-edits.js";
 
 /**
  * Every byte of the output, named: what we derived from a recipe and the headers of its sources. Pure data; the same
@@ -16,10 +17,24 @@ export interface Plan {
   /** In output order: file by file, by offset. */
   readonly tensors: readonly PlannedTensor[];
   readonly files: readonly OutputFile[];
+  readonly companions: PlannedCompanions;
   /** What the author should know and no error: dtypes that differ, integers that are copied, parameters without effect. */
   readonly warnings: readonly string[];
   /** SHA-256 over all of the above but names of folders and times: see digest.ts. */
   readonly digest: string;
+}
+
+/** What the output gets besides weights, and whose it is. */
+export interface PlannedCompanions {
+  /** Into {@link Plan.models}: whose `config.json` the output's is made from. */
+  readonly configFrom: number;
+  readonly configEdits: readonly ConfigEdit[];
+  /** Into {@link Plan.models}: whose tokenizer files are copied, but for those below. */
+  readonly tokenizerFrom: number;
+  /** Files made for the output, by name. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Files that are not copied, since they hold another vocabulary than the output's. */
+  readonly withheld: readonly string[];
 }
 
 export interface PlannedModel {
@@ -58,19 +73,71 @@ export interface PlannedTensor {
   readonly parameters: readonly number[];
   /** One per program input. */
   readonly inputs: readonly PlannedInput[];
+  /** By stream of the program. Undefined: the plan's seed, the tensor's own name and the stream's number. */
+  readonly randomStreams?: readonly RandomStream[];
   /** Into {@link Plan.files}. */
   readonly file: number;
   /** Of the tensor's first byte, from the start of the file. */
   readonly offset: number;
 }
 
-export interface PlannedInput {
+/** A tensor in a source file, perhaps with low-rank updates on top. */
+export interface StoredTensor {
   /** Into {@link Plan.sources}. */
   readonly source: number;
   /** Of the tensor's first byte, from the start of the file. */
   readonly offset: number;
   readonly dtype: Dtype;
   readonly bytes: number;
+  /** Applied as the tensor is read, which then is F32. Only 2-D tensors have them. */
+  readonly updates?: readonly LowRankUpdate[];
+}
+
+/** W + scale · B A (LoRA; Hu et al. 2021, section 4.1). A is rank × in, B is out × rank. */
+export interface LowRankUpdate {
+  readonly a: StoredTensor;
+  readonly b: StoredTensor;
+  readonly rank: number;
+  readonly scale: number;
+  /** W is stored as in × out (GPT-2's Conv1D; PEFT's fan_in_fan_out), so (B A)ᵀ is added. */
+  readonly transposed: boolean;
+}
+
+/** What a program's input reads. With updates or rows, the program sees F32: see `inputDtype()`. */
+export interface PlannedInput extends StoredTensor {
+  /** Into {@link Plan.models}: whose tensor it stands for. */
+  readonly model: number;
+  /** The rows are put together from stored tensors, and the stored tensor above is only the first of them. */
+  readonly rows?: RowMap;
+}
+
+/** A matrix put together from rows of others, such as an embedding in another vocabulary's order. Read as F32. */
+export interface RowMap {
+  readonly tensors: readonly (StoredTensor & { readonly rows: number })[];
+  readonly columns: number;
+  /** Consecutive rows of the output. */
+  readonly segments: readonly RowSegment[];
+}
+
+export type RowSegment =
+  /** `count` consecutive rows of one tensor. */
+  | { readonly kind: "run"; readonly count: number; readonly tensor: number; readonly row: number }
+  /** `count` equal rows: the weighted sum of rows, each term `rows` consecutive ones of a tensor with one weight. */
+  | { readonly kind: "combination"; readonly count: number; readonly terms: readonly RowTerm[] }
+  | { readonly kind: "zero"; readonly count: number };
+
+export interface RowTerm {
+  readonly tensor: number;
+  readonly row: number;
+  readonly rows: number;
+  readonly weight: number;
+}
+
+/** Where a program's random stream comes from; see `randomKey()`. */
+export interface RandomStream {
+  readonly seed: number;
+  readonly tensor: string;
+  readonly stream: number;
 }
 
 export interface OutputFile {

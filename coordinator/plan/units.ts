@@ -1,5 +1,6 @@
 import { type Dtype, dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import { blockElements } from "../../shared/expression/statistics.js";
+import { inputDtype } from "./inputs.js";
 import { statisticsOf } from "./plan.js";
 import { type ElementRange, missingRanges } from "./ranges.js";
 import type { Plan, Unit, UnitPiece } from "./types.js";
@@ -49,9 +50,9 @@ export function cutUnits(plan: Plan, options: CutOptions): readonly Unit[] {
 
   plan.tensors.forEach((tensor, index) => {
     if (tensors?.has(index) === false) return;
-    const needs = statistics[tensor.program] ?? { passes: 0, modelwide: false, rowwise: false };
-    const staysWhole =
-      !forGathering && needs.passes > 0 && !needs.modelwide && tensor.bytes <= wholeTensorSlack * unitBytes;
+    const needs = statistics[tensor.program] ?? { passes: 0, modelwide: false, rowwise: false, columnwise: false };
+    const isSmall = tensor.bytes <= wholeTensorSlack * unitBytes;
+    const staysWhole = needs.columnwise || (!forGathering && needs.passes > 0 && !needs.modelwide && isSmall);
     const grain = needs.rowwise ? Math.max(1, tensor.shape.at(-1) ?? 1) : blockElements;
     for (const range of missingRanges(done?.get(index) ?? [], { begin: 0, end: tensor.elements })) {
       let begin = range.begin;
@@ -62,7 +63,7 @@ export function cutUnits(plan: Plan, options: CutOptions): readonly Unit[] {
         const passes = 1 + needs.passes;
         pieces.push({ tensor: index, begin, end });
         filled += bytesOf(tensor.dtype, end - begin);
-        for (const { dtype } of tensor.inputs) read += bytesOf(dtype, end - begin) * passes;
+        for (const input of tensor.inputs) read += bytesOf(inputDtype(input), end - begin) * passes;
         if (filled >= unitBytes) close();
         begin = end;
       }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { OpenModel } from "../../coordinator/plan/open-models.js";
 import { type PlanOptions, planMerge } from "../../coordinator/plan/plan.js";
+import { referencesOf } from "../../coordinator/plan/references.js";
 import type { Plan, PlannedTensor } from "../../coordinator/plan/types.js";
-import { parseRecipe } from "../../coordinator/recipe/parse.js";
+import { parseRecipes } from "../../coordinator/recipe/parse.js";
 import type { CheckpointTensor } from "../../shared/checkpoint/checkpoint.js";
 import type { Dtype } from "../../shared/checkpoint/dtypes.js";
 import { formatHeader } from "../../shared/checkpoint/header.js";
@@ -45,7 +46,8 @@ export function fakeModel(name: string, tensors: FakeTensors, options: FakeModel
     metadata,
   };
   return {
-    name: { value: name, at: { line: 1, column: 1 } },
+    name,
+    at: { line: 1, column: 1 },
     checkpoint: {
       directory,
       root: directory,
@@ -56,7 +58,6 @@ export function fakeModel(name: string, tensors: FakeTensors, options: FakeModel
       warnings: [],
     },
     modifiedMs: [modifiedMs],
-    isBase: false,
   };
 }
 
@@ -66,16 +67,19 @@ export function planOf(
   models: Readonly<Record<string, FakeTensors | OpenModel>>,
   options: PlanOptions & FakeModelOptions = {},
 ): Plan {
-  const recipe = parseRecipe(recipeText, "recipe.yaml");
-  const names = recipe.models.map(({ model }) => model);
-  const { base } = recipe;
-  if (base !== undefined && names.every(({ value }) => value !== base.value)) names.push(base);
-  const opened = names.map((name): OpenModel => {
-    const given = models[name.value] ?? {};
-    const model = isOpenModel(given) ? given : fakeModel(name.value, given, options);
-    return { ...model, name, isBase: name.value === base?.value };
+  const recipes = parseRecipes(recipeText, "recipe.yaml");
+  const references = new Map(
+    recipes.stages
+      .flatMap(referencesOf)
+      .filter(({ value }) => value.stage === undefined)
+      .map((reference) => [reference.value.text, reference]),
+  );
+  const opened = [...references.values()].map(({ value: { text }, at }): OpenModel => {
+    const given = models[text] ?? {};
+    const model = isOpenModel(given) ? given : fakeModel(text, given, options);
+    return { ...model, name: text, at };
   });
-  return planMerge(recipe, opened, options);
+  return planMerge(recipes, opened, options);
 }
 
 function isOpenModel(given: FakeTensors | OpenModel): given is OpenModel {

@@ -46,7 +46,7 @@ export async function makePlan(directory: string, options: TestPlanOptions = {})
     for (const [name, dtype, shape] of entries) {
       const elements = shape.reduce((count, size) => count * size, 1);
       const bytes = (elements * dtypeBits(dtype)) / 8;
-      const inputs = sources.map((_, source) => ({ source, offset: 0, dtype, bytes }));
+      const inputs = sources.map((_, source) => ({ model: source, source, offset: 0, dtype, bytes }));
       tensors.push({ name, dtype, shape, elements, bytes, program: 0, parameters: [], inputs, file, offset });
       offset += bytes;
     }
@@ -71,6 +71,7 @@ export async function makePlan(directory: string, options: TestPlanOptions = {})
     programs: [{ nodes: [{ op: "input", args: [], value: 0 }], output: 0, inputs: 2, parameters: [] }],
     tensors,
     files: outputs,
+    companions: { configFrom: 0, configEdits: [], tokenizerFrom: 0, files: new Map(), withheld: [] },
     warnings: [],
     digest,
   };

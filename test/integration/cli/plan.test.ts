@@ -57,6 +57,8 @@ test("plan --json has the same as data", async () => {
     memoryPerAgent: expect.any(Number),
     diskNeeded: 245,
     files: [{ name: "model.safetensors", bytes: 240 }],
+    config: [],
+    companions: [],
     warnings: [],
   });
 });

@@ -5,7 +5,7 @@ import { writeCompanions } from "../../../../coordinator/assemble/companions.js"
 import { withTempDir } from "../../../support/checkpoints.js";
 import { makePlan } from "../../../support/plans.js";
 
-test("writeCompanions() copies config and tokenizer from the first model, or from the base", async () => {
+test("writeCompanions() copies config and tokenizer from the models that the plan names", async () => {
   await using dir = await withTempDir();
   const plan = await makePlan(dir.path);
   const output = join(dir.path, "out");
@@ -18,9 +18,29 @@ test("writeCompanions() copies config and tokenizer from the first model, or fro
   expect(written).toBe(config.replace('"float32"', '"bfloat16"'));
   expect(await readFile(join(output, "tokenizer.json"), "utf8")).toBe('{"model":0}\n');
 
-  const based = { ...plan, models: plan.models.map((model, i) => ({ ...model, isBase: i === 1 })) };
-  await writeCompanions(based, output);
+  await writeCompanions({ ...plan, companions: { ...plan.companions, tokenizerFrom: 1 } }, output);
   expect(await readFile(join(output, "tokenizer.json"), "utf8")).toBe('{"model":1}\n');
+});
+
+test("writeCompanions() writes what was made for the output, and leaves out what holds another vocabulary", async () => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  const output = join(dir.path, "out");
+  await mkdir(output);
+  await writeFile(join(dir.path, "a", "merges.txt"), "a b\n");
+  const companions = {
+    ...plan.companions,
+    configEdits: [{ path: ["vocab_size"], value: 48 }],
+    files: new Map([["tokenizer.json", Buffer.from('{"made":true}')]]),
+    withheld: ["merges.txt"],
+  };
+  const { files } = await writeCompanions({ ...plan, companions }, output);
+  expect(files.map(({ name }) => name).sort()).toEqual(["config.json", "tokenizer.json", "tokenizer_config.json"]);
+  expect(await readFile(join(output, "tokenizer.json"), "utf8")).toBe('{"made":true}');
+  expect(JSON.parse(await readFile(join(output, "config.json"), "utf8"))).toMatchObject({
+    rope_theta: 10000.5,
+    vocab_size: 48,
+  });
 });
 
 test("writeCompanions() copies no code and nothing that it does not know", async () => {

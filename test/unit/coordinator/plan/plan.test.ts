@@ -25,7 +25,7 @@ function complaint(recipe: string, given: FakeTensors = tensors): string {
 }
 
 test.each([
-  ["the template's own", "", ["F32", "BF16"]],
+  ["the one that all inputs fit into", "", ["F32", "F32"]],
   ["dtype", "dtype: float16", ["F16", "F16"]],
   ["out_dtype", "out_dtype: float32", ["F32", "F32"]],
   ["out_dtype before dtype", "dtype: float16\nout_dtype: bfloat16", ["BF16", "BF16"]],
@@ -36,10 +36,17 @@ test.each([
   expect(dtypes).toEqual({ scale: expected[0], w: expected[1], ids: "I64", mask: "BOOL" });
 });
 
-test("the base's dtype is the output's, when there is a base", () => {
+test.each([
+  ["F16", "F16", "F16"],
+  ["F16", "F32", "F32"],
+  ["F16", "BF16", "F32"],
+  ["F8_E4M3", "BF16", "BF16"],
+  ["F8_E4M3", "F8_E5M2", "BF16"],
+  ["F64", "F32", "F64"],
+] as const)("without a dtype, %s and %s make %s, as in PyTorch", (base, model, expected) => {
   const recipe = recipeFor("task_arithmetic", ["a"], { each, base: "base" });
-  const plan = planOf(recipe, { base: { w: ["F16", [8]] }, a: { w: ["F32", [8]] } });
-  expect(tensorNamed(plan, "w").dtype).toBe("F16");
+  const plan = planOf(recipe, { base: { w: [base, [8]] }, a: { w: [model, [8]] } });
+  expect(tensorNamed(plan, "w").dtype).toBe(expected);
 });
 
 test("tensors that no method computes on are copied from one model, with a warning", () => {
@@ -61,7 +68,7 @@ test("parameters without effect are accepted with a warning and the reason", () 
   const recipe = recipeFor("ties", ["a", "b"], { each, base: "base", rest: "parameters: { int8_mask: true }" });
   const plan = planOf(recipe, { a: tensors, b: tensors, base: tensors });
   expect(plan.warnings.at(-1)).toBe(
-    'Parameter "int8_mask" has no effect: sign masks live in registers here and take no memory',
+    'recipe.yaml:6:15  Parameter "int8_mask" has no effect: sign masks live in registers here and take no memory',
   );
 });
 

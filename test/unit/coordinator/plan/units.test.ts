@@ -29,6 +29,15 @@ function rowwise(tensors: FakeTensors): Plan {
   return { ...plan, programs: plan.programs.map((given) => (given.inputs === 2 ? program : given)) };
 }
 
+/** The same with sums over columns. */
+function columnwise(tensors: FakeTensors): Plan {
+  const plan = planFor("elementwise", tensors);
+  const graph = new Graph();
+  const [x, y] = [graph.input(), graph.input()];
+  const program = graph.finish(x.over(x.abs().sumOver("column")).plus(y));
+  return { ...plan, programs: plan.programs.map((given) => (given.inputs === 2 ? program : given)) };
+}
+
 /** A piece's cost: bytes written, and read, every statistics pass included. */
 function costOf(plan: Plan, { tensor, begin, end }: UnitPiece): { written: number; read: number } {
   const planned = plan.tensors[tensor];
@@ -190,4 +199,14 @@ test("chooseUnitBytes() gives every slot several units, within bounds", () => {
   const unitsPerSlot = (8 * 4 * 80_000_000) / chooseUnitBytes(plan(8 * 80_000_000), 8) / 8;
   expect(unitsPerSlot).toBeGreaterThanOrEqual(4);
   expect(chooseUnitBytes(plan(80_000_000_000), 8)).toBe(512_000_000);
+});
+
+test("cutUnits() never cuts a tensor whose columns are summed, however large", () => {
+  const plan = columnwise({ x: ["F32", [2_000, 300]], y: ["F32", [1_000]] });
+  const units = cutUnits(plan, { unitBytes: 10_000 });
+  expect(units.flatMap(({ pieces }) => pieces)).toEqual([
+    { tensor: 0, begin: 0, end: 600_000 },
+    { tensor: 1, begin: 0, end: 1_000 },
+  ]);
+  expect(tensorsToGather(plan, units).size).toBe(0);
 });
