@@ -1,15 +1,31 @@
 import { methods } from "../../shared/methods/index.js";
+import type { MergeMethod } from "../../shared/methods/method.js";
 import type { Plan, PlannedModel } from "../plan/types.js";
 import { manifestName } from "./manifest.js";
 
 export const cardName = "README.md";
+
+/** What plans are made of besides merge methods. */
+const others: ReadonlyMap<string, Pick<MergeMethod, "title" | "reference" | "summary">> = new Map([
+  [
+    "moe",
+    {
+      title: "Mixture of experts",
+      reference: {
+        title: "Komatsuzaki et al. 2022, Sparse Upcycling",
+        url: "https://arxiv.org/abs/2212.05055",
+      },
+      summary: "The base with its feed-forward layers replaced by those of every expert and a router.",
+    },
+  ],
+]);
 
 /**
  * The README that the Hugging Face Hub shows: what was merged, how, and how to do it again. Nothing in it depends on the
  * machine or the run.
  */
 export function formatModelCard(plan: Plan, facts: { readonly recipeText: string; readonly amalgam: string }): string {
-  const method = methods.get(plan.method);
+  const method = methods.get(plan.method) ?? others.get(plan.method);
   const reference = method?.reference;
   const source = reference?.url === undefined ? reference?.title : `[${reference.title}](${reference.url})`;
   const base = plan.models.find(({ isBase }) => isBase);
@@ -29,7 +45,7 @@ export function formatModelCard(plan: Plan, facts: { readonly recipeText: string
     `${fence}yaml\n${recipe}${fence}`,
     "## Make it again",
     "Save the recipe as `recipe.yaml`, put the models where it looks for them, and run:",
-    "```sh\namalgam merge recipe.yaml merged/\n```",
+    `\`\`\`sh\namalgam ${others.has(plan.method) ? plan.method : "merge"} recipe.yaml merged/\n\`\`\``,
     `The same recipe and the same models give the same bytes. \`${manifestName}\` lists the SHA-256 of every file; ` +
       "`amalgam verify` checks them.",
   ]

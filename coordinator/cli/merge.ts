@@ -2,13 +2,14 @@ import { formatBytes } from "../../shared/bytes.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote, quoteList } from "../../shared/quote.js";
 import type { Manifest } from "../assemble/manifest.js";
-import { isResumable, type JobEvent, type JobResult, runMerge } from "../job.js";
+import { isResumable, type JobEvent, type JobResult, type PlanRun, runMerge } from "../job.js";
 import { formatQuantity } from "../plan/report.js";
 import { defaultSlots } from "./plan.js";
 import type { Terminal } from "./terminal.js";
 import { createView } from "./view.js";
 
-export interface MergeCommandOptions {
+/** Options of every command that makes a checkpoint. */
+export interface RunOptions {
   readonly agents: number;
   readonly agentProcesses: boolean;
   readonly agent?: readonly string[] | undefined;
@@ -21,12 +22,20 @@ export interface MergeCommandOptions {
   readonly json: boolean;
 }
 
-/** `amalgam merge`. The first Ctrl-C stops in good order, the second at once; either way the work is kept. */
-export async function merge(
-  recipeFile: string,
+/** `amalgam merge`. */
+export function merge(recipeFile: string, output: string, options: RunOptions, terminal: Terminal): Promise<number> {
+  const { shardSize: shardBytes } = options;
+  return carryOut(output, options, terminal, (run) => runMerge({ ...run, recipeFile, shardBytes }));
+}
+
+/**
+ * Runs a job and says how it went. The first Ctrl-C stops in good order, the second at once; either way the work is kept.
+ */
+export async function carryOut(
   output: string,
-  options: MergeCommandOptions,
+  options: RunOptions,
   { stdout, stderr, agentEntry }: Terminal,
+  job: (run: PlanRun) => Promise<JobResult>,
 ): Promise<number> {
   const view = createView({ json: options.json, stdout, stderr });
   const interrupt = new AbortController();
@@ -38,8 +47,7 @@ export async function merge(
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   try {
-    const result = await runMerge({
-      recipeFile,
+    const result = await job({
       output,
       agents:
         options.agent === undefined
@@ -54,7 +62,6 @@ export async function merge(
           : { kind: "running", addresses: options.agent },
       assembly: options.assembly,
       unitBytes: options.unitSize,
-      shardBytes: options.shardSize,
       overwrite: options.overwrite,
       signal: interrupt.signal,
       onEvent: (event) => {
