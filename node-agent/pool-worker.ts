@@ -1,7 +1,13 @@
 import { Worker } from "node:worker_threads";
 import { AmalgamError } from "../shared/errors.js";
-import type { MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
-import { controlCells, type RunMessage, type WorkerMessage, type WorkerSettings } from "./worker-protocol.js";
+import {
+  controlCells,
+  type FactorizeMessage,
+  type RunMessage,
+  type Work,
+  type WorkerMessage,
+  type WorkerSettings,
+} from "./worker-protocol.js";
 
 export type TaskEvent = Exclude<WorkerMessage, { type: "done" | "failed" }>;
 
@@ -23,7 +29,6 @@ export interface PoolWorkerOptions {
 
 interface RunningTask {
   readonly number: number;
-  readonly unit: number;
   readonly listener: TaskListener;
   readonly settle: (error?: AmalgamError) => void;
 }
@@ -63,7 +68,7 @@ export class PoolWorker {
     return this.#task === undefined && !this.#isGone;
   }
 
-  run(request: MergeRequest, listener: TaskListener, signal: AbortSignal): Promise<void> {
+  run(work: Work, listener: TaskListener, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       // Signed 32 bits, and never the −1 that means none.
       this.#lastTask = (this.#lastTask + 1) & 0x7fff_ffff;
@@ -74,7 +79,6 @@ export class PoolWorker {
       };
       this.#task = {
         number,
-        unit: request.unit,
         // Nobody listens to a canceled unit, and its chunks count as taken: the worker must not wait for a dead call.
         listener: {
           onEvent: (event, taken) => {
@@ -92,7 +96,7 @@ export class PoolWorker {
       Atomics.store(this.#cells, controlCells.chunksInFlight, 0);
       signal.addEventListener("abort", cancel, { once: true });
       listener.onStart?.();
-      this.#thread.postMessage({ type: "run", task: number, request } satisfies RunMessage);
+      this.#thread.postMessage({ ...work, task: number } satisfies RunMessage | FactorizeMessage);
     });
   }
 

@@ -1,6 +1,8 @@
 import { AmalgamError } from "../shared/errors.js";
-import type { MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type { FactorizeRequest, MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
+import { quote } from "../shared/quote.js";
 import { PoolWorker, type TaskListener } from "./pool-worker.js";
+import type { Work } from "./worker-protocol.js";
 
 export interface PoolOptions {
   /** The worker's module. It speaks worker-protocol.ts. */
@@ -24,7 +26,7 @@ const defaultHeapMiB = 512;
 const maxQueuedPerWorker = 64;
 
 interface Task {
-  readonly request: MergeRequest;
+  readonly work: Work;
   readonly listener: TaskListener;
   readonly signal: AbortSignal;
   readonly resolve: () => void;
@@ -56,6 +58,15 @@ export class WorkerPool {
    * Fails with the signal's reason when canceled.
    */
   run(request: MergeRequest, listener: TaskListener, signal: AbortSignal): Promise<void> {
+    return this.#enqueue({ type: "run", request }, `unit ${request.unit}`, listener, signal);
+  }
+
+  /** The same for one factorization. */
+  factorize(request: FactorizeRequest, listener: TaskListener, signal: AbortSignal): Promise<void> {
+    return this.#enqueue({ type: "factorize", request }, `factorization of ${quote(request.tensor)}`, listener, signal);
+  }
+
+  #enqueue(work: Work, label: string, listener: TaskListener, signal: AbortSignal): Promise<void> {
     const limit = maxQueuedPerWorker * this.#options.workers;
     let forgetQueued = (): void => undefined;
     const promise = new Promise<void>((resolve, reject) => {
@@ -63,9 +74,9 @@ export class WorkerPool {
       if (signal.aborted) return reject(AmalgamError.from(signal.reason));
       if (this.#queue.length >= limit) {
         const problem = `${limit} units wait for ${this.#options.workers} workers already`;
-        return reject(new AmalgamError("stalled", `Cannot queue unit ${request.unit}: ${problem}`));
+        return reject(new AmalgamError("stalled", `Cannot queue ${label}: ${problem}`));
       }
-      const task: Task = { request, listener, signal, resolve, reject };
+      const task: Task = { work, listener, signal, resolve, reject };
       this.#queue.push(task);
       forgetQueued = () => this.#forget(task);
       signal.addEventListener("abort", forgetQueued, { once: true });
@@ -106,7 +117,7 @@ export class WorkerPool {
       const worker = this.#idleWorker();
       const task = worker && this.#queue.shift();
       if (worker === undefined || task === undefined) return;
-      worker.run(task.request, task.listener, task.signal).then(task.resolve, task.reject);
+      worker.run(task.work, task.listener, task.signal).then(task.resolve, task.reject);
     }
   }
 

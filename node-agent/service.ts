@@ -1,12 +1,19 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
 import { AmalgamError } from "../shared/errors.js";
-import type { DescribeRequest, DescribeResponseSchema, MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type {
+  DescribeRequest,
+  DescribeResponseSchema,
+  FactorizeRequest,
+  FactorizeResponseSchema,
+  MergeRequest,
+} from "../shared/gen/amalgam/v1/agent_pb.js";
 import type { MergeResponseInit } from "../shared/rpc/chunk-encoder.js";
 import { toStatus } from "../shared/rpc/status.js";
 import { assertRequest } from "./check-request.js";
+import { assertFactorizeRequest } from "./factorize/check-request.js";
 import type { WorkerPool } from "./pool.js";
-import type { TaskEvent } from "./pool-worker.js";
+import type { TaskEvent, TaskListener } from "./pool-worker.js";
 
 /** A unit that waits for a worker says so this often, lest the coordinator take it for stalled. */
 const waitingProgressMs = 10_000;
@@ -22,42 +29,62 @@ export interface AgentServiceOptions {
 export interface AgentServiceHandlers {
   readonly describe: handleUnaryCall<DescribeRequest, MessageInitShape<typeof DescribeResponseSchema>>;
   readonly merge: handleServerStreamingCall<MergeRequest, MergeResponseInit>;
+  readonly factorize: handleServerStreamingCall<FactorizeRequest, FactorizeResponseInit>;
 }
+
+type FactorizeResponseInit = MessageInitShape<typeof FactorizeResponseSchema>;
 
 export function createAgentService({ pool, describe, refusal }: AgentServiceOptions): AgentServiceHandlers {
   return {
     describe: (_call, callback) => callback(null, describe()),
-    merge: (call) => {
-      const controller = new AbortController();
-      call.on("cancelled", () => controller.abort(new AmalgamError("canceled", "Canceled by the coordinator")));
-      const responses = new Responses(call);
-      const refuse = refusal();
-      run(call.request).then(
-        () => responses.end(),
-        (error: unknown) => responses.fail(error),
-      );
-
-      async function run(request: MergeRequest): Promise<void> {
-        if (refuse !== undefined) throw refuse;
-        assertRequest(request);
-        const waiting = setInterval(() => responses.progress(0, 0, 0), waitingProgressMs);
-        try {
-          const onEvent = (event: TaskEvent, taken: () => void): void => responses.send(event, taken);
-          await pool.run(request, { onStart: () => clearInterval(waiting), onEvent }, controller.signal);
-        } finally {
-          clearInterval(waiting);
-        }
-      }
-    },
+    merge: (call) =>
+      serve(call, (listener, signal) => {
+        assertRequest(call.request);
+        return pool.run(call.request, listener, signal);
+      }),
+    factorize: (call) =>
+      serve(call, (listener, signal) => {
+        assertFactorizeRequest(call.request);
+        return pool.factorize(call.request, listener, signal);
+      }),
   };
+
+  /** Runs work whose events go out on a call, until it is done or the call is canceled. */
+  function serve(call: ResponseStream, start: (listener: TaskListener, signal: AbortSignal) => Promise<void>): void {
+    const controller = new AbortController();
+    call.on("cancelled", () => controller.abort(new AmalgamError("canceled", "Canceled by the coordinator")));
+    const responses = new Responses(call);
+    const refuse = refusal();
+    run().then(
+      () => responses.end(),
+      (error: unknown) => responses.fail(error),
+    );
+
+    async function run(): Promise<void> {
+      if (refuse !== undefined) throw refuse;
+      const waiting = setInterval(() => responses.progress(0, 0, 0), waitingProgressMs);
+      try {
+        const onEvent = (event: TaskEvent, taken: () => void): void => responses.send(event, taken);
+        await start({ onStart: () => clearInterval(waiting), onEvent }, controller.signal);
+      } finally {
+        clearInterval(waiting);
+      }
+    }
+  }
 }
+
+/** Merge and factorize answer with events of the same form. */
+type ResponseInit = MergeResponseInit | FactorizeResponseInit;
+type ResponseStream =
+  | ServerWritableStream<MergeRequest, MergeResponseInit>
+  | ServerWritableStream<FactorizeRequest, FactorizeResponseInit>;
 
 /**
  * The stream back to the coordinator. A chunk counts as taken when it has left this process, so a slow network holds
  * its worker at a few chunks; progress that cannot leave is added up instead of queued.
  */
 class Responses {
-  readonly #call: ServerWritableStream<MergeRequest, MergeResponseInit>;
+  readonly #call: ServerWritableStream<unknown, ResponseInit>;
   #ended = false;
   #read = 0;
   #written = 0;
@@ -65,8 +92,8 @@ class Responses {
   #hasProgress = false;
   #isSendingProgress = false;
 
-  constructor(call: ServerWritableStream<MergeRequest, MergeResponseInit>) {
-    this.#call = call;
+  constructor(call: ResponseStream) {
+    this.#call = call as ServerWritableStream<unknown, ResponseInit>;
     // Without a listener a write to a call that broke would end the agent.
     call.on("error", () => undefined);
   }
@@ -79,6 +106,8 @@ class Responses {
       this.#write({ event: { case: "chunk", value: { piece, offset: BigInt(offset), data, crc32 } } }, taken);
     } else if (event.type === "receipt") {
       this.#write({ event: { case: "receipt", value: event.receipt } });
+    } else if (event.type === "values") {
+      this.#write({ event: { case: "values", value: { values: [...event.values] } } });
     } else {
       this.#write({ event: { case: "partial", value: event.partial } });
     }
@@ -119,7 +148,7 @@ class Responses {
     });
   }
 
-  #write(response: MergeResponseInit, sent?: () => void): void {
+  #write(response: ResponseInit, sent?: () => void): void {
     if (this.#ended || this.#call.cancelled) sent?.();
     else this.#call.write(response, () => sent?.());
   }

@@ -1,6 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ErrorCode } from "../shared/errors.js";
-import type { GatheredPartialSchema, MergeRequest, PieceReceiptSchema } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type {
+  FactorizeRequest,
+  GatheredPartialSchema,
+  MergeRequest,
+  PieceReceiptSchema,
+} from "../shared/gen/amalgam/v1/agent_pb.js";
 
 /** What a worker thread is started with. */
 export interface WorkerSettings {
@@ -29,6 +34,16 @@ export interface RunMessage {
   readonly request: MergeRequest;
 }
 
+/** To a worker: factorize this matrix. */
+export interface FactorizeMessage {
+  readonly type: "factorize";
+  readonly task: number;
+  readonly request: FactorizeRequest;
+}
+
+/** What a worker can be asked to do. */
+export type Work = Omit<RunMessage, "task"> | Omit<FactorizeMessage, "task">;
+
 /** From a worker. Everything between two terminal messages belongs to one task. */
 export type WorkerMessage =
   | {
@@ -46,6 +61,8 @@ export type WorkerMessage =
     }
   | { readonly type: "receipt"; readonly receipt: MessageInitShape<typeof PieceReceiptSchema> }
   | { readonly type: "partial"; readonly partial: MessageInitShape<typeof GatheredPartialSchema> }
+  /** The singular values of a factorization. */
+  | { readonly type: "values"; readonly values: Float64Array }
   | { readonly type: "done" }
   | {
       readonly type: "failed";

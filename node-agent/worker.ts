@@ -3,9 +3,11 @@ import { AmalgamError } from "../shared/errors.js";
 import type { Kernel } from "./compute/wasm/kernel.js";
 import { TileMemory } from "./compute/wasm/memory.js";
 import { executeUnit, type UnitContext } from "./execute.js";
+import { executeFactorize } from "./factorize/execute.js";
 import { createConfinement } from "./roots.js";
 import {
   controlCells,
+  type FactorizeMessage,
   maxChunksInFlight,
   type RunMessage,
   type WorkerMessage,
@@ -24,7 +26,8 @@ const confinement = createConfinement(settings.roots);
 const memory = new TileMemory(settings.memoryBytes);
 const kernels = new Map<string, Kernel>();
 
-port.on("message", ({ task, request }: RunMessage) => {
+port.on("message", (message: RunMessage | FactorizeMessage) => {
+  const { task } = message;
   const assertWanted = (): void => {
     if (Atomics.load(cells, controlCells.cancel) === task) throw new AmalgamError("canceled", "Canceled");
   };
@@ -41,7 +44,8 @@ port.on("message", ({ task, request }: RunMessage) => {
     },
   };
   try {
-    executeUnit(request, context);
+    if (message.type === "factorize") executeFactorize(message.request, context);
+    else executeUnit(message.request, context);
     port.postMessage({ type: "done" } satisfies WorkerMessage);
   } catch (error) {
     const { code, message, details } = AmalgamError.from(error);

@@ -7,21 +7,24 @@ import { fileError, readSmallFile } from "../../shared/checkpoint/regular-file.j
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { type AdapterConfig, adapterConfigName, parseAdapterConfig } from "./config.js";
+import { isHeadCopied } from "./head-copy.js";
 
 export const adapterWeightsName = "adapter_model.safetensors";
 
-/** A PEFT adapter with its configuration and headers read. No factor has been read. */
+/** A PEFT adapter with its configuration and header read. No factor has been read. */
 export interface Adapter {
   /** The folder as it was named. */
   readonly directory: string;
   /** `adapter_model.safetensors`. */
   readonly checkpoint: Checkpoint;
   readonly config: AdapterConfig;
+  /** The head that it saves is its embedding once more. */
+  readonly isHeadCopied: boolean;
 }
 
 /**
- * Opens a folder that PEFT's `save_pretrained()` wrote. Of `adapter_model.safetensors` only the header is read; pickled
- * adapters are refused. What is broken is a `checkpoint_malformed` that names the file.
+ * Opens a folder that PEFT's `save_pretrained()` wrote. Of `adapter_model.safetensors` only the header is read, and
+ * embedding and head if it saves both; pickled adapters are refused. What is broken is a `checkpoint_malformed` that names the file.
  */
 export async function openAdapter(directory: string): Promise<Adapter> {
   try {
@@ -36,7 +39,8 @@ export async function openAdapter(directory: string): Promise<Adapter> {
     if ((await resolveInside(location, adapterWeightsName)) === undefined) {
       throw malformed(directory, await whyNoWeights(directory));
     }
-    return { directory, config, checkpoint: await openCheckpoint(join(directory, adapterWeightsName)) };
+    const checkpoint = await openCheckpoint(join(directory, adapterWeightsName));
+    return { directory, config, checkpoint, isHeadCopied: await isHeadCopied(checkpoint) };
   } catch (error) {
     throw fileError(error, directory);
   }

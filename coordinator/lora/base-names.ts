@@ -6,8 +6,11 @@ import type { CheckpointTensor } from "../../shared/checkpoint/open.js";
  */
 const prefixes = ["model.", "transformer."] as const;
 
-/** The output head and the embedding that it may be tied to, by the end of their names. */
-const heads: ReadonlySet<string> = new Set(["lm_head", "embed_out"]);
+/** What nearly all models call the output head. */
+export const headName = "lm_head";
+
+const heads: ReadonlySet<string> = new Set([headName, "embed_out"]);
+/** The embeddings that a head may be tied to. */
 const embeddings = [
   "model.embed_tokens",
   "embed_tokens",

@@ -40,7 +40,8 @@ export function resolveAdapter(adapter: Adapter, base: ReadonlyMap<string, Check
   const { modules, whole, problems, warnings } = readModules(adapter);
   const resolution = new Resolution(base, storesInByOut(base) ?? adapter.config.fan_in_fan_out, problems);
   for (const module of modules) resolution.update(module);
-  for (const [name, replacement] of whole) resolution.replace(name, replacement, adapter.config.ensure_weight_tying);
+  for (const [name, replacement] of whole)
+    resolution.replace(name, replacement, adapter.config.ensure_weight_tying || adapter.isHeadCopied);
   return { ...resolution.finish(), warnings };
 }
 

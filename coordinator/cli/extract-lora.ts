@@ -1,0 +1,132 @@
+import { dtypeFromRecipe } from "../../shared/checkpoint/dtypes.js";
+import { AmalgamError } from "../../shared/errors.js";
+import { quote } from "../../shared/quote.js";
+import { type ExtractEvent, type Extracted, type ExtractJob, extractLora } from "../lora/extract.js";
+import { formatQuantity } from "../plan/report.js";
+import { defaultSlots } from "./plan.js";
+import type { Terminal } from "./terminal.js";
+
+export interface ExtractLoraOptions {
+  readonly model: string;
+  readonly base: string;
+  readonly maxRank: number;
+  readonly svEpsilon: number;
+  readonly distributeScale: boolean;
+  readonly embedLora: boolean;
+  readonly saveModule: readonly string[];
+  readonly includeRegex: readonly string[];
+  readonly excludeRegex: readonly string[];
+  readonly skipUndecomposable: boolean;
+  readonly dtype?: string | undefined;
+  readonly agents: number;
+  readonly slots?: number | undefined;
+  readonly memory: number;
+  readonly json: boolean;
+}
+
+/** `amalgam extract-lora`. An interrupt leaves nothing behind. */
+export async function extractLoraCommand(
+  output: string,
+  options: ExtractLoraOptions,
+  { stdout, stderr, agentEntry }: Terminal,
+): Promise<number> {
+  const interrupt = new AbortController();
+  const stop = (): void => {
+    if (interrupt.signal.aborted) process.exit(130);
+    interrupt.abort(new AmalgamError("canceled", "Interrupted"));
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  const started = performance.now();
+  try {
+    const show = options.json ? jsonLines(stdout) : progressLines(stderr);
+    const extracted = await extractLora({
+      ...jobOf(output, options),
+      agents: {
+        kind: "local",
+        count: options.agents,
+        mode: "thread",
+        entry: agentEntry,
+        slotsEach: options.slots ?? defaultSlots(options.agents),
+        memoryBytesEach: options.memory,
+      },
+      signal: interrupt.signal,
+      onEvent: show,
+    });
+    const seconds = (performance.now() - started) / 1000;
+    stdout.write(
+      options.json ? `${JSON.stringify(summarize(extracted, seconds))}\n` : describe(output, extracted, seconds),
+    );
+    return 0;
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
+
+function jobOf(output: string, options: ExtractLoraOptions): Omit<ExtractJob, "agents" | "signal" | "onEvent"> {
+  const dtype = options.dtype === undefined ? undefined : dtypeFromRecipe(options.dtype);
+  return {
+    ...{ model: options.model, base: options.base, output, maxRank: options.maxRank, epsilon: options.svEpsilon },
+    ...{ distributeScale: options.distributeScale, dtype, command: commandOf(options) },
+    options: {
+      embedLora: options.embedLora,
+      saveModules: options.saveModule,
+      include: options.includeRegex.map(expression),
+      exclude: options.excludeRegex.map(expression),
+      skipUndecomposable: options.skipUndecomposable,
+    },
+  };
+}
+
+/** What decides the bytes: agents and memory do not. */
+function commandOf(options: ExtractLoraOptions): readonly string[] {
+  return [
+    ...["extract-lora", "--model", options.model, "--base", options.base, "--max-rank", String(options.maxRank)],
+    ...(options.svEpsilon === 0 ? [] : ["--sv-epsilon", String(options.svEpsilon)]),
+    ...(options.distributeScale ? [] : ["--no-distribute-scale"]),
+    ...(options.embedLora ? ["--embed-lora"] : []),
+    ...options.saveModule.flatMap((name) => ["--save-module", name]),
+    ...options.includeRegex.flatMap((text) => ["--include-regex", text]),
+    ...options.excludeRegex.flatMap((text) => ["--exclude-regex", text]),
+    ...(options.skipUndecomposable ? ["--skip-undecomposable"] : []),
+    ...(options.dtype === undefined ? [] : ["--dtype", options.dtype]),
+    "extracted-adapter",
+  ];
+}
+
+function expression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new AmalgamError("usage", `Cannot use ${quote(text)} as an expression: ${(error as Error).message}`);
+  }
+}
+
+function jsonLines(stdout: NodeJS.WriteStream): (event: ExtractEvent) => void {
+  return ({ type, ...facts }) => stdout.write(`${JSON.stringify({ event: type, ...facts })}\n`);
+}
+
+/** A line that is written over on a terminal; in a pipe, only what matters. */
+function progressLines(stderr: NodeJS.WriteStream): (event: ExtractEvent) => void {
+  let [done, matrices] = [0, 0];
+  return (event) => {
+    if (event.type === "planned") {
+      matrices = event.matrices;
+      for (const warning of event.warnings) stderr.write(`warning: ${warning}\n`);
+    } else {
+      done += 1;
+      if (stderr.isTTY) stderr.write(`\rfactorized ${done} of ${matrices}${done === matrices ? "\n" : ""}`);
+    }
+  };
+}
+
+function summarize({ ranks, saved, warnings }: Extracted, seconds: number): Record<string, unknown> {
+  return { event: "done", modules: ranks.size, largestRank: Math.max(0, ...ranks.values()), saved, warnings, seconds };
+}
+
+function describe(output: string, { ranks, saved }: Extracted, seconds: number): string {
+  const rank = Math.max(0, ...ranks.values());
+  const facts = `rank up to ${rank}, ${formatQuantity(saved, "tensor")} saved whole, in ${seconds.toFixed(1)} s`;
+  return `${output}: ${formatQuantity(ranks.size, "module")}, ${facts}\n`;
+}
