@@ -9,10 +9,10 @@ import { type BenchMethod, writeRecipe } from "./recipes.js";
 import { mebibytes, ratio, seconds, type Table, target } from "./table.js";
 
 /** How many times faster Amalgam has to be. */
-const limits = { linear: 4, slerp: 4, task_arithmetic: 4, ties: 10, dare_ties: 10 } as const;
+const limits = { linear: 4, slerp: 4, model_stock: 4, ties: 10, dare_ties: 10, della: 10, breadcrumbs: 10 } as const;
 
-/** mergekit needs most of a minute for TIES on this much. */
-const largestModel = 500e6;
+/** mergekit takes minutes for DELLA on this much. */
+const largestModel = 1e9;
 
 /** The same recipes and files, each program as a whole process with its defaults. */
 export const againstMergekit: Benchmark = {

@@ -27,6 +27,9 @@ const shapes = {
   ties: { experts: 3, base: true, parameters: { weight, density: 0.5 } },
   dare_linear: { experts: 3, base: true, parameters: { weight, density: 0.5 } },
   dare_ties: { experts: 3, base: true, parameters: { weight, density: 0.5 } },
+  della: { experts: 3, base: true, parameters: { weight, density: 0.5, epsilon: 0.2 } },
+  breadcrumbs: { experts: 3, base: true, parameters: { weight, density: 0.5, gamma: 0.01 } },
+  model_stock: { experts: 3, base: true, parameters: {} },
   passthrough: { experts: 1, base: false, parameters: {} },
 } as const satisfies Record<string, Shape>;
 
