@@ -33,6 +33,7 @@ export const againstMergekit: Benchmark = {
       const recipe = writeRecipe(context.folder, name as BenchMethod, models);
       const runs = await contest(context, recipe.file);
       const faster = medianRatio(runs.mergekit, runs.amalgam, secondsOf, secondsOf);
+      context.say(`${name}: ${ratio(faster)}`);
       rows.push([
         name,
         seconds(medianOf(runs.mergekit, secondsOf)),

@@ -45,13 +45,15 @@ export function executeUnit(request: MergeRequest, context: UnitContext): void {
   const outputs = task.case === "writeFiles" ? task.value.paths.map(context.confinement.writable) : [];
   using files = new UnitFiles(sources, outputs);
   const progress = new ProgressMeter(context, files);
-  const runOf = (piece: Piece): PieceRun =>
-    new PieceRun(decodePiece(piece, programs, request.seed), {
+  const runOf = (piece: Piece): PieceRun => {
+    context.memory.clear();
+    return new PieceRun(decodePiece(piece, programs, request.seed), {
       memory: context.memory,
       kernels: context.kernels,
       read: (file, into, position) => files.read(file, into, position),
       progress: (read, written) => progress.add(read, written),
     } satisfies PieceEnvironment);
+  };
 
   if (task.case === "gatherStatistics") gather(request, task.value, programs, runOf, context);
   else if (task.case === undefined) throw new AmalgamError("usage", `Unit ${request.unit} says no task`);

@@ -15,6 +15,8 @@ export interface LineValuesOptions {
   readonly program: Program;
   /** What the pass's kernel evaluates. */
   readonly targets: readonly NodeId[];
+  /** Whether the pass has a node from an earlier one, so that nothing it depends on is needed. */
+  readonly isKnown: (node: NodeId) => boolean;
   readonly scalars: Scalars;
   readonly columns: Columns;
   readonly memory: TileMemory;
@@ -53,7 +55,7 @@ export class LineValues {
   /** Takes memory for a block of each prepared value. `kernel` is the pass's own. */
   constructor(kernel: Kernel, options: LineValuesOptions) {
     this.#options = options;
-    this.#groups = rowGroups(options.program, options.targets).map((group) => this.#rowGroup(group));
+    this.#groups = rowGroups(options.program, options.targets, options.isKnown).map((group) => this.#rowGroup(group));
     const ranks = this.#groups.flatMap((group) => group.ranks.map(({ node }) => node));
     for (const node of ranks.length > 0 ? ranks : kernel.preparedNodes) {
       this.#prepared.set(node, this.#allocate("the values of"));

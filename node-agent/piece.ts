@@ -7,13 +7,15 @@ import { binsOf, isLowerCount } from "../shared/expression/order-statistics.js";
 import { type Schedule, schedule, sharedGathers, targetsOf } from "../shared/expression/passes.js";
 import { type NodeId, nodeAt, type Program } from "../shared/expression/program.js";
 import { type RandomKey, randomKey } from "../shared/expression/random.js";
+import { rememberedMasks } from "../shared/expression/remembered.js";
 import { countsOf, Scalars } from "../shared/expression/scalars.js";
 import type { Partial } from "../shared/expression/statistics.js";
 import { tileBytes, tileElements, tileSlack } from "../shared/expression/tiles.js";
 import { quote } from "../shared/quote.js";
 import { Kernel, type MapObservation } from "./compute/wasm/kernel.js";
-import type { KernelTask } from "./compute/wasm/kernel-code.js";
+import type { KernelTask, Masks } from "./compute/wasm/kernel-code.js";
 import { spareBins } from "./compute/wasm/layout.js";
+import { maskedElements } from "./compute/wasm/mask-lanes.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
 import { CombinedRows } from "./inputs/combinations.js";
 import { isDerived, type PieceInput, readDtype } from "./inputs/input.js";
@@ -73,6 +75,8 @@ export class PieceRun {
   readonly #block: number;
   readonly #programKey: string;
   readonly #combinedRows = new CombinedRows();
+  /** Undefined: masks are made anew in every pass. */
+  #masks: KeptMasks | undefined;
 
   constructor(task: PieceTask, environment: PieceEnvironment) {
     this.#task = task;
@@ -99,9 +103,26 @@ export class PieceRun {
 
   /** Gathers all statistics passes, for a piece that is a whole tensor and needs nothing from other tensors. */
   gatherAll(): void {
+    const masks = this.#keepMasks();
     this.#schedule.statistics.forEach((_, pass) => {
+      if (pass === 0) this.#masks = masks && { ...masks, are: "written" };
       this.#scalars.finishPass(pass, this.gather(pass));
+      this.#masks = masks && { ...masks, are: "read" };
     });
+  }
+
+  /** Takes memory for masks that later passes would make anew, if there are any and it is there. */
+  #keepMasks(): Omit<KeptMasks, "are"> | undefined {
+    const { memory } = this.#environment;
+    memory.clear();
+    const nodes = rememberedMasks(this.#task.program);
+    const { elements } = this.#division;
+    if (nodes.length === 0 || elements === 0) return undefined;
+    const line = this.#schedule.rowwise ? this.#block : elements;
+    const lineBytes = Math.ceil(line / maskedElements) * (maskedElements / 8);
+    const bytesEach = Math.ceil(elements / line) * lineBytes;
+    const first = memory.keep(nodes.length * bytesEach);
+    return first === undefined ? undefined : { nodes, first, bytesEach, lineBytes };
   }
 
   /** Gathers one statistics pass: one partial per gather. Sums over columns are kept for the passes after it. */
@@ -125,7 +146,7 @@ export class PieceRun {
       memory.bytes(address, bytes).fill(0);
       return address;
     });
-    const kernel = this.#kernel({ kind: "gather", gathers, columnSums }, `gather ${pass}`);
+    const kernel = this.#kernel({ kind: "gather", gathers, columnSums, ...this.#maskTask() }, `gather ${pass}`);
     const sums: number[][] = gathers.map(() => []);
     const largest = gathers.map(() => -Infinity);
     this.#tiles(kernel, targetsOf(this.#task.program, { gathers, columnSums }), undefined, (count, index, row) => {
@@ -168,7 +189,7 @@ export class PieceRun {
     }
     const { memory } = this.#environment;
     memory.reset();
-    const kernel = this.#kernel({ kind: "map", output: outputDtype }, `map ${outputDtype}`);
+    const kernel = this.#kernel({ kind: "map", output: outputDtype, ...this.#maskTask() }, `map ${outputDtype}`);
     const total = {
       bytes: 0,
       crc32: 0,
@@ -268,6 +289,7 @@ export class PieceRun {
           kernel.setScalars(this.#scalars.values);
         }
         kernel.setPointers(pointers, outputAddress + inTile * outputBytes);
+        if (this.#masks !== undefined) kernel.setMasks(maskAddresses(this.#masks, rowwise ? row : undefined, index));
         run(elements, rowwise ? 0 : index, row);
       }
       if (output !== undefined) {
@@ -276,6 +298,10 @@ export class PieceRun {
       }
       progress(context.takeBytesRead(), output === undefined ? 0 : count * outputBytes);
     }
+  }
+
+  #maskTask(): Masks {
+    return this.#masks === undefined ? {} : { masks: { nodes: this.#masks.nodes, are: this.#masks.are } };
   }
 
   #keyOf(stream: number): RandomKey {
@@ -289,6 +315,7 @@ export class PieceRun {
       tensor: this.#task.tensor,
       program: this.#task.program,
       targets,
+      isKnown: (node) => this.#masks?.are === "read" && this.#masks.nodes.includes(node),
       scalars: this.#scalars,
       columns: this.#columns,
       memory: this.#environment.memory,
@@ -303,7 +330,8 @@ export class PieceRun {
 
   #kernel(task: KernelTask, name: string): Kernel {
     const dtypes = this.#dtypes();
-    const key = `${this.#programKey} ${dtypes.join()} ${name}`;
+    const masks = "masks" in task ? `masks ${task.masks?.are}` : "";
+    const key = `${this.#programKey} ${dtypes.join()} ${name} ${masks}`;
     let kernel = this.#environment.kernels.get(key);
     if (kernel === undefined) {
       kernel = new Kernel(this.#task.program, dtypes, task, this.#environment.memory);
@@ -322,6 +350,21 @@ export class PieceRun {
       return dtype;
     });
   }
+}
+
+/** Bits of masks between the passes over one piece. */
+interface KeptMasks {
+  readonly nodes: readonly NodeId[];
+  readonly are: "written" | "read";
+  readonly first: number;
+  readonly bytesEach: number;
+  /** Of a row, in rowwise programs. */
+  readonly lineBytes: number;
+}
+
+function maskAddresses({ nodes, first, bytesEach, lineBytes }: KeptMasks, row: number | undefined, index: number) {
+  const offset = row === undefined ? index / 8 : row * lineBytes;
+  return nodes.map((_, place) => first + place * bytesEach + offset);
 }
 
 const programKeys = new WeakMap<Program, string>();

@@ -120,10 +120,14 @@ function preparedAmong(program: Program, needed: readonly NodeId[]): readonly No
  * read once per group (and once more per rank). Row values are recomputed in every pass that uses them; a row sits in cache, so that is cheaper than
  * storing a number per row of the whole model.
  */
-export function rowGroups(program: Program, targets: readonly NodeId[]): readonly (readonly NodeId[])[] {
+export function rowGroups(
+  program: Program,
+  targets: readonly NodeId[],
+  isKnown: (id: NodeId) => boolean = () => false,
+): readonly (readonly NodeId[])[] {
   const isKnownBefore = (id: NodeId): boolean => {
     const node = nodeAt(program, id);
-    return isReduction(node.op) && node.scope !== "row";
+    return isKnown(id) || (isReduction(node.op) && node.scope !== "row");
   };
   const depth = new Map<NodeId, number>();
   const groups: NodeId[][] = [];

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
+import { TileMemory } from "../../node-agent/compute/wasm/memory.js";
 import { type ComputableDtype, computableDtypes } from "../../shared/checkpoint/dtypes.js";
-import { type Expression, Graph, norm, where } from "../../shared/expression/expression.js";
+import { type Expression, Graph, norm, sum, where } from "../../shared/expression/expression.js";
 import { assertRunnable } from "../../shared/expression/passes.js";
 import type { Program } from "../../shared/expression/program.js";
+import { rememberedMasks } from "../../shared/expression/remembered.js";
 import { blockElements } from "../../shared/expression/statistics.js";
 import { runCompiled, runInterpreted, type TensorCase } from "../support/pieces.js";
 import { normals, seeded, wildValues } from "../support/random.js";
@@ -163,6 +165,37 @@ test("every bf16, f16 and f8 pattern survives a pass through f32 unless it is a 
   for (const dtype of ["BF16", "F16", "F8_E4M3", "F8_E5M2"] as const) {
     expectSameBits({ program: built, inputs: [wildValues(40_000, random)], dtypes: [dtype], outputDtype: dtype });
   }
+});
+
+/** A memory that has room for nothing between passes. */
+class Forgetful extends TileMemory {
+  override keep(): undefined {
+    return undefined;
+  }
+}
+
+test.each([
+  ["drawn by chance", false, [40, 1001]],
+  ["drawn by chance, and short", false, [7]],
+  ["drawn by rank", true, [40, 1001]],
+  ["drawn by rank, rows of a few elements", true, [300, 5]],
+])("masks that are kept between passes are those that would be drawn again: %s", (_, byRank, shape) => {
+  const built = program(2, (inputs) => {
+    const kept = inputs.map((x, stream) => {
+      const chance = byRank ? x.rankInRow().times(0.6).plus(0.2) : 0.5;
+      return where(x.uniform(stream).isBelow(chance), x, 0);
+    });
+    const total = sum(kept).abs().sumOver("tensor");
+    return sum(kept).over(total).times(first(inputs).kthMagnitude("tensor", 3));
+  });
+  expect(rememberedMasks(built)).toHaveLength(2);
+  const random = seeded(5);
+  const elements = shape.reduce((product, dimension) => product * dimension, 1);
+  const inputs = [normals(elements, random), normals(elements, random)];
+  const given = { program: built, inputs, shape, seed: 4 };
+  expectSameBits(given);
+  // Without room for masks they are drawn again.
+  expect(Buffer.from(runCompiled(given, new Forgetful(64 << 20)).bytes)).toEqual(Buffer.from(runCompiled(given).bytes));
 });
 
 test("random programs give the interpreter's bits", () => {

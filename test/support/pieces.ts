@@ -20,11 +20,11 @@ export interface TensorCase {
 
 export const tensorName = "model.layers.0.weight";
 
-const memory = new TileMemory(256 << 20);
-const kernels = new Map<string, Kernel>();
+const usualMemory = new TileMemory(256 << 20);
+const usualKernels = new Map<string, Kernel>();
 
 /** Runs a program over one tensor with the compiled kernels, as a worker does, reading from memory. */
-export function runCompiled(given: TensorCase): { bytes: Uint8Array; piece: MappedPiece } {
+export function runCompiled(given: TensorCase, memory = usualMemory): { bytes: Uint8Array; piece: MappedPiece } {
   const elements = given.inputs[0]?.length ?? 0;
   const stored = given.inputs.map((values, i) => narrow(given.dtypes?.[i] ?? "F32", values));
   const task: PieceTask = {
@@ -42,7 +42,8 @@ export function runCompiled(given: TensorCase): { bytes: Uint8Array; piece: Mapp
   };
   const run = new PieceRun(task, {
     memory,
-    kernels,
+    // A kernel belongs to the memory that it was made for.
+    kernels: memory === usualMemory ? usualKernels : new Map(),
     read: (file, into, position) => into.set(stored[file]?.subarray(position, position + into.length) ?? []),
     progress: () => undefined,
   });

@@ -19,6 +19,7 @@ const plain = {
   "i32.add": 0x6a,
   "i32.sub": 0x6b,
   "i32.and": 0x71,
+  "i32.or": 0x72,
   "i32.shl": 0x74,
   "i32.shr_u": 0x76,
 } as const;
@@ -46,6 +47,7 @@ const simd = {
   "i16x8.narrow_i32x4_u": 134,
   "i16x8.extend_low_i8x16_u": 137,
   "i32x4.extend_low_i16x8_u": 169,
+  "i32x4.bitmask": 164,
   "i32x4.shl": 171,
   "i32x4.shr_s": 172,
   "i32x4.shr_u": 173,
@@ -72,7 +74,9 @@ const simd = {
 /** Memory instructions: opcode, and log2 of the natural alignment. */
 const memory = {
   "i32.load": [0x28, 2],
+  "i32.load8_u": [0x2d, 0],
   "i32.store": [0x36, 2],
+  "i32.store16": [0x3b, 1],
 } as const;
 
 const simdMemory = {
@@ -158,7 +162,7 @@ export class FunctionBody {
   }
 
   /** Stores the value on the stack at the address below it. */
-  store(instruction: "i32.store" | "v128.store", offset: number): this {
+  store(instruction: "i32.store" | "i32.store16" | "v128.store", offset: number): this {
     return this.#memory(instruction, offset);
   }
 

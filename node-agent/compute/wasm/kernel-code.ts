@@ -5,6 +5,7 @@ import { loadLanes, storeLanes } from "./dtype-lanes.js";
 import { encodeModule, FunctionBody, type Local } from "./encoder.js";
 import { type ControlLayout, layOut } from "./layout.js";
 import { type Loop, parameterCount, parameters, pushSplat, type Reducer, type Vector, vectorLanes } from "./loop.js";
+import { MaskWriter, pushWrittenMask } from "./mask-lanes.js";
 import { Observer, observed } from "./observer.js";
 import { pushOperator } from "./operators.js";
 import { emitPhilox, pushUniform } from "./philox-lanes.js";
@@ -13,13 +14,18 @@ import { createReducer } from "./reducers.js";
 /** What a kernel does with the elements it computes. */
 export type KernelTask =
   /** Gather one statistics pass. */
-  | { readonly kind: "gather"; readonly gathers: readonly Gather[]; readonly columnSums: readonly NodeId[] }
+  | ({ readonly kind: "gather"; readonly gathers: readonly Gather[]; readonly columnSums: readonly NodeId[] } & Masks)
   /** Reduce one row for each of these row reductions, which need no row value that is not set yet. */
   | { readonly kind: "rows"; readonly reductions: readonly NodeId[] }
   /** Write one node's elements in f32. */
   | { readonly kind: "evaluate"; readonly node: NodeId }
   /** Write the output, and take the statistics that a receipt carries. */
-  | { readonly kind: "map"; readonly output: ComputableDtype };
+  | ({ readonly kind: "map"; readonly output: ComputableDtype } & Masks);
+
+/** Masks that the first pass over a tensor writes down as bits and later ones read; see rememberedMasks(). */
+export interface Masks {
+  readonly masks?: { readonly nodes: readonly NodeId[]; readonly are: "written" | "read" };
+}
 
 export interface KernelCode {
   readonly module: Uint8Array<ArrayBuffer>;
@@ -62,6 +68,9 @@ class KernelCompiler {
   readonly #prepared = new Map<NodeId, Local>();
   readonly #scalars = new Map<NodeId, Local>();
   readonly #keys = new Map<number, readonly [Local, Local]>();
+  /** Where the bits of each mask are. */
+  readonly #masks = new Map<NodeId, Local>();
+  readonly #maskWriters = new Map<NodeId, MaskWriter>();
   readonly #counter: readonly [Local, Local, Local];
 
   constructor(program: Program, dtypes: readonly ComputableDtype[], task: KernelTask) {
@@ -71,14 +80,18 @@ class KernelCompiler {
     const extents = extentsOf(program.nodes);
     const isReady = isPrepared(program);
     const isScalar = (id: NodeId): boolean => extents[id] === "scalar" || extents[id] === "row";
-    const needed = reachable(program, this.#targets, (id) => isScalar(id) || isReady(id));
-    const elements = needed.filter((id) => !isScalar(id) && !isReady(id)).map((id) => nodeAt(program, id));
+    const masks = "masks" in task ? task.masks : undefined;
+    const isRead = (id: NodeId): boolean => masks?.are === "read" && masks.nodes.includes(id);
+    const isLeaf = (id: NodeId): boolean => isScalar(id) || isReady(id) || isRead(id);
+    const needed = reachable(program, this.#targets, isLeaf);
+    const elements = needed.filter((id) => !isLeaf(id)).map((id) => nodeAt(program, id));
     const streams = elements.filter(({ op }) => op === "uniform").map(({ value }) => value);
     const body = new FunctionBody(parameterCount);
     const layout = layOut({
       inputs: dtypes.length,
       gathers: task.kind === "gather" ? this.#targets.length : 0,
       preparedNodes: needed.filter(isReady),
+      masks: masks?.nodes.length ?? 0,
       scalarNodes: needed.filter(isScalar),
       streams,
       results: resultsOf(task, dtypes.length, this.#targets.length),
@@ -89,6 +102,11 @@ class KernelCompiler {
     for (const input of task.kind === "map" ? dtypes.keys() : used) this.#pointers.set(input, body.local("i32"));
     for (const node of layout.preparedNodes) this.#prepared.set(node, body.local("i32"));
     for (const node of layout.scalarNodes) this.#scalars.set(node, body.local("v128"));
+    for (const node of masks?.nodes ?? []) {
+      const pointer = body.local("i32");
+      this.#masks.set(node, pointer);
+      if (masks?.are === "written") this.#maskWriters.set(node, new MaskWriter(this.#loop, pointer));
+    }
     for (const stream of streams) this.#keys.set(stream, [body.local("v128"), body.local("v128")]);
     this.#counter = [body.local("v128"), body.local("v128"), body.local("v128")];
     this.#elementsPerIteration = streams.length > 0 ? 16 : 8;
@@ -130,6 +148,12 @@ class KernelCompiler {
         .load("i32.load", layout.prepared + 4 * i)
         .set(pointer);
     });
+    [...this.#masks.values()].forEach((pointer, i) => {
+      body
+        .get(parameters.control)
+        .load("i32.load", layout.masks + 4 * i)
+        .set(pointer);
+    });
     if (this.#sink.kind === "write") {
       body.get(parameters.control).load("i32.load", layout.output).set(this.#sink.pointer);
     } else for (const reducer of this.#sink.reducers) reducer.prepare();
@@ -168,6 +192,7 @@ class KernelCompiler {
       sink.reducers.forEach((reducer, place) => {
         reducer.add(value(this.#targets[place] ?? -1), vector);
       });
+      for (const [node, writer] of this.#maskWriters) writer.add(value(node), vector);
       return undefined;
     }
     const result = value(this.#targets[0] ?? -1);
@@ -205,6 +230,7 @@ class KernelCompiler {
     add(index, step);
     for (const [input, pointer] of this.#pointers) add(pointer, step * dtypeBytes(this.#dtypes[input] ?? "F32"));
     for (const pointer of this.#prepared.values()) add(pointer, step * dtypeBytes("F32"));
+    for (const pointer of this.#masks.values()) add(pointer, step / 8);
     if (this.#sink.kind === "write") add(this.#sink.pointer, step * dtypeBytes(this.#sink.dtype));
     const [counter] = this.#counter;
     const drawn = step / vectorLanes;
@@ -222,7 +248,9 @@ class KernelCompiler {
       const local = body.local("v128");
       done.set(id, local);
       const prepared = this.#prepared.get(id);
-      if (prepared !== undefined) loadLanes(body, "F32", prepared, vector * vectorLanes * dtypeBytes("F32"));
+      const written = this.#maskWriters.has(id) ? undefined : this.#masks.get(id);
+      if (written !== undefined) pushWrittenMask(body, written, vector);
+      else if (prepared !== undefined) loadLanes(body, "F32", prepared, vector * vectorLanes * dtypeBytes("F32"));
       else if (node.op === "input") {
         const dtype = this.#dtypes[node.value] ?? "F32";
         loadLanes(body, dtype, this.#pointers.get(node.value) ?? -1, vector * vectorLanes * dtypeBytes(dtype));

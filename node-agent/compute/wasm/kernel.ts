@@ -59,6 +59,11 @@ export class Kernel {
     this.#words(this.#layout.prepared).set(this.#layout.preparedNodes.map(addressOf));
   }
 
+  /** Where the bits of each mask are for the coming elements, in the task's order; a multiple of 16 elements in. */
+  setMasks(addresses: readonly number[]): void {
+    this.#words(this.#layout.masks).set(addresses);
+  }
+
   /** Where each counting gather's bins or column sum's accumulators are, gathers first; ignored for the others. */
   setHistograms(addresses: readonly number[]): void {
     this.#words(this.#layout.histograms).set(addresses);

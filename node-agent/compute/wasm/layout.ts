@@ -10,6 +10,8 @@ export interface ControlLayout {
   /** u32, one per node of {@link preparedNodes}: where its values for the coming elements are, in f32. */
   readonly prepared: number;
   readonly preparedNodes: readonly NodeId[];
+  /** u32, one per mask that is written down or was: where its bits for the coming elements are. */
+  readonly masks: number;
   /** u32: where the output tile goes. */
   readonly output: number;
   /** u32, one per reduction: where its bins are if it counts, or its accumulators if it sums columns. */
@@ -37,6 +39,7 @@ export function layOut(parts: {
   inputs: number;
   gathers: number;
   preparedNodes: readonly NodeId[];
+  masks: number;
   scalarNodes: readonly NodeId[];
   streams: readonly number[];
   results: number;
@@ -50,6 +53,7 @@ export function layOut(parts: {
   const inputs = take(parts.inputs);
   const output = take(1);
   const prepared = take(parts.preparedNodes.length);
+  const masks = take(parts.masks);
   const histograms = take(parts.gathers);
   const scalars = take(parts.scalarNodes.length);
   const bins = take(parts.gathers);
@@ -61,6 +65,7 @@ export function layOut(parts: {
     output,
     prepared,
     preparedNodes: parts.preparedNodes,
+    masks,
     histograms,
     scalars,
     scalarNodes: parts.scalarNodes,

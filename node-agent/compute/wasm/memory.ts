@@ -6,13 +6,15 @@ const alignment = 64;
 
 /**
  * A worker's tile memory: one shared WebAssembly memory that starts small, grows when a unit needs more, and never
- * beyond its budget. Regions are laid out anew for every piece; nothing in it outlives one.
+ * beyond its budget. Regions are laid out anew for every pass; only what is kept outlives one, until the piece is done.
  */
 export class TileMemory {
   readonly memory: WebAssembly.Memory;
   readonly maximumPages: number;
   readonly budgetBytes: number;
   #top = 0;
+  /** End of what is kept. */
+  #floor = 0;
 
   constructor(budgetBytes: number) {
     // 4 GiB is as far as a 32-bit address goes.
@@ -21,9 +23,24 @@ export class TileMemory {
     this.memory = new WebAssembly.Memory({ initial: 1, maximum: this.maximumPages, shared: true });
   }
 
-  /** Forgets all regions. */
+  /** Forgets all regions but those that are kept. */
   reset(): void {
+    this.#top = this.#floor;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#floor = 0;
     this.#top = 0;
+  }
+
+  /** Forgets all regions, and makes one that reset() spares; undefined if it would take more than half of the budget. */
+  keep(bytes: number): number | undefined {
+    this.reset();
+    if (this.#floor + bytes > this.budgetBytes / 2) return undefined;
+    const address = this.allocate(bytes, "what is kept between passes");
+    this.#floor = this.#top;
+    return address;
   }
 
   /** The address of a new region. `what` is said in the error when it does not fit the budget. */
