@@ -39,7 +39,9 @@ export const multislerp = defineMethod({
     const mean = span.length(points.map(({ direction }) => direction));
     const weights = sum(points.map(({ weight }) => weight.abs()));
     const isBalanced = mean.isBelow(eps.atLeast(weights.times(resolution)));
-    const stretch = sum(points.map(({ reach }) => reach)).times(eps.cos()).over(mean);
+    const stretch = sum(points.map(({ reach }) => reach))
+      .times(eps.cos())
+      .over(mean);
     const merged = span.combine(
       points.map(({ weight, direction }) => where(isBalanced, weight, direction.times(stretch))),
     );
