@@ -147,7 +147,8 @@ function evaluate(
 /** What of the values shapes the expression: everything but the numbers that stay symbolic. */
 function structureOf(values: Values, specs: ParameterSpecs): unknown {
   return Object.entries(values).map(([name, value]) => {
-    const isSlot = specs[name]?.kind === "number" && typeof value === "number";
+    const spec = specs[name];
+    const isSlot = spec?.kind === "number" && typeof value === "number" && value !== spec.neutral;
     return [name, isSlot ? "number" : (value ?? null)];
   });
 }

@@ -18,6 +18,7 @@ const reference = {
 function sparsify(base: Expression, models: readonly MethodModel<typeof perModel>[], rescale: family.Rescale) {
   return models.map(({ tensor, weight, density, gamma }) => {
     const delta = tensor.minus(base);
+    if (density === undefined) return { delta, weight };
     return { delta: family.rescaled(keepBetween(delta, density, gamma), delta, density, rescale), weight };
   });
 }

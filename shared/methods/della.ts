@@ -22,12 +22,12 @@ const reference = { title: "Deep et al. 2024, DELLA-Merging", url: "https://arxi
 function sparsify(base: Expression, models: readonly MethodModel<typeof perModel>[], rescale: family.Rescale) {
   return models.map(({ tensor, weight, density, epsilon, index }) => {
     const delta = tensor.minus(base);
+    if (density === undefined) return { delta, weight };
     const share = density.minus(epsilon).plus(delta.rankInRow().times(epsilon.times(2)));
-    const keepsAll = density.isAtLeast(1);
     const isDrawn = density.isAbove(0).and(delta.uniform(index).isBelow(share));
-    const kept = where(keepsAll.or(isDrawn), delta, 0);
+    const kept = where(isDrawn, delta, 0);
     // By the share that was kept at this rank; 1 where nothing was drawn.
-    const inverse = () => kept.over(where(keepsAll.or(density.isAtMost(0)), 1, share));
+    const inverse = () => kept.over(where(density.isAtMost(0), 1, share));
     return { delta: rescale === "inverse" ? inverse() : family.rescaled(kept, delta, density, rescale), weight };
   });
 }

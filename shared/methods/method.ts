@@ -35,7 +35,7 @@ export interface MergeMethod {
 
 /** What a method's `output` sees of a parameter: numbers are symbolic, all else is known. */
 type Symbol<Spec extends ParameterSpec> = Spec extends { kind: "number" }
-  ? Spec extends { optional: true }
+  ? Spec extends { optional: true } | { neutral: number }
     ? Expression | undefined
     : Expression
   : Spec extends { kind: "integer" }
@@ -130,7 +130,7 @@ export function buildProgram(
     const named: Record<string, unknown> = {};
     for (const [parameter, spec] of Object.entries(specs)) {
       if (spec.kind !== "number") named[parameter] = given[parameter];
-      else if (given[parameter] !== undefined) {
+      else if (given[parameter] !== undefined && given[parameter] !== spec.neutral) {
         slots.push({ parameter, ...(model === undefined ? {} : { model }) });
         named[parameter] = graph.parameter(model === undefined ? parameter : `${parameter} of "${names[model]}"`);
       }

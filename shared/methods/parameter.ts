@@ -10,6 +10,8 @@ export interface NumberSpec {
   readonly default?: number;
   /** May be left out, and leaving it out is not the same as any number: the method is then told so. */
   readonly optional?: true;
+  /** At this value the parameter does nothing: the method is told so, and leaves out the passes that it would take. */
+  readonly neutral?: number;
   /** Inclusive bounds. */
   readonly min?: number;
   readonly max?: number;

@@ -11,14 +11,18 @@ export const sce = defineMethod({
   base: "required",
   perModel: {},
   merge: {
-    select_topk: number({ default: 1, min: 0, max: 1, help: "share of the elements that is kept, by variance" }),
+    select_topk: number({
+      default: 1,
+      neutral: 1,
+      min: 0,
+      max: 1,
+      help: "share of the elements that is kept, by variance",
+    }),
   },
   inert,
   output({ base, models, select_topk }) {
-    const deltas = selectVarying(
-      models.map(({ tensor }) => tensor.minus(base)),
-      select_topk,
-    );
+    const taskVectors = models.map(({ tensor }) => tensor.minus(base));
+    const deltas = select_topk === undefined ? taskVectors : selectVarying(taskVectors, select_topk);
     const weights = energyShares(deltas);
     const agree = agreements(deltas);
     const weight = sum(weights.map((share, i) => where(agree[i] as Expression, share, 0)));
@@ -29,14 +33,13 @@ export const sce = defineMethod({
 
 /**
  * Zeroes all but the elements whose variance over the models is largest: that share of those that vary at all, and
- * whatever ties with the last one kept. A share of 1 also keeps what does not vary.
+ * whatever ties with the last one kept.
  */
 function selectVarying(deltas: readonly Expression[], share: Expression): readonly Expression[] {
   const variance = varianceOf(deltas);
   const varying = where(variance.equals(0), 0, 1).sumOver("tensor");
   const smallestKept = variance.kthMagnitude("tensor", varying.times(share).floor());
-  const isDropped = variance.isBelow(where(share.isAtLeast(1), 0, smallestKept));
-  return deltas.map((delta) => where(isDropped, 0, delta));
+  return deltas.map((delta) => where(variance.isBelow(smallestKept), 0, delta));
 }
 
 /** Per element, over the models. About the first one rather than zero, so that equal elements have variance 0. */

@@ -53,22 +53,27 @@ export function agreements(terms: readonly Expression[]): readonly Expression[] 
  * that a small tensor is never wiped out. Elements that tie with the smallest kept one are kept too (as in the TIES
  * authors' code; an arbitrary choice among equals would depend on their order).
  */
-export function keepLargest(x: Expression, density: Expression, scope: "tensor" | "model"): Expression {
+export function keepLargest(x: Expression, density: Density, scope: "tensor" | "model"): Expression {
+  if (density === undefined) return x;
   const share = density.times(x.countOver(scope)).floor();
   const k = where(density.isAbove(0), share.atLeast(1), 0);
   return where(x.abs().isBelow(x.kthMagnitude(scope, k)), 0, x);
 }
 
 /** Keeps each element with probability `density`, independently (DARE's drop, p = 1 − density). */
-export function keepRandomly(x: Expression, density: Expression, stream: number): Expression {
+export function keepRandomly(x: Expression, density: Density, stream: number): Expression {
+  if (density === undefined) return x;
   return where(x.uniform(stream).isBelow(density), x, 0);
 }
+
+/** The share of a task vector that is kept; undefined for all of it. */
+export type Density = Expression | undefined;
 
 export type Rescale = "none" | "l1" | "inverse";
 
 /** Makes up for what a sparsifier took away: back to the tensor's L1 norm (mergekit), or by 1/density (DARE's paper). */
-export function rescaled(kept: Expression, original: Expression, density: Expression, how: Rescale): Expression {
-  if (how === "none") return kept;
+export function rescaled(kept: Expression, original: Expression, density: Density, how: Rescale): Expression {
+  if (how === "none" || density === undefined) return kept;
   if (how === "inverse") return where(density.isAbove(0), kept.over(density), kept);
   const before = original.abs().sumOver("tensor");
   const after = kept.abs().sumOver("tensor");
@@ -78,7 +83,13 @@ export function rescaled(kept: Expression, original: Expression, density: Expres
 
 /** Parameters that the family shares; `rescale` and `normalize` have a default per method. */
 export const weight = number({ help: "how much of the model's task vector is added" });
-export const density = number({ default: 1, min: 0, max: 1, help: "share of the task vector that is kept" });
+export const density = number({
+  default: 1,
+  neutral: 1,
+  min: 0,
+  max: 1,
+  help: "share of the task vector that is kept",
+});
 export const lambda = number({ default: 1, help: "scales the merged task vector" });
 export const normalize = (byDefault: boolean) =>
   boolean({ default: byDefault, help: "divide by the sum of the weights that take part" });

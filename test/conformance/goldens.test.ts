@@ -27,16 +27,14 @@ test.each(cases.filter((name) => !(name in refused)))("%s gives mergekit's numbe
   const plan = await planRecipe(recipeOf(name));
   const golden = await openCheckpoint(`${folderOf(name)}/golden.safetensors`);
   const masks = name.endsWith("_masked") ? await openCheckpoint(`${folderOf(name)}/masks.safetensors`) : undefined;
-  const maskModels = plan.models.filter(({ isBase }) => !isBase).map((model) => model.name.split("/").at(-1));
   const outputs = runPlan(plan, masks && masksForRandomNumbers, (tensor, place) => {
-    const kept = masks && readBytes(masks, `${maskModels[place]}/${tensor}`);
+    const model = plan.models[place];
+    if (masks === undefined || model === undefined || model.isBase) return undefined;
+    const kept = readBytes(masks, `${model.name.split("/").at(-1)}/${tensor}`);
     // The random number of a kept element is below every density, that of a dropped one above.
-    return (
-      kept &&
-      narrow(
-        "F32",
-        Float32Array.from(kept, (keep) => (keep === 1 ? 0 : 0.999)),
-      )
+    return narrow(
+      "F32",
+      Float32Array.from(kept, (keep) => (keep === 1 ? 0 : 0.999)),
     );
   });
   expect([...outputs.keys()].toSorted()).toEqual([...golden.tensors.keys()].toSorted());
@@ -139,14 +137,12 @@ function expectNear(tensor: string, ours: Float32Array, theirs: Float32Array, al
   });
 }
 
-/** The k-th random stream becomes the k-th input after the models'; streams number all models, the base has none. */
+/** A model's random numbers become an input: the k-th of these, after the models' own, is the k-th model's. */
 function masksForRandomNumbers(program: Program): Program {
-  const streams = [...new Set(program.nodes.filter((node) => node.op === "uniform").map((node) => node.value))];
   const nodes = program.nodes.map(
-    (node): Node =>
-      node.op === "uniform" ? { op: "input", args: [], value: program.inputs + streams.indexOf(node.value) } : node,
+    (node): Node => (node.op === "uniform" ? { op: "input", args: [], value: program.inputs + node.value } : node),
   );
-  return { ...program, nodes, inputs: program.inputs + streams.length };
+  return { ...program, nodes, inputs: 2 * program.inputs };
 }
 
 function readBytes(checkpoint: Checkpoint, name: string): Uint8Array {

@@ -5,7 +5,7 @@ import { cutUnits } from "../../../../coordinator/plan/units.js";
 import { type FakeTensors, planOf, recipeFor } from "../../../support/planning.js";
 
 const linear = recipeFor("linear", ["a", "b"], { each: "weight: 1" });
-const ties = recipeFor("ties", ["a", "b"], { each: "weight: 1", base: "base" });
+const ties = recipeFor("ties", ["a", "b"], { each: "weight: 1, density: 0.5", base: "base" });
 
 function planFor(recipe: string, tensors: FakeTensors): Plan {
   return planOf(recipe, { base: tensors, a: tensors, b: tensors });

@@ -10,10 +10,11 @@ import { type FakeTensors, planOf, recipeFor } from "../../../support/planning.j
 import { seeded } from "../../../support/random.js";
 
 const each = "weight: 1";
+const trimmed = "weight: 1, density: 0.5";
 const recipes = {
   elementwise: recipeFor("linear", ["a", "b"], { each }),
-  "by tensor": recipeFor("ties", ["a", "b"], { each, base: "base" }),
-  "by model": recipeFor("ties", ["a", "b"], { each, base: "base", rest: "parameters: { scope: model }" }),
+  "by tensor": recipeFor("ties", ["a", "b"], { each: trimmed, base: "base" }),
+  "by model": recipeFor("ties", ["a", "b"], { each: trimmed, base: "base", rest: "parameters: { scope: model }" }),
 };
 
 function planFor(recipe: keyof typeof recipes, tensors: FakeTensors): Plan {

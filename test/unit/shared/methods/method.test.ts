@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { schedule } from "../../../../shared/expression/passes.js";
 import { methods } from "../../../../shared/methods/index.js";
 import { buildProgram, defineMethod } from "../../../../shared/methods/method.js";
 import { integer, number, type ParameterSpecs } from "../../../../shared/methods/parameter.js";
@@ -98,4 +99,24 @@ test("ten models make no program of more than a few thousand nodes", () => {
     const { program } = buildProgram(method, names, method.base === "required" ? 0 : undefined, given);
     expect(program.nodes.length, method.name).toBeLessThan(7_000);
   }
+});
+
+test.each([
+  ["ties", { density: 1 }, {}, 0],
+  ["ties", { density: 0.9 }, {}, 2],
+  ["dare_ties", { density: 1 }, {}, 0],
+  ["dare_linear", { density: 0.9 }, {}, 1],
+  ["della", { density: 1 }, {}, 0],
+  ["breadcrumbs", { density: 1 }, {}, 0],
+  ["sce", {}, { select_topk: 1 }, 1],
+  ["sce", {}, { select_topk: 0.9 }, 4],
+] as const)("%s with %o and %o takes %i passes before it writes", (name, perModel, merge, passes) => {
+  const method = methods.get(name);
+  if (method === undefined) throw new Error(`There is no method "${name}"`);
+  const values = (specs: ParameterSpecs) =>
+    Object.fromEntries(Object.entries(specs).map(([parameter, spec]) => [parameter, spec.default ?? 1]));
+  const models = [{}, { ...values(method.perModel), ...perModel }, { ...values(method.perModel), ...perModel }];
+  const given = { perModel: models, merge: { ...values(method.merge), ...merge } };
+  const { program } = buildProgram(method, ["base", "a", "b"], 0, given);
+  expect(schedule(program).statistics).toHaveLength(passes);
 });
