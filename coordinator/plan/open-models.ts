@@ -30,16 +30,17 @@ export interface OpenModel {
 export async function openModels({ file, stages }: RecipeFile): Promise<readonly OpenModel[]> {
   const complaints = new Complaints(file);
   const references = new Map<string, Located<ModelReference>>();
-  const withTokenizer = new Set<string>();
   for (const recipe of stages) {
     complainOfRepeats(slicesOf(recipe), complaints);
     for (const reference of referencesOf(recipe)) {
       if (reference.value.stage !== undefined) continue;
       const { text } = reference.value;
       if (!references.has(text)) references.set(text, reference);
-      if (recipe.tokenizer !== undefined || recipe.chatTemplate !== undefined) withTokenizer.add(text);
     }
   }
+  // A document's model may be an earlier one's output, whose tokenizer is that of a model it does not name itself.
+  const isWanted = stages.some(({ tokenizer, chatTemplate }) => tokenizer !== undefined || chatTemplate !== undefined);
+  const withTokenizer = new Set(isWanted ? references.keys() : []);
   return openReferences(file, references.values(), withTokenizer, complaints);
 }
 

@@ -3,7 +3,7 @@ import { blockElements } from "../../shared/expression/statistics.js";
 import { inputDtype } from "./inputs.js";
 import { statisticsOf } from "./plan.js";
 import { type ElementRange, missingRanges } from "./ranges.js";
-import type { Plan, Unit, UnitPiece } from "./types.js";
+import type { Plan, PlannedTensor, Unit, UnitPiece } from "./types.js";
 
 export interface CutOptions {
   /** Output bytes that a unit should have. */
@@ -15,6 +15,9 @@ export interface CutOptions {
   /** The units only gather statistics, one pass at a time, so no tensor needs to stay whole. @default false */
   readonly forGathering?: boolean;
 }
+
+/** Row segments and terms that a unit describes, about: some 11 bytes each of a message of at most 16 MiB. */
+const maxSegments = 400_000;
 
 /** A tensor whose statistics an agent can gather by itself stays whole up to this many times the unit size. */
 const wholeTensorSlack = 2;
@@ -41,36 +44,51 @@ export function cutUnits(plan: Plan, options: CutOptions): readonly Unit[] {
   let pieces: UnitPiece[] = [];
   let filled = 0;
   let read = 0;
+  let segments = 0;
   const close = (): void => {
     if (pieces.length > 0) units.push({ id: units.length, pieces, bytesRead: read, bytesWritten: filled });
     pieces = [];
     filled = 0;
     read = 0;
+    segments = 0;
   };
 
   plan.tensors.forEach((tensor, index) => {
     if (tensors?.has(index) === false) return;
     const needs = statistics[tensor.program] ?? { passes: 0, modelwide: false, rowwise: false, columnwise: false };
     const isSmall = tensor.bytes <= wholeTensorSlack * unitBytes;
-    const staysWhole = needs.columnwise || (!forGathering && needs.passes > 0 && !needs.modelwide && isSmall);
+    const described = segmentsOf(tensor);
+    const gathersAlone = !forGathering && needs.passes > 0 && !needs.modelwide;
+    const staysWhole = needs.columnwise || (gathersAlone && isSmall && described <= maxSegments);
+    const describable = described === 0 ? tensor.elements : Math.floor((tensor.elements / described) * maxSegments);
     const grain = needs.rowwise ? Math.max(1, tensor.shape.at(-1) ?? 1) : blockElements;
     for (const range of missingRanges(done?.get(index) ?? [], { begin: 0, end: tensor.elements })) {
       let begin = range.begin;
       while (begin < range.end) {
         const room = Math.floor(((unitBytes - filled) * 8) / dtypeBits(tensor.dtype));
-        const fits = Math.max(grain, Math.floor(room / grain) * grain);
+        const fits = Math.max(grain, Math.floor(Math.min(room, describable) / grain) * grain);
         const end = staysWhole ? range.end : Math.min(range.end, begin + fits);
         const passes = 1 + needs.passes;
         pieces.push({ tensor: index, begin, end });
         filled += bytesOf(tensor.dtype, end - begin);
         for (const input of tensor.inputs) read += bytesOf(inputDtype(input), end - begin) * passes;
-        if (filled >= unitBytes) close();
+        segments += described * ((end - begin) / tensor.elements);
+        if (filled >= unitBytes || segments >= maxSegments) close();
         begin = end;
       }
     }
   });
   close();
   return units;
+}
+
+/** How much there is to say of where a tensor's rows come from; see {@link RowMap}. */
+function segmentsOf({ inputs }: PlannedTensor): number {
+  let count = 0;
+  for (const { rows } of inputs) {
+    for (const segment of rows?.segments ?? []) count += segment.kind === "combination" ? 1 + segment.terms.length : 1;
+  }
+  return count;
 }
 
 /** Exact, unlike a share of the tensor's bytes: a unit that missed its size by a rounding error would take in another. */

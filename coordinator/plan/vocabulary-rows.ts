@@ -19,7 +19,7 @@ export function inOutputVocabulary(
   const [rows = 0, columns = 1] = own.shape;
   if (isIdentity(segments, model, rows)) return own;
   if (own.shape.length > 2) return `it has ${own.shape.length} dimensions, and rows are taken from matrices only`;
-  if (!("input" in own)) return "its vocabulary changes between two documents; merge them one after the other";
+  if (!("input" in own)) return computedRows;
 
   const tensors: RowMap["tensors"][number][] = [];
   const places = new Map<number, number>();
@@ -28,7 +28,8 @@ export function inOutputVocabulary(
     const known = places.get(from);
     if (known !== undefined) return known;
     const matrix = matrixOf(from);
-    if (matrix === undefined || !("input" in matrix)) problem = "another model that gives rows does not have it";
+    if (matrix === undefined) problem = "another model that gives rows does not have it";
+    else if (!("input" in matrix)) problem = computedRows;
     else if ((matrix.shape[1] ?? 1) !== columns) {
       problem = `rows of ${columns} and of ${matrix.shape[1] ?? 1} elements cannot stand in one matrix`;
     } else {
@@ -53,6 +54,10 @@ export function inOutputVocabulary(
   const input: PlannedInput = { ...own.input, bytes, rows: { tensors, columns, segments: mapped } };
   return { ...own, shape: [plan.rows, ...own.shape.slice(1)], input };
 }
+
+/** Rows can be taken from files only. */
+const computedRows =
+  "its rows are computed by an earlier document; merge that one by itself first, and give its folder here";
 
 function isIdentity(segments: readonly VocabularySegment[], model: number, rows: number): boolean {
   const [only] = segments;

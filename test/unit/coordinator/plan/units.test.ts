@@ -211,3 +211,22 @@ test("cutUnits() never cuts a tensor whose columns are summed, however large", (
   ]);
   expect(tensorsToGather(plan, units).size).toBe(0);
 });
+
+test("a matrix whose rows come from everywhere is cut into units whose requests can be sent", () => {
+  const rows = 1_200_000;
+  const plan = planFor("by tensor", { "model.embed_tokens.weight": ["F32", [rows, 2]] });
+  const segments = Array.from({ length: rows }, (_, i) => {
+    return { kind: "run" as const, count: 1, tensor: 0, row: rows - 1 - i };
+  });
+  const tensors = plan.tensors.map((tensor) => {
+    const [first, ...rest] = tensor.inputs;
+    if (first === undefined) throw new Error("There is no input");
+    const map = { tensors: [{ ...first, rows }], columns: 2, segments };
+    return { ...tensor, inputs: [{ ...first, rows: map }, ...rest] };
+  });
+  const units = cutUnits({ ...plan, tensors }, { unitBytes: 1e9 });
+  expect(units.flatMap(({ pieces }) => pieces.map(({ begin, end }) => (end - begin) / 2))).toEqual([
+    393_216, 393_216, 393_216, 20_352,
+  ]);
+  expect(tensorsToGather({ ...plan, tensors }, units)).toEqual(new Set([0]));
+});
