@@ -14,12 +14,11 @@ import { type LocalAgents, startLocalAgents } from "./dispatch/local-agents.js";
 import { createRequestBuilder, type Statistics, type UnitTask } from "./dispatch/request.js";
 import { methodOf } from "./plan/check-method.js";
 import { type Estimate, estimate } from "./plan/estimate.js";
-import { openModels } from "./plan/open-models.js";
-import { planMerge } from "./plan/plan.js";
 import { formatQuantity } from "./plan/report.js";
 import type { Plan, Unit } from "./plan/types.js";
 import { chooseUnitBytes, cutUnits, tensorsToGather } from "./plan/units.js";
 import { readRecipe } from "./recipe/read.js";
+import { StoredDocuments } from "./stored-documents.js";
 
 /** How a plan is carried out. */
 export interface PlanRun {
@@ -52,6 +51,8 @@ export interface LocalAgentsWanted {
 /** What happens to a job, as it happens. */
 export type JobEvent =
   | { readonly type: "planned"; readonly plan: Plan }
+  /** A document is merged by itself first; see MustBeStored. */
+  | { readonly type: "stage"; readonly name: string; readonly reason: string }
   | { readonly type: "resumed"; readonly resumed: ResumeSummary }
   | { readonly type: "started"; readonly agents: readonly string[]; readonly cost: Estimate }
   /** Statistics passes that need several agents are over, and units that write begin. */
@@ -81,8 +82,15 @@ export async function runMerge(job: MergeJob): Promise<JobResult> {
   const started = performance.now();
   const recipe = await readRecipe(job.recipeFile);
   recipe.stages.forEach(methodOf);
-  const plan = planMerge(recipe, await openModels(recipe), { shardBytes: job.shardBytes });
-  return runPlan(plan, recipe.text, job, started);
+  const store = async (plan: Plan, output: string): Promise<void> => {
+    await runPlan(plan, recipe.text, { ...job, output, overwrite: true }, started);
+  };
+  const documents = new StoredDocuments(job.output, { shardBytes: job.shardBytes }, store, (name, reason) => {
+    job.onEvent?.({ type: "stage", name, reason });
+  });
+  const result = await runPlan(await documents.plan(recipe), recipe.text, job, started);
+  await documents.remove();
+  return result;
 }
 
 /** The main job from the plan on. `started`: when the user asked for it, by `performance.now()`. */

@@ -1,6 +1,6 @@
 import { SingleBar } from "cli-progress";
 import { formatBytes } from "../../shared/bytes.js";
-import { formatCount } from "../../shared/quote.js";
+import { formatCount, quote } from "../../shared/quote.js";
 import type { JobEvent } from "../job.js";
 import { formatQuantity, summarizePlan } from "../plan/report.js";
 import { type Progress, ProgressModel } from "./progress-model.js";
@@ -147,6 +147,8 @@ function describe(event: JobEvent): readonly string[] {
     case "planned": {
       return [summarizePlan(event.plan), ...event.plan.warnings.map((warning) => `warning: ${warning}`)];
     }
+    case "stage":
+      return [`${quote(event.name)} is merged by itself first: ${event.reason}`];
     case "resumed": {
       const { keptPieces, keptBytes, redonePieces, problem } = event.resumed;
       const redone = redonePieces > 0 ? `, and damaged ones are computed again: ${formatCount(redonePieces)}` : "";

@@ -17,7 +17,8 @@ export type { PlanOptions } from "./assemble-plan.js";
 
 /**
  * Names every byte of the output, from the recipe and the headers of its models. Pure: reads no file and no clock.
- * Throws `recipe_invalid` with every complaint that can be found before a byte of weights moves.
+ * Throws `recipe_invalid` with every complaint that can be found before a byte of weights moves, and `MustBeStored`
+ * where one document's output has to be a checkpoint before the rest can be planned.
  */
 export function planMerge(file: RecipeFile, models: readonly OpenModel[], options: PlanOptions = {}): Plan {
   const complaints = new Complaints(file.file);
@@ -53,7 +54,7 @@ function planStages(
   const stages: Stage[] = [];
   const warnings = [...warningsOnOpening(models), ...revisionWarnings(file.stages)];
   let companions: Plan["companions"] | undefined;
-  for (const recipe of file.stages) {
+  for (const [place, recipe] of file.stages.entries()) {
     const described = planCompanions(recipe, models, (text) => byText.get(text), complaints);
     complaints.throwIfAny();
     const stage = planStage(recipe, (text) => byText.get(text), described.vocabulary, composer, complaints);
@@ -73,7 +74,7 @@ function planStages(
     const { name } = recipe;
     if (name !== undefined) {
       const config = editedConfig(stage.template.config, stage.configEdits);
-      byText.set(name.value, mergedModel(name.value, name.at, config, stage.tensors, companions));
+      byText.set(name.value, mergedModel(name.value, name.at, config, stage.tensors, companions, place));
     }
   }
   if (companions === undefined) throw new RangeError("A recipe has at least one document");

@@ -16,7 +16,11 @@ export type ModelTensor = {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-} & ({ readonly input: PlannedInput } | { readonly merged: MergedTensor });
+} & (
+  | { readonly input: PlannedInput }
+  /** `stage`: the document, by its place in the file. */
+  | { readonly merged: MergedTensor; readonly stage: number }
+);
 
 /** A model as a merge sees it: an opened checkpoint, or the output of an earlier document. */
 export interface StageModel {
@@ -87,6 +91,7 @@ export function mergedModel(
   config: unknown,
   tensors: readonly MergedTensor[],
   companions: PlannedCompanions,
+  stage: number,
 ): StageModel {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   return {
@@ -97,7 +102,7 @@ export function mergedModel(
     names: () => byName.keys(),
     tensor: (wanted) => {
       const merged = byName.get(wanted);
-      return merged && { name: wanted, dtype: merged.dtype, shape: merged.shape, merged };
+      return merged && { name: wanted, dtype: merged.dtype, shape: merged.shape, merged, stage };
     },
     companions,
   };

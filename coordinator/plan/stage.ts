@@ -18,6 +18,7 @@ import { assertOneModel, copyProgram, MethodPrograms, type Participants } from "
 import { promote } from "./promote.js";
 import { type PlacedSlice, slicesOf } from "./references.js";
 import type { StageModel } from "./stage-model.js";
+import { MustBeStored } from "./stored-stages.js";
 import type { RandomStream } from "./types.js";
 
 /** What one document of a recipe file makes. */
@@ -140,13 +141,10 @@ class StageTensors {
     if (stored.every((input) => input !== undefined)) {
       return { name, dtype, shape, ...outer, inputs: stored, randomStreams: this.#streams(outer, name) };
     }
-    const problem = inputs.find((tensor) => "merged" in tensor && !isComposable(tensor.merged.program));
-    if (problem !== undefined) {
-      const remedy = "merge it in a run of its own";
-      this.#complaints.add(
-        this.#recipe.method.at,
-        `Cannot merge tensor ${quote(name)}: it builds on a merge with "scope: model", ${remedy}`,
-      );
+    for (const tensor of inputs) {
+      if ("merged" in tensor && !isComposable(tensor.merged.program)) {
+        throw new MustBeStored(tensor.stage, '"scope: model" looks at all of its tensors at once');
+      }
     }
     const streams = this.#streams(outer, name) ?? [];
     return { name, dtype, shape, ...this.#composer.compose(outer, inputs as readonly Operand[], streams) };

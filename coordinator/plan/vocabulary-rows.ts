@@ -2,11 +2,13 @@ import { quote } from "../../shared/quote.js";
 import type { VocabularySegment } from "../tokenizer/segments.js";
 import type { VocabularyPlan } from "../tokenizer/types.js";
 import type { ModelTensor } from "./stage-model.js";
+import { MustBeStored } from "./stored-stages.js";
 import type { PlannedInput, RowMap, RowSegment } from "./types.js";
 
 /**
  * A token matrix in the order of the output's vocabulary: by rows of its own and of other models' matrices.
- * `matrixOf` gives a model's matrix of the same name. Returns what is wrong as a sentence.
+ * `matrixOf` gives a model's matrix of the same name. Returns what is wrong as a sentence; throws `MustBeStored` for
+ * rows that an earlier document computes.
  */
 export function inOutputVocabulary(
   model: number,
@@ -19,7 +21,7 @@ export function inOutputVocabulary(
   const [rows = 0, columns = 1] = own.shape;
   if (isIdentity(segments, model, rows)) return own;
   if (own.shape.length > 2) return `it has ${own.shape.length} dimensions, and rows are taken from matrices only`;
-  if (!("input" in own)) return computedRows;
+  if (!("input" in own)) throw new MustBeStored(own.stage, computedRows);
 
   const tensors: RowMap["tensors"][number][] = [];
   const places = new Map<number, number>();
@@ -29,7 +31,7 @@ export function inOutputVocabulary(
     if (known !== undefined) return known;
     const matrix = matrixOf(from);
     if (matrix === undefined) problem = "another model that gives rows does not have it";
-    else if (!("input" in matrix)) problem = computedRows;
+    else if (!("input" in matrix)) throw new MustBeStored(matrix.stage, computedRows);
     else if ((matrix.shape[1] ?? 1) !== columns) {
       problem = `rows of ${columns} and of ${matrix.shape[1] ?? 1} elements cannot stand in one matrix`;
     } else {
@@ -55,9 +57,7 @@ export function inOutputVocabulary(
   return { ...own, shape: [plan.rows, ...own.shape.slice(1)], input };
 }
 
-/** Rows can be taken from files only. */
-const computedRows =
-  "its rows are computed by an earlier document; merge that one by itself first, and give its folder here";
+const computedRows = "rows of its embedding go into another vocabulary, and rows can be taken from files only";
 
 function isIdentity(segments: readonly VocabularySegment[], model: number, rows: number): boolean {
   const [only] = segments;

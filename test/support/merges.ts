@@ -116,6 +116,23 @@ base_model: first
 models: [{ model: first }, { model: chat }]
 parameters: { t: [0.2, 0.8] }
 `,
+  stored_documents: `name: first
+merge_method: ties
+base_model: base
+parameters: { scope: model }
+models: [{ model: math, parameters: { weight: 1, density: 0.3 } }, { model: code, parameters: { weight: 1 } }]
+---
+name: second
+merge_method: linear
+tokenizer_source: union
+parameters: { weight: 1 }
+models: [{ model: first }, { model: chat }]
+---
+merge_method: linear
+tokenizer: { source: union, pad_to_multiple_of: 8 }
+parameters: { weight: 1 }
+models: [{ model: second }, { model: code }]
+`,
 };
 
 function recipe(method: string, parameters: Record<string, number>, hasBase = true, rest = ""): string {

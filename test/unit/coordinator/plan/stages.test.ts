@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { AmalgamError } from "../../../../shared/errors.js";
+import { MustBeStored } from "../../../../coordinator/plan/stored-stages.js";
 import { interpret } from "../../../../shared/expression/interpret.js";
 import { randomKey } from "../../../../shared/expression/random.js";
 import { type FakeTensors, planOf, tensorNamed } from "../../../support/planning.js";
@@ -109,8 +109,6 @@ models: [{ model: a }, { model: b }]
 merge_method: linear
 models: [{ model: first, parameters: { weight: 1 } }, { model: c, parameters: { weight: 1 } }]
 `;
-  expect(() => planOf(recipe, models)).toThrow(AmalgamError);
-  expect(() => planOf(recipe, models)).toThrow(
-    /it builds on a merge with "scope: model", merge it in a run of its own/,
-  );
+  expect(() => planOf(recipe, models)).toThrow(MustBeStored);
+  expect(() => planOf(recipe, models)).toThrow(/"scope: model" looks at all of its tensors at once/);
 });

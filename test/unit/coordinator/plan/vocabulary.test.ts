@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { OpenModel } from "../../../../coordinator/plan/open-models.js";
+import { MustBeStored } from "../../../../coordinator/plan/stored-stages.js";
 import { readTokenizer } from "../../../../coordinator/tokenizer/open.js";
 import { AmalgamError } from "../../../../shared/errors.js";
 import { type FakeTensors, fakeModel, planOf, tensorNamed } from "../../../support/planning.js";
@@ -87,15 +88,12 @@ test("one vocabulary does not make matrices of different width fit", () => {
   expect(complaintsOf(union, models)[0]).toMatch(/shapes differ|cannot stand in one matrix/);
 });
 
-test("rows of a matrix that an earlier document computes cannot be taken", () => {
+test("a document whose rows another one takes must be stored first", () => {
   const first = union.replace("merge_method", "name: first\nmerge_method");
   const second =
     "merge_method: linear\nparameters: { weight: 1 }\nmodels: [{ model: first }, { model: c }]\ntokenizer_source: union\n";
   const models = { a: speaking(["x", "y"]), b: speaking(["y", "x"]), c: speaking(["q", "x"]) };
-  const [line] = complaintsOf(`${first}---\n${second}`, models);
-  expect(line).toMatch(
-    /its rows are computed by an earlier document; merge that one by itself first, and give its folder here$/,
-  );
+  expect(() => planOf(`${first}---\n${second}`, models)).toThrow(MustBeStored);
 });
 
 test("a recipe that says nothing of tokenizers plans no vocabulary", () => {
