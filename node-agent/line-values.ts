@@ -4,7 +4,7 @@ import { isMask, isReduction, type NodeId, nodeAt, type Program } from "../share
 import type { Scalars } from "../shared/expression/scalars.js";
 import { tileSlack } from "../shared/expression/tiles.js";
 import { quote } from "../shared/quote.js";
-import { rankRow } from "./compute/rank.js";
+import { RowRanker } from "./compute/row-ranker.js";
 import type { Kernel } from "./compute/wasm/kernel.js";
 import type { KernelTask } from "./compute/wasm/kernel-code.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
@@ -26,12 +26,6 @@ export interface LineValuesOptions {
   readonly kernelOf: (task: KernelTask, name: string) => Kernel;
 }
 
-/** Where a row is evaluated to be ranked, and the space that takes. */
-interface RankingSpace {
-  readonly address: number;
-  readonly scratch: readonly [Uint32Array, Uint32Array];
-}
-
 /** The reductions and ranks of a row that need nothing but those of the groups before. */
 interface RowGroup {
   readonly reductions: readonly NodeId[];
@@ -50,7 +44,7 @@ export class LineValues {
   /** Where values that kernels get ready-made are, by node: a block of f32 each. */
   readonly #prepared = new Map<NodeId, number>();
   /** Undefined where nothing is ranked. */
-  readonly #ranking: RankingSpace | undefined;
+  readonly #ranker: RowRanker | undefined;
 
   /** Takes memory for a block of each prepared value. `kernel` is the pass's own. */
   constructor(kernel: Kernel, options: LineValuesOptions) {
@@ -60,13 +54,16 @@ export class LineValues {
     for (const node of ranks.length > 0 ? ranks : kernel.preparedNodes) {
       this.#prepared.set(node, this.#allocate("the values of"));
     }
-    this.#ranking = ranks.length > 0 ? this.#rankingSpace() : undefined;
+    this.#ranker =
+      ranks.length > 0
+        ? new RowRanker(options.memory, options.block, this.#ofRow("what ranking takes for"))
+        : undefined;
     if (ranks.length === 0) this.#spreadColumns(kernel.preparedNodes);
     const addressOf = (node: NodeId): number => this.#prepared.get(node) ?? 0;
     kernel.setPrepared(addressOf);
-    for (const { reducing, ranks: rankings } of this.#groups) {
-      reducing?.setPrepared(addressOf);
-      for (const { evaluating } of rankings) evaluating.setPrepared(addressOf);
+    for (const lineKernel of this.#groups.flatMap(kernelsOf)) {
+      lineKernel.setPrepared(addressOf);
+      lineKernel.setScalars(options.scalars.values);
     }
   }
 
@@ -79,9 +76,11 @@ export class LineValues {
   setRow(pointers: readonly number[], elements: number, row: number): void {
     const { program, scalars } = this.#options;
     const results = new Map<NodeId, number>();
-    for (const { reductions, reducing, ranks } of this.#groups) {
+    this.#groups.forEach((group, place) => {
+      const { reductions, reducing, ranks } = group;
+      // The first group's scalars are the same for all rows.
+      if (place > 0) for (const kernel of kernelsOf(group)) kernel.setScalars(scalars.values);
       if (reducing !== undefined) {
-        reducing.setScalars(scalars.values);
         reducing.setPointers(pointers, 0);
         reducing.run(elements, 0, row);
       }
@@ -91,17 +90,14 @@ export class LineValues {
         results.set(id, (isSum ? reducing?.sum(place) : reducing?.largest(place)) ?? Number.NaN);
       });
       scalars.setLine(results);
-    }
+    });
   }
 
   #rank(node: NodeId, evaluating: Kernel, pointers: readonly number[], elements: number, row: number): void {
-    if (this.#ranking === undefined) return;
-    const { address, scratch } = this.#ranking;
-    evaluating.setScalars(this.#options.scalars.values);
-    evaluating.setPointers(pointers, address);
+    if (this.#ranker === undefined) return;
+    evaluating.setPointers(pointers, this.#ranker.address);
     evaluating.run(elements, 0, row);
-    const ranks = this.#view(Float32Array, this.#prepared.get(node) ?? 0);
-    rankRow({ bits: this.#view(Uint32Array, address), ranks, scratch }, elements);
+    this.#ranker.rank(this.#prepared.get(node) ?? 0, elements);
   }
 
   #rowGroup(group: readonly NodeId[]): RowGroup {
@@ -121,12 +117,6 @@ export class LineValues {
     };
   }
 
-  #rankingSpace(): RankingSpace {
-    const take = (): number => this.#allocate("what ranking takes for");
-    const [address, first, second] = [take(), take(), take()];
-    return { address, scratch: [this.#view(Uint32Array, first), this.#view(Uint32Array, second)] };
-  }
-
   /** Writes column values out over a block, as often as it has slices. */
   #spreadColumns(nodes: readonly NodeId[]): void {
     const { program, columns, block } = this.#options;
@@ -142,12 +132,21 @@ export class LineValues {
   }
 
   #allocate(what: string): number {
-    const { tensor, memory, block } = this.#options;
-    const ofRow = `${what} a row of ${block} elements of ${quote(tensor)}`;
-    return memory.allocate((block + tileSlack) * Float32Array.BYTES_PER_ELEMENT, ofRow);
+    const { memory, block } = this.#options;
+    return memory.allocate((block + tileSlack) * Float32Array.BYTES_PER_ELEMENT, this.#ofRow(what));
+  }
+
+  #ofRow(what: string): string {
+    const { tensor, block } = this.#options;
+    return `${what} a row of ${block} elements of ${quote(tensor)}`;
   }
 
   #view<View>(View: new (buffer: SharedArrayBuffer, address: number, length: number) => View, address: number): View {
     return new View(this.#options.memory.memory.buffer, address, this.#options.block);
   }
+}
+
+function kernelsOf({ reducing, ranks }: RowGroup): readonly Kernel[] {
+  const evaluating = ranks.map((rank) => rank.evaluating);
+  return reducing === undefined ? evaluating : [reducing, ...evaluating];
 }

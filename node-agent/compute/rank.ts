@@ -27,8 +27,8 @@ const longRowElements = 2_048;
 const counts = new Uint32Array((octaves + 1) << maxFractionBits);
 
 /**
- * Ranks the first `count` elements by magnitude, equal ones by their place. Weights and task vectors spread over their
- * octaves evenly enough to be put in bins of a few elements at once; whatever does not goes through a radix sort.
+ * Ranks the first `count` elements by magnitude, equal ones by their place. For the rows that RowRanker leaves: those
+ * that spread over their octaves evenly enough are put in bins of a few elements at once; others go through a radix sort.
  */
 export function rankRow(row: Ranking, count: number): void {
   if (count === 1) {

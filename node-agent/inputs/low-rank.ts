@@ -1,8 +1,8 @@
 import { tileSlack } from "../../shared/expression/tiles.js";
+import { wasmFunction } from "../compute/wasm/wasm-function.js";
 import type { LowRankUpdate } from "./input.js";
 import { encodeLowRank, lowRankArguments, panelColumns } from "./low-rank-code.js";
 import type { InputReader, ReadContext } from "./reader.js";
-import { wasmFunction } from "./wasm-function.js";
 import { WidenedReader } from "./widened.js";
 
 /** Elements of a factor that are held while they are put in order. */

@@ -2,9 +2,9 @@ import { type ComputableDtype, dtypeBytes } from "../../shared/checkpoint/dtypes
 import { tileSlack } from "../../shared/expression/tiles.js";
 import { loadLanes } from "../compute/wasm/dtype-lanes.js";
 import { encodeModule, FunctionBody } from "../compute/wasm/encoder.js";
+import { wasmFunction } from "../compute/wasm/wasm-function.js";
 import { computable, type StoredInput } from "./input.js";
 import { type InputReader, type ReadContext, stagedElements } from "./reader.js";
-import { wasmFunction } from "./wasm-function.js";
 
 /** Vectors of four in a trip of the loop, so that a span's last trip stays within a tile's slack. */
 const unrolled = tileSlack / 4;

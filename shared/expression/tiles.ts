@@ -21,8 +21,11 @@ export function tileElements(
   return block * Math.max(1, Math.floor(tileBytes / (bytesPerElement * block)));
 }
 
-/** What ranking a row takes per element, besides its result: the row in f32, and two lists of u32. */
-export const rankingBytes = 12;
+/** What ranking a row takes, besides its result: the row in f32, two lists of u32, and the counts of its bins. */
+function rankingBytes(elements: number): number {
+  const mostCountBytes = 1 << 18;
+  return 12 * elements + Math.min(mostCountBytes, 8 * elements);
+}
 
 /**
  * What a worker holds while it runs a piece: a tile of every tensor, the bins of its counting passes, its column sums,
@@ -36,7 +39,7 @@ export function workerBytes(bytesPerElement: number, shape: readonly number[], s
     ({ gathers, columnSums }) =>
       4 * gathers.reduce((bins, { kind }) => bins + binsOf(kind), 0) + 8 * block * columnSums.length,
   );
-  const preparedBytes = 4 * prepared.length + (rowwise && prepared.length > 0 ? rankingBytes : 0);
+  const preparedBytes = 4 * prepared.length * block + (rowwise && prepared.length > 0 ? rankingBytes(block) : 0);
   const tile = tileElements(bytesPerElement, division, schedule) + tileSlack;
-  return tile * bytesPerElement + Math.max(0, ...gathered) + block * preparedBytes;
+  return tile * bytesPerElement + Math.max(0, ...gathered) + preparedBytes;
 }

@@ -26,8 +26,9 @@ export function emitPhilox(
   for (let round = 0; round < philox.rounds; round += 1) {
     multiply(body, c[0], philox.multipliers[0], low0, high0);
     multiply(body, c[2], philox.multipliers[1], low1, high1);
-    body.get(high1).get(c[1]).simd("v128.xor").get(k[0]).simd("v128.xor").set(c[0]);
-    body.get(high0).get(c[3]).simd("v128.xor").get(k[1]).simd("v128.xor").set(c[2]);
+    // The products come last: a round waits for nothing else.
+    body.get(c[1]).get(k[0]).simd("v128.xor").get(high1).simd("v128.xor").set(c[0]);
+    body.get(c[3]).get(k[1]).simd("v128.xor").get(high0).simd("v128.xor").set(c[2]);
     body.get(low1).set(c[1]).get(low0).set(c[3]);
     body.get(k[0]).splat(philox.weyl[0]).simd("i32x4.add").set(k[0]);
     body.get(k[1]).splat(philox.weyl[1]).simd("i32x4.add").set(k[1]);

@@ -1,4 +1,4 @@
-import type { TileMemory } from "../compute/wasm/memory.js";
+import type { TileMemory } from "./memory.js";
 
 type Run = (...parameters: number[]) => void;
 
