@@ -2,7 +2,7 @@ import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { assemblePlan, listSources, type PlanOptions, plannedModel, warningsOnOpening } from "../plan/assemble-plan.js";
 import { type OpenModel, openReferences } from "../plan/open-models.js";
-import { openedModel, type StageModel } from "../plan/stage-model.js";
+import { openedModels, type StageModel } from "../plan/stage-model.js";
 import type { Plan, PlannedModel } from "../plan/types.js";
 import { Complaints } from "../recipe/complaints.js";
 import type { Located, ModelReference } from "../recipe/recipe.js";
@@ -31,7 +31,7 @@ export function openMoeModels(config: MoeConfig): Promise<readonly OpenModel[]> 
 export function planMoe(config: MoeConfig, models: readonly OpenModel[], options: PlanOptions = {}): Plan {
   const complaints = new Complaints(config.file);
   const { sources, first } = listSources(models);
-  const opened = models.map((model, i) => openedModel(model, i, first[i] ?? { checkpoint: 0, adapter: 0 }, complaints));
+  const opened = openedModels(models, first, complaints);
   const modelOf = ({ value }: Located<ModelReference>): StageModel => {
     const found = opened.find(({ name }) => name === value.text);
     if (found === undefined) throw new RangeError(`Model ${quote(value.text)} was not opened`);

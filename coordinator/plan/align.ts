@@ -27,25 +27,16 @@ export interface OutputVocabulary {
 const maxTold = 5;
 
 /**
- * Finds, for every outlined tensor, the tensor of each model that takes part. Missing tensors and shapes that differ are
- * complained of, at the model's place in the recipe.
+ * Finds, for an outlined tensor, the tensor of each model that takes part. Missing tensors and shapes that differ are
+ * complained of, at the model's place in the recipe. One tensor at a time, since a model may have 100,000.
  */
-export function align(
-  outlined: readonly OutlinedTensor[],
-  vocabulary: OutputVocabulary | undefined,
-  complaints: Complaints,
-): { readonly tensors: readonly AlignedTensor[]; readonly warnings: readonly string[] } {
-  const aligner = new Aligner(vocabulary, complaints);
-  const tensors = outlined.map((tensor) => aligner.align(tensor)).filter((tensor) => tensor !== undefined);
-  aligner.tellTheRest();
-  return { tensors, warnings: [...aligner.warnings(), ...dtypeWarnings(tensors), ...leftOut(outlined)] };
-}
-
-class Aligner {
+export class Aligner {
   readonly #vocabulary: OutputVocabulary | undefined;
   readonly #complaints: Complaints;
   readonly #told = new Map<string, { count: number; readonly member: SliceMember }>();
   readonly #copied = new Map<string, string[]>();
+  /** Tensors whose dtype is not the same in all models, by which they are. */
+  readonly #mixed = new Map<string, string[]>();
 
   constructor(vocabulary: OutputVocabulary | undefined, complaints: Complaints) {
     this.#vocabulary = vocabulary;
@@ -56,12 +47,12 @@ class Aligner {
     const { slice, inputs: names } = outlined;
     const template = templateOf(slice);
     const templatePlace = slice.members.indexOf(template);
-    const found = slice.members.map((member, i) => this.#find(member, names[i] ?? outlined.name, template.model));
+    const found = slice.members.map((member, i) => this.#find(member, names?.[i] ?? outlined.name, template.model));
     const reference = found[templatePlace];
     if (reference === undefined) {
       this.#complain(
         template,
-        `Cannot merge tensor ${quote(names[templatePlace] ?? outlined.name)}: ${quote(template.model.name)} does not have it`,
+        `Cannot merge tensor ${quote(names?.[templatePlace] ?? outlined.name)}: ${quote(template.model.name)} does not have it`,
       );
       return undefined;
     }
@@ -70,18 +61,19 @@ class Aligner {
       this.#noteCopy("no method computes on their dtype", template, outlined.name);
       return copied;
     }
-    const isOptional = template.model.architecture.place(outlined.name).optional;
-    if (isOptional && found.some((tensor) => tensor === undefined)) {
+    const isMissing = found.some((tensor) => tensor === undefined);
+    if (isMissing && template.model.architecture.place(outlined.name).optional) {
       this.#noteCopy("not every model has them", template, outlined.name);
       return copied;
     }
     const inputs: ModelTensor[] = [];
     slice.members.forEach((member, i) => {
       const tensor = found[i];
-      const problem = this.#problem(outlined, names[i] ?? outlined.name, member, tensor, reference);
+      const problem = this.#problem(outlined, names?.[i] ?? outlined.name, member, tensor, reference);
       if (problem !== undefined) this.#complain(member, problem);
       else if (tensor !== undefined) inputs.push(tensor);
     });
+    if (inputs.some(({ dtype }) => dtype !== reference.dtype)) this.#noteDtypes(outlined, inputs);
     return { outlined, shape: reference.shape, inputs, isCopied: false };
   }
 
@@ -111,28 +103,24 @@ class Aligner {
     found: ModelTensor | undefined,
     reference: ModelTensor,
   ): string | undefined {
+    if (found !== undefined && isComputable(found.dtype) && isSameShape(found.shape, reference.shape)) return undefined;
     const template = templateOf(slice).model;
+    const [own, theirs] = [quote(member.model.name), quote(template.name)];
     const subject = `Cannot merge tensor ${quote(name)}`;
-    if (found === undefined)
-      return `${subject}: ${quote(member.model.name)} does not have it, ${quote(template.name)} does`;
+    if (found === undefined) return `${subject}: ${own} does not have it, ${theirs} does`;
     if (!isComputable(found.dtype)) {
-      return `${subject}: it is ${found.dtype} in ${quote(member.model.name)}, which no method computes on, and ${reference.dtype} in ${quote(template.name)}`;
+      return `${subject}: it is ${found.dtype} in ${own}, which no method computes on, and ${reference.dtype} in ${theirs}`;
     }
-    if (isSameShape(found.shape, reference.shape)) return undefined;
     const isTokens = template.architecture.place(output).tokens !== undefined;
-    const isAsWide = isSameShape(found.shape.slice(1), reference.shape.slice(1));
-    // In one vocabulary they have one height, or there has been a complaint.
-    if (isTokens && isAsWide && this.#vocabulary !== undefined) return undefined;
-    const [rows = 0, otherRows = 0] = [reference.shape[0], found.shape[0]];
-    if (
-      template.architecture.place(output).tokens !== undefined &&
-      rows !== otherRows &&
-      this.#vocabulary === undefined
-    ) {
-      return `${subject}: ${vocabulariesDiffer([template.name, member.model.name], [rows, otherRows])}`;
+    if (isTokens && this.#vocabulary === undefined && found.shape[0] !== reference.shape[0]) {
+      const rows = [reference.shape[0] ?? 0, found.shape[0] ?? 0] as const;
+      return `${subject}: ${vocabulariesDiffer([template.name, member.model.name], rows)}`;
     }
-    const shapes = `${quote(template.name)} has [${reference.shape.join(", ")}] and ${quote(member.model.name)} has [${found.shape.join(", ")}]`;
-    return `${subject}: shapes differ, ${shapes}`;
+    // In one vocabulary they have one height, or there has been a complaint.
+    const isAsWide = isSameShape(found.shape.slice(1), reference.shape.slice(1));
+    if (isTokens && isAsWide && this.#vocabulary !== undefined) return undefined;
+    const [wanted, shape] = [reference.shape.join(", "), found.shape.join(", ")];
+    return `${subject}: shapes differ, ${theirs} has [${wanted}] and ${own} has [${shape}]`;
   }
 
   #complain(member: SliceMember, message: string): void {
@@ -156,8 +144,20 @@ class Aligner {
     names.push(name);
   }
 
+  /** No error, since all arithmetic is f32, but worth knowing. */
+  #noteDtypes({ name, slice }: OutlinedTensor, inputs: readonly ModelTensor[]): void {
+    const of = (place: number): string => quote(slice.members[place]?.model.name ?? "");
+    const text = inputs.map(({ dtype }, i) => `${dtype} in ${of(i)}`).join(", ");
+    const names = this.#mixed.get(text) ?? [];
+    this.#mixed.set(text, names);
+    names.push(name);
+  }
+
   warnings(): readonly string[] {
-    return [...this.#copied].map(([text, names]) => `${text}: ${quoteList(names)}`);
+    return [
+      ...[...this.#copied].map(([text, names]) => `${text}: ${quoteList(names)}`),
+      ...[...this.#mixed].map(([text, names]) => `Dtypes differ (${text}): ${quoteList(names)}`),
+    ];
   }
 }
 
@@ -182,27 +182,15 @@ function isSameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
 }
 
-/** Tensors whose dtype is not the same in all models: no error, since all arithmetic is f32, but worth knowing. */
-function dtypeWarnings(tensors: readonly AlignedTensor[]): readonly string[] {
-  const combinations = new Map<string, string[]>();
-  for (const { outlined, inputs, isCopied } of tensors) {
-    if (isCopied || inputs.every(({ dtype }) => dtype === inputs[0]?.dtype)) continue;
-    const { members } = outlined.slice;
-    const text = inputs.map(({ dtype }, i) => `${dtype} in ${quote(members[i]?.model.name ?? "")}`).join(", ");
-    const names = combinations.get(text) ?? [];
-    combinations.set(text, names);
-    names.push(outlined.name);
-  }
-  return [...combinations].map(([text, names]) => `Dtypes differ (${text}): ${quoteList(names)}`);
-}
-
 /** Tensors of whole models that the template does not have. */
-function leftOut(outlined: readonly OutlinedTensor[]): readonly string[] {
+export function leftOut(outlined: readonly OutlinedTensor[]): readonly string[] {
   const [first] = outlined;
   if (first === undefined || first.slice.form !== "models") return [];
   const used = new Set(outlined.map(({ name }) => name));
   const template = templateOf(first.slice).model;
   return first.slice.members.flatMap(({ model }) => {
+    // One object for models of the same names and shapes.
+    if (model.architecture === template.architecture) return [];
     const extra = [...model.names()].filter(
       (name) => !used.has(name) && !used.has(nameIn(template.architecture, model.architecture, name)),
     );

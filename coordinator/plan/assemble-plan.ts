@@ -22,18 +22,20 @@ export interface PlannedOutput
 /** Gives every tensor its place in the output's files, and the whole its digest. */
 export function assemblePlan(output: PlannedOutput, { shardBytes = defaultShardBytes }: PlanOptions): Plan {
   const { method, seed, models, sources, companions, warnings } = output;
-  const shaped = output.tensors.map((tensor) => {
-    const elements = tensor.shape.reduce((product, dimension) => product * dimension, 1);
-    return { ...tensor, elements, bytes: (elements * dtypeBits(tensor.dtype)) / 8 };
+  const shaped = output.tensors.map(({ name, dtype, shape }) => {
+    const elements = shape.reduce((product, dimension) => product * dimension, 1);
+    return { name, dtype, shape, elements, bytes: (elements * dtypeBits(dtype)) / 8 };
   });
   const layout = layOutFiles(shaped, shardBytes);
   const programs = new ProgramList();
   const tensors = layout.order.map((i): PlannedTensor => {
-    const { name, dtype, shape, elements, bytes, parameters, inputs, ...rest } = shaped[i] as (typeof shaped)[number];
+    const { name, dtype, shape, elements, bytes } = shaped[i] as (typeof shaped)[number];
     const { file, offset } = layout.places[i] as (typeof layout.places)[number];
-    const program = programs.place(rest.program);
-    const random = isUsual(rest.randomStreams, seed, name) ? {} : { randomStreams: rest.randomStreams };
-    return { name, dtype, shape, elements, bytes, file, offset, program, parameters, inputs, ...random };
+    const merged = output.tensors[i] as MergedTensor;
+    const { parameters, inputs, randomStreams } = merged;
+    const program = programs.place(merged.program);
+    const planned = { name, dtype, shape, elements, bytes, file, offset, program, parameters, inputs };
+    return isUsual(randomStreams, seed, name) ? planned : { ...planned, randomStreams };
   });
   const { files } = layout;
   const plan = { method, seed, models, sources, programs: programs.list, tensors, files, companions, warnings };

@@ -30,8 +30,8 @@ export interface SliceMember {
 export interface OutlinedTensor {
   readonly name: string;
   readonly slice: SliceModels;
-  /** The tensor's name in each of the slice's members. */
-  readonly inputs: readonly string[];
+  /** The tensor's name in each of the slice's members; undefined where it is the output's own in all of them. */
+  readonly inputs: readonly string[] | undefined;
   readonly layer: LayerPosition | undefined;
 }
 
@@ -74,7 +74,7 @@ function wholeModels(slice: SliceModels): readonly OutlinedTensor[] {
     const place = architecture.place(name);
     const count = architecture.modules[place.module]?.layers ?? 0;
     const layer = place.layer === undefined ? undefined : { index: place.layer, count };
-    return { name, slice, inputs: slice.members.map(() => name), layer };
+    return { name, slice, inputs: undefined, layer };
   });
 }
 

@@ -10,7 +10,7 @@ import { Composer } from "./compose.js";
 import type { OpenModel } from "./open-models.js";
 import { referencesOf, slicesOf } from "./references.js";
 import { planStage, type Stage } from "./stage.js";
-import { mergedModel, openedModel, type StageModel } from "./stage-model.js";
+import { mergedModel, openedModels, type StageModel } from "./stage-model.js";
 import type { Plan, PlannedModel } from "./types.js";
 
 export type { PlanOptions } from "./assemble-plan.js";
@@ -23,7 +23,7 @@ export type { PlanOptions } from "./assemble-plan.js";
 export function planMerge(file: RecipeFile, models: readonly OpenModel[], options: PlanOptions = {}): Plan {
   const complaints = new Complaints(file.file);
   const { sources, first } = listSources(models);
-  const opened = models.map((model, i) => openedModel(model, i, first[i] ?? { checkpoint: 0, adapter: 0 }, complaints));
+  const opened = openedModels(models, first, complaints);
   complaints.throwIfAny();
   const { stages, companions, warnings } = planStages(file, models, opened, complaints);
   complaints.throwIfAny();

@@ -40,6 +40,7 @@ export class MethodPrograms {
   readonly #built = new Map<string, { readonly program: Program; readonly slots: readonly ParameterSlot[] }>();
   /** By all values. Tensors with the same values share one object: a model has many tensors and few settings. */
   readonly #known = new Map<string, TensorProgram>();
+  readonly #numbers = new Map<Participants, number>();
 
   constructor(method: MergeMethod, at: Position, complaints: Complaints) {
     this.#method = method;
@@ -47,17 +48,20 @@ export class MethodPrograms {
     this.#complaints = complaints;
   }
 
-  /** `inputs`: the tensor's name in each model, which per-model filters look at; merge-wide ones look at the output's. */
+  /**
+   * `inputs`: the tensor's name in each model, which per-model filters look at; merge-wide ones look at the output's.
+   * Undefined: the same in all.
+   */
   programFor(
     participants: Participants,
     tensor: string,
-    inputs: readonly string[],
+    inputs: readonly string[] | undefined,
     layer: LayerPosition | undefined,
   ): TensorProgram {
-    const { names, base } = participants;
-    const perModel = participants.perModel.map((settings, i) => evaluate(settings, inputs[i] ?? tensor, layer));
+    const { base } = participants;
+    const perModel = participants.perModel.map((settings, i) => evaluate(settings, inputs?.[i] ?? tensor, layer));
     const merge = evaluate(participants.merge, tensor, layer);
-    const key = JSON.stringify([names, base ?? null, perModel, merge]);
+    const key = `${this.#numberOf(participants)} ${JSON.stringify([perModel, merge])}`;
     let known = this.#known.get(key);
     if (known === undefined) {
       this.#check(tensor, base, perModel, merge);
@@ -65,6 +69,12 @@ export class MethodPrograms {
       this.#known.set(key, known);
     }
     return known;
+  }
+
+  #numberOf(participants: Participants): number {
+    const number = this.#numbers.get(participants) ?? this.#numbers.size;
+    this.#numbers.set(participants, number);
+    return number;
   }
 
   #build({ names, base }: Participants, perModel: readonly Values[], merge: Values): TensorProgram {
@@ -108,30 +118,31 @@ export const copyProgram: Program = (() => {
 
 /**
  * A reduction over the whole model needs one answer for all its tensors, so whatever it depends on must not change
- * from tensor to tensor. Complains where it does.
+ * from tensor to tensor.
  */
-export function assertOneModel(
-  tensors: readonly (TensorProgram & { readonly name: string })[],
-  at: Position,
-  complaints: Complaints,
-): void {
-  const modelwide = new Map<Program, boolean>();
-  const isModelwide = (program: Program): boolean => {
-    const known = modelwide.get(program) ?? schedule(program).modelwide;
-    modelwide.set(program, known);
-    return known;
-  };
-  const members = tensors.filter(({ program }) => isModelwide(program));
-  const [first] = members;
-  const other = members.find(
-    ({ program, parameters }) => program !== first?.program || parameters !== first?.parameters,
-  );
-  if (first === undefined || other === undefined) return;
-  const remedy = "give every parameter one value for all tensors";
-  complaints.add(
-    at,
-    `A merge with "scope: model" looks at all tensors at once, but ${quote(first.name)} and ${quote(other.name)} have different parameters: ${remedy}`,
-  );
+export class OneModel {
+  readonly #modelwide = new Map<Program, boolean>();
+  #first: (TensorProgram & { readonly name: string }) | undefined;
+  /** A tensor that is merged otherwise than the first. */
+  #other: string | undefined;
+
+  add(name: string, { program, parameters }: TensorProgram): void {
+    const isModelwide = this.#modelwide.get(program) ?? schedule(program).modelwide;
+    this.#modelwide.set(program, isModelwide);
+    if (!isModelwide) return;
+    this.#first ??= { name, program, parameters };
+    if (program !== this.#first.program || parameters !== this.#first.parameters) this.#other ??= name;
+  }
+
+  /** Complains if there were two ways to merge. */
+  check(at: Position, complaints: Complaints): void {
+    if (this.#first === undefined || this.#other === undefined) return;
+    const remedy = "give every parameter one value for all tensors";
+    complaints.add(
+      at,
+      `A merge with "scope: model" looks at all tensors at once, but ${quote(this.#first.name)} and ${quote(this.#other)} have different parameters: ${remedy}`,
+    );
+  }
 }
 
 function evaluate(

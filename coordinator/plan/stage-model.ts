@@ -7,6 +7,7 @@ import type { ResolvedAdapter } from "../lora/resolve.js";
 import { resolveAdapter } from "../lora/resolve.js";
 import type { Complaints } from "../recipe/complaints.js";
 import type { Position } from "../recipe/recipe.js";
+import { architecturesOf } from "./architectures.js";
 import type { MergedTensor } from "./merged-tensor.js";
 import type { OpenModel } from "./open-models.js";
 import type { PlannedCompanions, PlannedInput, StoredTensor } from "./types.js";
@@ -41,8 +42,27 @@ export interface FirstSources {
   readonly adapter: number;
 }
 
-/** An opened model. A LoRA's factors become updates of the tensors they belong to; what does not fit is complained of. */
-export function openedModel(model: OpenModel, place: number, first: FirstSources, complaints: Complaints): StageModel {
+/** The opened models. A LoRA's factors become updates of the tensors they belong to; what does not fit is complained of. */
+export function openedModels(
+  models: readonly OpenModel[],
+  first: readonly FirstSources[],
+  complaints: Complaints,
+): readonly StageModel[] {
+  const architectures = architecturesOf(models);
+  return models.map((model, place) => {
+    const [sources, architecture] = [first[place], architectures[place]];
+    if (sources === undefined || architecture === undefined) throw new RangeError(`Model ${place} has no files`);
+    return openedModel(model, place, sources, architecture, complaints);
+  });
+}
+
+function openedModel(
+  model: OpenModel,
+  place: number,
+  first: FirstSources,
+  architecture: Architecture,
+  complaints: Complaints,
+): StageModel {
   const { name, at, checkpoint, adapter } = model;
   const resolved = adapter && resolveAdapter(adapter.adapter, checkpoint.tensors);
   for (const problem of resolved?.problems ?? []) {
@@ -52,7 +72,7 @@ export function openedModel(model: OpenModel, place: number, first: FirstSources
     name,
     at,
     config: checkpoint.config,
-    architecture: recogniseArchitecture(checkpoint.config, checkpoint.tensors),
+    architecture,
     names: () => checkpoint.tensors.keys(),
     tensor: (wanted) => {
       const stored = checkpoint.tensors.get(wanted);
@@ -69,15 +89,19 @@ function withAdapter(
   first: FirstSources,
   adapter: ResolvedAdapter | undefined,
 ): ModelTensor {
-  const { name } = own;
-  const replacement = adapter?.replaced.get(name);
+  const { name, dtype, shape: ownShape, file, offset, bytes } = own;
+  if (adapter === undefined) {
+    // Asked for every tensor of every model, so written out.
+    return { name, dtype, shape: ownShape, input: { model, source: first.checkpoint + file, offset, dtype, bytes } };
+  }
+  const replacement = adapter.replaced.get(name);
   const { shape } = replacement ?? own;
   const input = { model, ...(replacement ? stored(replacement, first.adapter) : stored(own, first.checkpoint)) };
-  const update = adapter?.updates.get(name);
-  if (update === undefined) return { name, dtype: own.dtype, shape, input };
+  const update = adapter.updates.get(name);
+  if (update === undefined) return { name, dtype, shape, input };
   const { a, b, rank, scale, transposed } = update;
   const factors = { a: stored(a, first.adapter), b: stored(b, first.adapter) };
-  return { name, dtype: own.dtype, shape, input: { ...input, updates: [{ ...factors, rank, scale, transposed }] } };
+  return { name, dtype, shape, input: { ...input, updates: [{ ...factors, rank, scale, transposed }] } };
 }
 
 function stored({ file, offset, dtype, bytes }: CheckpointTensor, firstSource: number): StoredTensor {

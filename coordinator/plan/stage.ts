@@ -9,12 +9,12 @@ import { vocabularyEdits } from "../architecture/vocabulary-edits.js";
 import { type BoundRecipe, bindParameters } from "../recipe/bind.js";
 import type { Complaints } from "../recipe/complaints.js";
 import type { Recipe, RecipeParameters } from "../recipe/recipe.js";
-import { type AlignedTensor, align, type OutputVocabulary } from "./align.js";
+import { type AlignedTensor, Aligner, leftOut, type OutputVocabulary } from "./align.js";
 import { joinsUnasked, methodOf } from "./check-method.js";
 import { type Composer, isComposable, type Operand, streamsOf } from "./compose.js";
 import type { MergedTensor } from "./merged-tensor.js";
-import { outline, type SliceMember, type SliceModels, templateOf } from "./outline.js";
-import { assertOneModel, copyProgram, MethodPrograms, type Participants } from "./programs.js";
+import { type OutlinedTensor, outline, type SliceMember, type SliceModels, templateOf } from "./outline.js";
+import { copyProgram, MethodPrograms, OneModel, type Participants, type TensorProgram } from "./programs.js";
 import { promote } from "./promote.js";
 import { type PlacedSlice, slicesOf } from "./references.js";
 import type { StageModel } from "./stage-model.js";
@@ -51,10 +51,11 @@ export function planStage(
   if (first === undefined || slices.some(({ members }) => members.length === 0)) return undefined;
 
   const plan = outline(recipe, slices, complaints);
-  const aligned = complaints.any ? undefined : align(plan.tensors, vocabulary, complaints);
-  if (aligned === undefined || complaints.any) return undefined;
-
-  const merged = new StageTensors(recipe, method, bound, composer, complaints).merge(aligned.tensors);
+  if (complaints.any) return undefined;
+  const aligner = new Aligner(vocabulary, complaints);
+  const merged = new StageTensors(recipe, method, bound, composer, complaints).merge(plan.tensors, aligner);
+  aligner.tellTheRest();
+  if (complaints.any) return undefined;
   const template = templateOf(first).model;
   const sliced = first.form === "slices" ? sliceConfig(template.config, template.architecture, plan.layers) : undefined;
   const names = new Set(merged.map(({ name }) => name));
@@ -67,7 +68,8 @@ export function planStage(
   ];
   const warnings = [
     ...plan.warnings,
-    ...aligned.warnings,
+    ...aligner.warnings(),
+    ...leftOut(plan.tensors),
     ...(sliced?.warnings ?? []),
     ...(asksForLayers(recipe) ? architectureNotes(slices) : []),
     ...differentTypes(slices),
@@ -119,18 +121,23 @@ class StageTensors {
     this.#complaints = complaints;
   }
 
-  merge(aligned: readonly AlignedTensor[]): readonly MergedTensor[] {
+  merge(outlined: readonly OutlinedTensor[], aligner: Aligner): readonly MergedTensor[] {
     const programs = new MethodPrograms(this.#method, this.#recipe.method.at, this.#complaints);
-    const chosen = aligned.map(({ outlined, isCopied }) => {
-      const { name, slice, inputs, layer } = outlined;
-      if (isCopied) return { program: copyProgram, parameters: noParameters };
-      return programs.programFor(this.#participantsOf(slice), name, inputs, layer);
-    });
-    const named = chosen.map((program, i) => ({ ...program, name: aligned[i]?.outlined.name ?? "" }));
-    assertOneModel(named, this.#recipe.method.at, this.#complaints);
-    return aligned.map((tensor, i) =>
-      this.#mergedTensor(tensor, chosen[i] ?? { program: copyProgram, parameters: noParameters }),
-    );
+    const oneModel = new OneModel();
+    const merged: MergedTensor[] = [];
+    for (const tensor of outlined) {
+      const aligned = aligner.align(tensor);
+      if (aligned === undefined) continue;
+      const { name, slice, inputs, layer } = tensor;
+      const chosen = aligned.isCopied ? copied : programs.programFor(this.#participantsOf(slice), name, inputs, layer);
+      oneModel.add(name, chosen);
+      // With something missing there is nothing to merge, and there has been a complaint.
+      if (aligned.isCopied || aligned.inputs.length === slice.members.length) {
+        merged.push(this.#mergedTensor(aligned, chosen));
+      }
+    }
+    oneModel.check(this.#recipe.method.at, this.#complaints);
+    return merged;
   }
 
   #mergedTensor(aligned: AlignedTensor, outer: Pick<MergedTensor, "program" | "parameters">): MergedTensor {
@@ -182,7 +189,7 @@ class StageTensors {
   }
 }
 
-const noParameters: readonly number[] = [];
+const copied: TensorProgram = { program: copyProgram, parameters: [] };
 
 /** Every parameter of every method. */
 const knownParameters: ReadonlySet<string> = new Set(
