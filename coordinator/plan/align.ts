@@ -57,6 +57,7 @@ export class Aligner {
       return undefined;
     }
     const copied = { outlined, shape: reference.shape, inputs: [reference], isCopied: true };
+    if (outlined.isCopied) return copied;
     if (!isComputable(reference.dtype)) {
       this.#noteCopy("no method computes on their dtype", template, outlined.name);
       return copied;

@@ -33,6 +33,8 @@ export interface OutlinedTensor {
   /** The tensor's name in each of the slice's members; undefined where it is the output's own in all of them. */
   readonly inputs: readonly string[] | undefined;
   readonly layer: LayerPosition | undefined;
+  /** Taken from the template as it is, whatever the method. */
+  readonly isCopied: boolean;
 }
 
 export interface Outline {
@@ -74,7 +76,7 @@ function wholeModels(slice: SliceModels): readonly OutlinedTensor[] {
     const place = architecture.place(name);
     const count = architecture.modules[place.module]?.layers ?? 0;
     const layer = place.layer === undefined ? undefined : { index: place.layer, count };
-    return { name, slice, inputs: undefined, layer };
+    return { name, slice, inputs: undefined, layer, isCopied: false };
   });
 }
 
@@ -214,12 +216,13 @@ class SlicedOutline {
     if (first === undefined) return;
     const template = templateOf(first);
     const { modules } = template.model.architecture;
-    const alone = { ...first, members: [template], baseMember: undefined };
     modules.forEach(({ name }, module) => {
       if (named.has(module)) return;
       const index = layerIndexOf(template.model, module);
       const names = [...index.before, ...index.layers.flat(), ...index.after];
-      for (const tensor of names) this.#add(tensor, alone, () => tensor, undefined);
+      for (const tensor of names) {
+        this.#tensors.push({ name: tensor, slice: first, inputs: undefined, layer: undefined, isCopied: true });
+      }
       if (names.length > 0) {
         this.#warnings.push(
           `Module ${quote(name)} is copied from ${quote(template.model.name)}: the recipe does not mention it`,
@@ -240,6 +243,6 @@ class SlicedOutline {
   ): void {
     const [first = slice] = this.#slices;
     const output = nameIn(templateOf(first).model.architecture, templateOf(slice).model.architecture, name);
-    this.#tensors.push({ name: output, slice, inputs: slice.members.map(inputOf), layer });
+    this.#tensors.push({ name: output, slice, inputs: slice.members.map(inputOf), layer, isCopied: false });
   }
 }

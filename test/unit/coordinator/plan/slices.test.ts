@@ -215,3 +215,36 @@ test("checkpoints with and without the task's head around them are merged by wha
   const merged = planOf(recipe, { bare, causal });
   expect(merged.tensors.map(({ name, inputs }) => [name, inputs.length])).toEqual([["transformer.h.0.ln_1.weight", 2]]);
 });
+
+test.each([
+  ["linear", "parameters: { weight: 0.5, normalize: false }"],
+  ["slerp", "parameters: { t: 0.3 }"],
+  ["ties", "parameters: { weight: 1, density: 0.5 }"],
+])("under %s, modules that a recipe does not mention are copied, not merged", (method, rest) => {
+  const t5 = fakeModel(
+    "t5",
+    {
+      "shared.weight": ["F32", [10, 4]],
+      "encoder.block.0.layer.0.SelfAttention.q.weight": ["F32", [4, 4]],
+      "decoder.block.0.layer.0.SelfAttention.q.weight": ["F32", [4, 4]],
+    },
+    { config: { model_type: "t5", num_layers: 1, num_decoder_layers: 1, vocab_size: 10 } },
+  );
+  const recipe = `merge_method: ${method}
+base_model: base
+modules:
+  encoder: { models: [{ model: tuned }, { model: base }] }
+${rest}
+`;
+  const plan = planOf(recipe, { base: t5, tuned: t5 });
+  const read = Object.fromEntries(
+    plan.tensors.map(({ name, inputs }) => [name, inputs.map(({ model }) => plan.models[model]?.name)]),
+  );
+  expect(read).toEqual({
+    "encoder.block.0.layer.0.SelfAttention.q.weight": ["tuned", "base"],
+    "decoder.block.0.layer.0.SelfAttention.q.weight": ["base"],
+    "shared.weight": ["base"],
+  });
+  const decoder = plan.tensors.find(({ name }) => name.startsWith("decoder"));
+  expect(plan.programs[decoder?.program ?? -1]).toMatchObject({ inputs: 1, nodes: [{ op: "input" }], parameters: [] });
+});
