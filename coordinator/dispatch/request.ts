@@ -4,8 +4,8 @@ import { type Schedule, schedule } from "../../shared/expression/passes.js";
 import { type MergeRequest, MergeRequestSchema, type PieceSchema } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import type { Program as ProgramMessage } from "../../shared/gen/amalgam/v1/program_pb.js";
 import { programToProto } from "../../shared/rpc/program.js";
+import { Numbering } from "../plan/numbering.js";
 import type { Plan, PlannedTensor, Unit, UnitPiece } from "../plan/types.js";
-import { Renumbering } from "./renumbering.js";
 import { tensorSource } from "./tensor-source.js";
 
 /** The statistics known so far of some tensors: by tensor of the plan, then by slot of the program's schedule. */
@@ -55,7 +55,11 @@ export function createRequestBuilder(plan: Plan, job: string): (unit: Unit, opti
   const modelElements = elementsByProgram(plan);
 
   return (unit, { epoch, task, statistics = new Map() }) => {
-    const used = { sources: new Renumbering(), programs: new Renumbering(), files: new Renumbering() };
+    const used = {
+      sources: new Numbering<number>(),
+      programs: new Numbering<number>(),
+      files: new Numbering<number>(),
+    };
     const expected: ExpectedPiece[] = [];
     const pieces = unit.pieces.map((piece): MessageInitShape<typeof PieceSchema> => {
       const tensor = at(plan.tensors, piece.tensor);

@@ -1,12 +1,13 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import type {
   LowRankUpdateSchema,
   RowMapSchema,
   RowSegmentSchema,
   TensorSourceSchema,
 } from "../../shared/gen/amalgam/v1/agent_pb.js";
-import type { LowRankUpdate, PlannedInput, RowMap, RowSegment, StoredTensor } from "../plan/types.js";
-import { Renumbering } from "./renumbering.js";
+import { Numbering } from "../plan/numbering.js";
+import type { LowRankUpdate, PlannedInput, RowMap, StoredTensor } from "../plan/types.js";
 
 type SourceMessage = MessageInitShape<typeof TensorSourceSchema>;
 
@@ -18,12 +19,12 @@ interface Span {
 }
 
 /** A planned input as an agent is told about it: with the rows and the files that a piece needs, and no others. */
-export function tensorSource(input: PlannedInput, span: Span, files: Renumbering): SourceMessage {
+export function tensorSource(input: PlannedInput, span: Span, files: Numbering<number>): SourceMessage {
   const { rows } = input;
   return rows === undefined ? storedSource(input, files) : { dtype: "F32", rows: clippedRows(rows, span, files) };
 }
 
-function storedSource({ source, offset, dtype, updates = [] }: StoredTensor, files: Renumbering): SourceMessage {
+function storedSource({ source, offset, dtype, updates = [] }: StoredTensor, files: Numbering<number>): SourceMessage {
   return {
     file: files.of(source),
     offset: BigInt(offset),
@@ -34,7 +35,7 @@ function storedSource({ source, offset, dtype, updates = [] }: StoredTensor, fil
 
 function updateMessage(
   { a, b, rank, scale, transposed }: LowRankUpdate,
-  files: Renumbering,
+  files: Numbering<number>,
 ): MessageInitShape<typeof LowRankUpdateSchema> {
   return { a: storedSource(a, files), b: storedSource(b, files), rank, scale, transposed };
 }
@@ -42,11 +43,11 @@ function updateMessage(
 function clippedRows(
   map: RowMap,
   { begin, end, row }: Span,
-  files: Renumbering,
+  files: Numbering<number>,
 ): MessageInitShape<typeof RowMapSchema> {
   const first = Math.floor(begin / row);
   const last = Math.ceil(end / row);
-  const tensors = new Renumbering();
+  const tensors = new Numbering<number>();
   const ends = segmentEnds(map);
   const segments: MessageInitShape<typeof RowSegmentSchema>[] = [];
   for (let place = firstAbove(ends, first); place < ends.length; place += 1) {
@@ -71,7 +72,7 @@ function segmentMessage(
   segment: RowSegment,
   skipped: number,
   count: number,
-  tensors: Renumbering,
+  tensors: Numbering<number>,
 ): MessageInitShape<typeof RowSegmentSchema> {
   switch (segment.kind) {
     case "run": {

@@ -1,5 +1,5 @@
 import type { ComputableDtype } from "../../shared/checkpoint/dtypes.js";
-import { toNumbers } from "./widen-fast.js";
+import { toNumbers } from "../../shared/checkpoint/numbers.js";
 
 /** How far two tensors of numbers are apart. Elements that are not finite in both are only counted. */
 export interface NumberDifference {

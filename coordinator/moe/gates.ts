@@ -1,7 +1,8 @@
 import { type Dtype, dtypeBits } from "../../shared/checkpoint/dtypes.js";
+import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import { formatCount, quote } from "../../shared/quote.js";
 import type { MergedTensor } from "../plan/merged-tensor.js";
-import type { PlannedInput, RowMap, RowSegment } from "../plan/types.js";
+import type { PlannedInput, RowMap } from "../plan/types.js";
 import type { Complaints } from "../recipe/complaints.js";
 import type { MoeConfig, MoeExpert } from "./config.js";
 import { normalGate, plainPromptGate, promptGate, uniformGate } from "./programs.js";

@@ -1,13 +1,11 @@
-import { open } from "node:fs/promises";
 import { dtypeFromRecipe, recipeDtypeNames } from "../../shared/checkpoint/dtypes.js";
-import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { allOrNone, Complaints } from "../recipe/complaints.js";
 import { Fields } from "../recipe/fields.js";
+import { readText } from "../recipe/read.js";
 import type { Located } from "../recipe/recipe.js";
 import { readModelReference } from "../recipe/reference.js";
 import { describe, didYouMeanOrOneOf, quoteAll } from "../recipe/wording.js";
-import { maxRecipeBytes } from "../recipe/yaml/limits.js";
 import { isNull, numberOf, type YamlNode } from "../recipe/yaml/node.js";
 import { readYaml } from "../recipe/yaml/read.js";
 import { type CheckOptions, checkConfig } from "./check-config.js";
@@ -30,17 +28,7 @@ const hiddenModes: readonly string[] = ["hidden", "hidden_avg", "hidden_last"];
 
 /** Reads a mergekit-moe config file. No more of it is read than a recipe may have. */
 export async function readMoeConfig(file: string, options: CheckOptions = {}): Promise<MoeConfig> {
-  let bytes: Buffer;
-  try {
-    await using handle = await open(file, "r");
-    const buffer = Buffer.alloc(maxRecipeBytes + 1);
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
-    bytes = buffer.subarray(0, bytesRead);
-  } catch (error) {
-    const { message } = AmalgamError.from(error);
-    throw new AmalgamError("usage", `Cannot read config ${quote(file)}: ${message}`, { cause: error });
-  }
-  return parseMoeConfig(bytes.toString("utf8"), file, options);
+  return parseMoeConfig(await readText(file, "config"), file, options);
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Program } from "../../shared/expression/program.js";
 import { digestPlan } from "./digest.js";
 import { defaultShardBytes, layOutFiles } from "./layout.js";
 import type { MergedTensor } from "./merged-tensor.js";
+import { Numbering } from "./numbering.js";
 import type { OpenModel } from "./open-models.js";
 import type { FirstSources } from "./stage-model.js";
 import type { Plan, PlannedModel, PlannedSource, PlannedTensor, RandomStream } from "./types.js";
@@ -27,13 +28,13 @@ export function assemblePlan(output: PlannedOutput, { shardBytes = defaultShardB
     return { name, dtype, shape, elements, bytes: (elements * dtypeBits(dtype)) / 8 };
   });
   const layout = layOutFiles(shaped, shardBytes);
-  const programs = new ProgramList();
+  const programs = new Numbering<Program>();
   const tensors = layout.order.map((i): PlannedTensor => {
     const { name, dtype, shape, elements, bytes } = shaped[i] as (typeof shaped)[number];
     const { file, offset } = layout.places[i] as (typeof layout.places)[number];
     const merged = output.tensors[i] as MergedTensor;
     const { parameters, inputs, randomStreams } = merged;
-    const program = programs.place(merged.program);
+    const program = programs.of(merged.program);
     const planned = { name, dtype, shape, elements, bytes, file, offset, program, parameters, inputs };
     return isUsual(randomStreams, seed, name) ? planned : { ...planned, randomStreams };
   });
@@ -84,19 +85,4 @@ export function warningsOnOpening(models: readonly OpenModel[]): readonly string
 function isUsual(streams: readonly RandomStream[] | undefined, seed: number, name: string): streams is undefined {
   const usual = streams?.every((stream, i) => stream.seed === seed && stream.tensor === name && stream.stream === i);
   return usual !== false;
-}
-
-/** The distinct programs, in order of first use. */
-class ProgramList {
-  readonly list: Program[] = [];
-  readonly #places = new Map<Program, number>();
-
-  place(program: Program): number {
-    let place = this.#places.get(program);
-    if (place === undefined) {
-      place = this.list.push(program) - 1;
-      this.#places.set(program, place);
-    }
-    return place;
-  }
 }

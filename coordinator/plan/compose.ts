@@ -2,6 +2,7 @@ import { Graph } from "../../shared/expression/expression.js";
 import { schedule } from "../../shared/expression/passes.js";
 import type { Program } from "../../shared/expression/program.js";
 import type { MergedTensor } from "./merged-tensor.js";
+import { Numbering } from "./numbering.js";
 import type { PlannedInput, RandomStream } from "./types.js";
 
 /** What stands at one input of a program: a tensor to read, or one that another program computes. */
@@ -15,7 +16,7 @@ export type Computation = Pick<MergedTensor, "program" | "parameters" | "inputs"
  * in between is ever stored or rounded. A tensor that several of them read is read once.
  */
 export class Composer {
-  readonly #numbers = new Map<Program, number>();
+  readonly #programs = new Numbering<Program>();
   readonly #composed = new Map<string, Program>();
 
   /** `streams`: where the outer program's random streams come from. */
@@ -39,7 +40,7 @@ export class Composer {
         : { program: operand.merged.program, reads: operand.merged.inputs.map(placeOf) },
     );
     const merged = operands.map((operand) => ("merged" in operand ? operand.merged : undefined));
-    const key = JSON.stringify([this.#numberOf(program), inputs.length, parts.map((part) => this.#describe(part))]);
+    const key = JSON.stringify([this.#programs.of(program), inputs.length, parts.map((part) => this.#describe(part))]);
     let composed = this.#composed.get(key);
     if (composed === undefined) {
       composed = inline(program, parts, inputs.length);
@@ -58,13 +59,7 @@ export class Composer {
   }
 
   #describe({ program, reads }: { program: Program | undefined; reads: readonly number[] }): unknown {
-    return [program === undefined ? -1 : this.#numberOf(program), reads];
-  }
-
-  #numberOf(program: Program): number {
-    const number = this.#numbers.get(program) ?? this.#numbers.size;
-    this.#numbers.set(program, number);
-    return number;
+    return [program === undefined ? -1 : this.#programs.of(program), reads];
   }
 }
 

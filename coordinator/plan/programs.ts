@@ -9,6 +9,7 @@ import type { BoundSetting } from "../recipe/bind.js";
 import type { Complaints } from "../recipe/complaints.js";
 import type { Position } from "../recipe/recipe.js";
 import type { LayerPosition } from "../recipe/resolve.js";
+import { Numbering } from "./numbering.js";
 
 /** Which program a tensor runs, and with which numbers. */
 export interface TensorProgram {
@@ -40,7 +41,7 @@ export class MethodPrograms {
   readonly #built = new Map<string, { readonly program: Program; readonly slots: readonly ParameterSlot[] }>();
   /** By all values. Tensors with the same values share one object: a model has many tensors and few settings. */
   readonly #known = new Map<string, TensorProgram>();
-  readonly #numbers = new Map<Participants, number>();
+  readonly #participants = new Numbering<Participants>();
 
   constructor(method: MergeMethod, at: Position, complaints: Complaints) {
     this.#method = method;
@@ -61,7 +62,7 @@ export class MethodPrograms {
     const { base } = participants;
     const perModel = participants.perModel.map((settings, i) => evaluate(settings, inputs?.[i] ?? tensor, layer));
     const merge = evaluate(participants.merge, tensor, layer);
-    const key = `${this.#numberOf(participants)} ${JSON.stringify([perModel, merge])}`;
+    const key = `${this.#participants.of(participants)} ${JSON.stringify([perModel, merge])}`;
     let known = this.#known.get(key);
     if (known === undefined) {
       this.#check(tensor, base, perModel, merge);
@@ -69,12 +70,6 @@ export class MethodPrograms {
       this.#known.set(key, known);
     }
     return known;
-  }
-
-  #numberOf(participants: Participants): number {
-    const number = this.#numbers.get(participants) ?? this.#numbers.size;
-    this.#numbers.set(participants, number);
-    return number;
   }
 
   #build({ names, base }: Participants, perModel: readonly Values[], merge: Values): TensorProgram {

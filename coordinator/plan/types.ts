@@ -1,4 +1,5 @@
 import type { Dtype } from "../../shared/checkpoint/dtypes.js";
+import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import type { Program } from "../../shared/expression/program.js";
 import type { ParameterValue } from "../../shared/methods/parameter.js";
 import type { ConfigEdit } from "../architecture/config-edits.js";
@@ -117,20 +118,6 @@ export interface RowMap {
   readonly columns: number;
   /** Consecutive rows of the output. */
   readonly segments: readonly RowSegment[];
-}
-
-export type RowSegment =
-  /** `count` consecutive rows of one tensor. */
-  | { readonly kind: "run"; readonly count: number; readonly tensor: number; readonly row: number }
-  /** `count` equal rows: the weighted sum of rows, each term `rows` consecutive ones of a tensor with one weight. */
-  | { readonly kind: "combination"; readonly count: number; readonly terms: readonly RowTerm[] }
-  | { readonly kind: "zero"; readonly count: number };
-
-export interface RowTerm {
-  readonly tensor: number;
-  readonly row: number;
-  readonly rows: number;
-  readonly weight: number;
 }
 
 /** Where a program's random stream comes from; see `randomKey()`. */

@@ -1,9 +1,10 @@
+import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import { quote } from "../../shared/quote.js";
 import type { VocabularySegment } from "../tokenizer/segments.js";
 import type { VocabularyPlan } from "../tokenizer/types.js";
 import type { ModelTensor } from "./stage-model.js";
 import { MustBeStored } from "./stored-stages.js";
-import type { PlannedInput, RowMap, RowSegment } from "./types.js";
+import type { PlannedInput, RowMap } from "./types.js";
 
 /**
  * A token matrix in the order of the output's vocabulary: by rows of its own and of other models' matrices.

@@ -7,18 +7,21 @@ import { maxRecipeBytes } from "./yaml/limits.js";
 
 /** Reads and parses a recipe file. No more of it is read than a recipe may have. */
 export async function readRecipe(file: string): Promise<RecipeFile> {
-  let bytes: Buffer;
+  return parseRecipes(await readText(file, "recipe"), file);
+}
+
+/** The text of a file in YAML, one byte more of it at most than a recipe may have. `what` says in errors what it is. */
+export async function readText(file: string, what: string): Promise<string> {
   try {
     await using handle = await open(file, "r");
     const buffer = Buffer.alloc(maxRecipeBytes + 1);
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
-    bytes = buffer.subarray(0, bytesRead);
+    return buffer.toString("utf8", 0, bytesRead);
   } catch (error) {
     const { message } = AmalgamError.from(error);
-    throw new AmalgamError("usage", `Cannot read recipe ${quote(file)}: ${message}`, {
+    throw new AmalgamError("usage", `Cannot read ${what} ${quote(file)}: ${message}`, {
       cause: error,
       details: { file },
     });
   }
-  return parseRecipes(bytes.toString("utf8"), file);
 }

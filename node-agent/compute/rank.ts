@@ -12,89 +12,26 @@ const canonicalNan = 0x7fc0_0000;
 const infinity = 0x7f80_0000;
 const magnitudeMask = 0x7fff_ffff;
 
-/** Octaves below the largest magnitude that have bins of their own; what is smaller shares the lowest bin. */
-const octaves = 12;
-/** The finest division of an octave. */
-const maxFractionBits = 14;
-/** Moves per element after which sorting by insertion is given up: some bin has too many different magnitudes. */
-const maxMoves = 8;
-
 /** A magnitude's 31 bits in digits: few bins for short rows, few passes for long ones. */
 const shortRow = { bits: 8, digits: 4 } as const;
 const longRow = { bits: 11, digits: 3 } as const;
 const longRowElements = 2_048;
 
-const counts = new Uint32Array((octaves + 1) << maxFractionBits);
+const counts = new Uint32Array(shortRow.digits << longRow.bits);
 
 /**
- * Ranks the first `count` elements by magnitude, equal ones by their place. For the rows that RowRanker leaves: those
- * that spread over their octaves evenly enough are put in bins of a few elements at once; others go through a radix sort.
+ * Ranks the first `count` elements by magnitude, equal ones by their place: a stable radix sort of element numbers from
+ * the lowest digit up, whose last pass, instead of moving a number to its place, writes the place down. Digits that all
+ * elements share are skipped. For the rows that RowRanker leaves, and the reference for those that it does not.
  */
-export function rankRow(row: Ranking, count: number): void {
+export function rankRow({ bits, ranks, scratch }: Ranking, count: number): void {
   if (count === 1) {
-    row.ranks[0] = 0.5;
+    ranks[0] = 0.5;
     return;
   }
-  const largest = takeMagnitudes(row.bits, count);
-  if (!rankByBins(row, count, largest)) rankByDigits(row, count);
-}
-
-/**
- * Puts elements in bins by exponent and leading fraction bits, about as many bins to an octave as there are elements to
- * eight, and sorts what is then nearly sorted by insertion. False, with no ranks written, if that takes too long.
- */
-function rankByBins({ bits, ranks, scratch: [order, keys] }: Ranking, count: number, largest: number): boolean {
-  const fractionBits = Math.min(maxFractionBits, Math.max(2, 28 - Math.clz32(count)));
-  const shift = 23 - fractionBits;
-  const bins = (octaves + 1) << fractionBits;
-  const lowest = (largest >>> shift) - bins + 1;
-  counts.fill(0, 0, bins);
-  for (let i = 0; i < count; i += 1) {
-    const bin = ((bits[i] as number) >>> shift) - lowest;
-    (counts[bin < 0 ? 0 : bin] as number) += 1;
-  }
-  let start = 0;
-  for (let bin = 0; bin < bins; bin += 1) {
-    const here = counts[bin] as number;
-    counts[bin] = start;
-    start += here;
-  }
-  for (let i = 0; i < count; i += 1) {
-    const key = bits[i] as number;
-    const bin = (key >>> shift) - lowest;
-    const place = counts[bin < 0 ? 0 : bin] as number;
-    counts[bin < 0 ? 0 : bin] = place + 1;
-    order[place] = i;
-    keys[place] = key;
-  }
-  let moves = maxMoves * count;
-  for (let i = 1; i < count; i += 1) {
-    const key = keys[i] as number;
-    if ((keys[i - 1] as number) <= key) continue;
-    const element = order[i] as number;
-    let to = i;
-    while (to > 0 && (keys[to - 1] as number) > key) {
-      keys[to] = keys[to - 1] as number;
-      order[to] = order[to - 1] as number;
-      to -= 1;
-    }
-    moves -= i - to;
-    if (moves < 0) return false;
-    keys[to] = key;
-    order[to] = element;
-  }
-  const highest = count - 1;
-  for (let i = 0; i < count; i += 1) ranks[order[i] as number] = i / highest;
-  return true;
-}
-
-/**
- * A stable radix sort of element numbers from the lowest digit up, whose last pass, instead of moving a number to its
- * place, writes the place down. Digits that all elements share are skipped.
- */
-function rankByDigits({ bits, ranks, scratch }: Ranking, count: number): void {
   const { bits: digitBits, digits } = count < longRowElements ? shortRow : longRow;
   const bins = 1 << digitBits;
+  takeMagnitudes(bits, count);
   countDigits(bits, count, digitBits, digits);
   const sorted: number[] = [];
   for (let digit = 0; digit < digits; digit += 1) if (startDigit(digit * bins, bins, count)) sorted.push(digit);
@@ -112,16 +49,12 @@ function rankByDigits({ bits, ranks, scratch }: Ranking, count: number): void {
   });
 }
 
-/** Cuts the signs off; a NaN is like any other. Returns the largest. */
-function takeMagnitudes(bits: Uint32Array, count: number): number {
-  let largest = 0;
+/** Cuts the signs off; a NaN is like any other. */
+function takeMagnitudes(bits: Uint32Array, count: number): void {
   for (let i = 0; i < count; i += 1) {
     const magnitude = (bits[i] as number) & magnitudeMask;
-    const key = magnitude > infinity ? canonicalNan : magnitude;
-    bits[i] = key;
-    if (key > largest) largest = key;
+    bits[i] = magnitude > infinity ? canonicalNan : magnitude;
   }
-  return largest;
 }
 
 function countDigits(bits: Uint32Array, count: number, digitBits: number, digits: number): void {

@@ -1,5 +1,6 @@
+import type { RowTerm } from "../../shared/checkpoint/row-segments.js";
 import { tileSlack } from "../../shared/expression/tiles.js";
-import { existing, type RowTerm } from "./input.js";
+import { existing } from "./input.js";
 import type { InputReader, ReadContext } from "./reader.js";
 
 /** Combined rows that are kept for their next use. */

@@ -1,5 +1,6 @@
 import { toSafeNumber } from "../../shared/bytes.js";
 import { isDtype } from "../../shared/checkpoint/dtypes.js";
+import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import { AmalgamError } from "../../shared/errors.js";
 import type {
   RowMap as RowMapMessage,
@@ -7,7 +8,7 @@ import type {
   TensorSource,
 } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../../shared/quote.js";
-import { existing, type PieceInput, type RowMap, type RowSegment, type StoredInput } from "./input.js";
+import { existing, type PieceInput, type RowMap, type StoredInput } from "./input.js";
 
 /** An input as the wire has it, which `assertInput()` has found in order. */
 export function inputFromProto(source: TensorSource): PieceInput {

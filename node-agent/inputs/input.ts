@@ -1,4 +1,5 @@
 import { type ComputableDtype, type Dtype, isComputable } from "../../shared/checkpoint/dtypes.js";
+import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import { AmalgamError } from "../../shared/errors.js";
 
 /** A tensor in one of the unit's source files. */
@@ -33,19 +34,6 @@ export interface RowMap {
   /** The row of the matrix that the first segment begins with. */
   readonly firstRow: number;
   readonly segments: readonly RowSegment[];
-}
-
-export type RowSegment =
-  | { readonly kind: "run"; readonly count: number; readonly tensor: number; readonly row: number }
-  | { readonly kind: "combination"; readonly count: number; readonly terms: readonly RowTerm[] }
-  | { readonly kind: "zero"; readonly count: number };
-
-/** `rows` consecutive rows of one tensor, each with this weight. */
-export interface RowTerm {
-  readonly tensor: number;
-  readonly row: number;
-  readonly rows: number;
-  readonly weight: number;
 }
 
 /** The input is put together while it is read, so it is not what the file holds. */

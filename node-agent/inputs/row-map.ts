@@ -1,5 +1,6 @@
+import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import { type CombinedRows, Combiner } from "./combinations.js";
-import { existing, type RowMap, type RowSegment } from "./input.js";
+import { existing, type RowMap } from "./input.js";
 import type { InputReader, ReadContext } from "./reader.js";
 
 /** Reads a matrix whose rows come from others, as F32. */

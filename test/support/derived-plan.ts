@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Plan, PlannedInput, PlannedTensor, RowSegment, StoredTensor } from "../../coordinator/plan/types.js";
+import type { Plan, PlannedInput, PlannedTensor, StoredTensor } from "../../coordinator/plan/types.js";
 import { narrow } from "../../shared/checkpoint/convert.js";
 import { type ComputableDtype, dtypeBits } from "../../shared/checkpoint/dtypes.js";
+import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import { Graph } from "../../shared/expression/expression.js";
 import { interpret } from "../../shared/expression/interpret.js";
 import { randomKey } from "../../shared/expression/random.js";

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import type { PlannedInput, RowMap, RowSegment, StoredTensor } from "../../../../coordinator/plan/types.js";
+import type { PlannedInput, RowMap, StoredTensor } from "../../../../coordinator/plan/types.js";
 import { TileMemory } from "../../../../node-agent/compute/wasm/memory.js";
 import { CombinedRows } from "../../../../node-agent/inputs/combinations.js";
 import { openInputs } from "../../../../node-agent/inputs/open.js";
 import { ReadContext } from "../../../../node-agent/inputs/reader.js";
+import type { RowSegment } from "../../../../shared/checkpoint/row-segments.js";
 import { tileSlack } from "../../../../shared/expression/tiles.js";
 import { normals, seeded } from "../../../support/random.js";
 import { bitsOf, expectedValues, MemoryFile, pieceInput, readTiles } from "../../../support/readers.js";

@@ -1,1 +1,0 @@
-export { toNumbers } from "../../shared/checkpoint/numbers.js";
