@@ -57,10 +57,10 @@ export function planStage(
   aligner.tellTheRest();
   if (complaints.any) return undefined;
   const template = templateOf(first).model;
-  const sliced = first.form === "slices" ? sliceConfig(template.config, template.architecture, plan.layers) : undefined;
+  const sliced = sliceConfig(template.config, template.architecture, plan.layers);
   const names = new Set(merged.map(({ name }) => name));
   const edits = [
-    ...(sliced?.edits ?? []),
+    ...sliced.edits,
     ...(ownsMoreThan(template, names)
       ? untiedEdits(template.config, template.architecture, (name) => names.has(name))
       : []),
@@ -70,7 +70,7 @@ export function planStage(
     ...plan.warnings,
     ...aligner.warnings(),
     ...leftOut(plan.tensors),
-    ...(sliced?.warnings ?? []),
+    ...sliced.warnings,
     ...(asksForLayers(recipe) ? architectureNotes(slices) : []),
     ...differentTypes(slices),
     ...bound.warnings,

@@ -248,3 +248,19 @@ ${rest}
   const decoder = plan.tensors.find(({ name }) => name.startsWith("decoder"));
   expect(plan.programs[decoder?.program ?? -1]).toMatchObject({ inputs: 1, nodes: [{ op: "input" }], parameters: [] });
 });
+
+test("a module that is sliced changes the config, also after one that is not", () => {
+  const block = (stack: string, layer: number) => `${stack}.block.${layer}.layer.0.SelfAttention.q.weight`;
+  const names = ["encoder", "decoder"].flatMap((stack) => [block(stack, 0), block(stack, 1)]);
+  const tensors = Object.fromEntries(["shared.weight", ...names].map((name) => [name, ["F32", [4, 4]] as const]));
+  const t5 = fakeModel("t5", tensors, { config: { model_type: "t5", num_layers: 2, num_decoder_layers: 2 } });
+  const recipe = `merge_method: passthrough
+modules:
+  encoder: { models: [{ model: a }] }
+  decoder: { slices: [{ sources: [{ model: a, layer_range: [0, 1] }] }] }
+  shared: { models: [{ model: a }] }
+`;
+  const plan = planOf(recipe, { a: t5 });
+  expect(plan.tensors.map(({ name }) => name)).not.toContain(block("decoder", 1));
+  expect(plan.companions.configEdits).toEqual([{ path: ["num_decoder_layers"], value: 1 }]);
+});
