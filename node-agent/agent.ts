@@ -1,11 +1,12 @@
-import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { Server, type ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { AmalgamError } from "../shared/errors.js";
 import { AgentService } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
-import { assertLoopback, formatAddress, serverOptions } from "../shared/rpc/channel.js";
+import { formatAddress, serverOptions } from "../shared/rpc/channel.js";
 import { encodeMergeResponse } from "../shared/rpc/chunk-encoder.js";
+import { loopback, type Security, serverCredentials } from "../shared/rpc/security.js";
 import { type Serialize, serviceDefinition } from "../shared/rpc/service-definition.js";
-import { packageVersion } from "../shared/rpc/version.js";
+import { kernelsVersion, packageVersion, protocolVersion } from "../shared/rpc/version.js";
 import { WorkerPool } from "./pool.js";
 import { createConfinement } from "./roots.js";
 import { createAgentService } from "./service.js";
@@ -14,6 +15,8 @@ import { type AgentSettings, completeSettings } from "./settings.js";
 export interface AgentOptions extends AgentSettings {
   /** The worker threads' module. @default worker.js beside this one */
   readonly worker?: URL;
+  /** @default loopback alone */
+  readonly security?: Security;
 }
 
 export interface RunningAgent extends AsyncDisposable {
@@ -33,7 +36,7 @@ const lameDuckMs = 500;
 /** Starts worker threads and a gRPC server. The agent serves until it is closed. */
 export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const settings = completeSettings(options);
-  assertLoopback(settings.host, "Cannot listen on");
+  const credentials = serverCredentials(options.security ?? loopback, settings.host);
   const { roots } = createConfinement(settings.roots);
   const { name, slots, memoryBytes } = settings;
   const entry = options.worker ?? new URL("./worker.js", import.meta.url);
@@ -48,6 +51,8 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     describe: () => ({
       name,
       version: packageVersion(),
+      protocol: protocolVersion,
+      kernels: kernelsVersion,
       slots,
       memoryBytes: BigInt(memoryBytes),
       roots: [...roots],
@@ -57,7 +62,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     serviceDefinition(AgentService, { merge: encodeMergeResponse as Serialize }),
     service as unknown as UntypedServiceImplementation,
   );
-  const port = await bind(server, settings.host, settings.port);
+  const port = await bind(server, credentials, settings.host, settings.port);
 
   let hurry = (): void => undefined;
   let closing: Promise<void> | undefined;
@@ -87,10 +92,10 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   };
 }
 
-function bind(server: Server, host: string, port: number): Promise<number> {
+function bind(server: Server, credentials: ServerCredentials, host: string, port: number): Promise<number> {
   const address = formatAddress(host, port);
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else reject(new AmalgamError("usage", `Cannot listen on ${quote(address)}: ${error.message}`, { cause: error }));
     });

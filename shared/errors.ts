@@ -21,6 +21,9 @@ export type ErrorCode =
   | "agent_lost"
   | "agent_draining"
   | "stalled"
+  // The cluster's: NATS does not answer, or another coordinator leads the job by now.
+  | "bus_failed"
+  | "fenced"
   // Nobody's fault, and a bug.
   | "canceled"
   | "internal";
@@ -32,6 +35,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
   "agent_lost",
   "agent_draining",
   "stalled",
+  "bus_failed",
   "internal",
 ]);
 

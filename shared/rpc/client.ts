@@ -1,8 +1,9 @@
 import type { DescMessage, DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
-import { Client, type ClientReadableStream, credentials, InterceptingCall, type Interceptor } from "@grpc/grpc-js";
+import { Client, type ClientReadableStream, InterceptingCall, type Interceptor } from "@grpc/grpc-js";
 import { AmalgamError } from "../errors.js";
-import { assertLoopback, clientOptions, parseAddress } from "./channel.js";
+import { clientOptions, parseAddress } from "./channel.js";
+import { channelCredentials, loopback, type Security } from "./security.js";
 import { decoder, encoder } from "./service-definition.js";
 import { fromStatus } from "./status.js";
 
@@ -40,7 +41,7 @@ export type RpcClient<Methods extends GenServiceMethods> = { readonly [Name in k
 export type ClientOf<Service> = Service extends GenService<infer Methods> ? RpcClient<Methods> : never;
 
 /**
- * A client of `service` at `"host:port"`, which must be a loopback address. It connects on the first call, and again
+ * A client of `service` at `"host:port"`, which without TLS must be a loopback address. It connects on the first call, and again
  * whenever a call finds the connection gone; it never repeats a call.
  *
  * A server stream is an async generator: the other side is read only as fast as the generator is, and leaving the loop
@@ -49,9 +50,9 @@ export type ClientOf<Service> = Service extends GenService<infer Methods> ? RpcC
 export function createClient<Methods extends GenServiceMethods>(
   service: GenService<Methods>,
   address: string,
+  security: Security = loopback,
 ): RpcClient<Methods> {
-  assertLoopback(parseAddress(address).host, "Cannot connect to");
-  const client = new Client(address, credentials.createInsecure(), clientOptions);
+  const client = new Client(address, channelCredentials(security, parseAddress(address).host), clientOptions);
   const calls: Record<string, unknown> = { close: () => client.close() };
   for (const method of service.methods) {
     if (method.methodKind === "unary") calls[method.localName] = unary(client, method, address);

@@ -25,6 +25,8 @@ const statusOfCode = {
   agent_lost: status.UNAVAILABLE,
   agent_draining: status.UNAVAILABLE,
   stalled: status.DEADLINE_EXCEEDED,
+  bus_failed: status.UNAVAILABLE,
+  fenced: status.FAILED_PRECONDITION,
   canceled: status.CANCELLED,
   internal: status.INTERNAL,
 } as const satisfies Record<ErrorCode, status>;

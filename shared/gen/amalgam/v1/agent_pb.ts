@@ -2,8 +2,8 @@
 // @generated from file amalgam/v1/agent.proto (package amalgam.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Program } from "./program_pb.js";
 import { file_amalgam_v1_program } from "./program_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,12 +12,45 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file amalgam/v1/agent.proto.
  */
 export const file_amalgam_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChZhbWFsZ2FtL3YxL2FnZW50LnByb3RvEgphbWFsZ2FtLnYxIhEKD0Rlc2NyaWJlUmVxdWVzdCJlChBEZXNjcmliZVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVzbG90cxgDIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBCABKAQSDQoFcm9vdHMYBSADKAki3gIKDE1lcmdlUmVxdWVzdBILCgNqb2IYASABKAkSDAoEdW5pdBgCIAEoDRINCgVlcG9jaBgDIAEoDRIMCgRzZWVkGAQgASgEEicKB3NvdXJjZXMYBSADKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSJQoIcHJvZ3JhbXMYBiADKAsyEy5hbWFsZ2FtLnYxLlByb2dyYW0SIQoGcGllY2VzGAcgAygLMhEuYW1hbGdhbS52MS5QaWVjZRItCgt3cml0ZV9maWxlcxgIIAEoCzIWLmFtYWxnYW0udjEuV3JpdGVGaWxlc0gAEjEKDXN0cmVhbV9jaHVua3MYCSABKAsyGC5hbWFsZ2FtLnYxLlN0cmVhbUNodW5rc0gAEjkKEWdhdGhlcl9zdGF0aXN0aWNzGAogASgLMhwuYW1hbGdhbS52MS5HYXRoZXJTdGF0aXN0aWNzSABCBgoEdGFzayI+CgpTb3VyY2VGaWxlEgwKBHBhdGgYASABKAkSDQoFYnl0ZXMYAiABKAQSEwoLbW9kaWZpZWRfbXMYAyABKAEisQIKBVBpZWNlEg4KBnRlbnNvchgBIAEoCRIPCgdwcm9ncmFtGAIgASgNEg0KBXNoYXBlGAMgAygEEg0KBWJlZ2luGAQgASgEEgsKA2VuZBgFIAEoBBIoCgZpbnB1dHMYBiADKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRISCgpwYXJhbWV0ZXJzGAcgAygBEhIKCnN0YXRpc3RpY3MYCCADKAESFgoObW9kZWxfZWxlbWVudHMYCSABKAQSFAoMb3V0cHV0X2R0eXBlGAogASgJEhMKC291dHB1dF9maWxlGAsgASgNEhUKDW91dHB1dF9vZmZzZXQYDCABKAQSMAoOcmFuZG9tX3N0cmVhbXMYDSADKAsyGC5hbWFsZ2FtLnYxLlJhbmRvbVN0cmVhbSKJAQoMVGVuc29yU291cmNlEgwKBGZpbGUYASABKA0SDgoGb2Zmc2V0GAIgASgEEg0KBWR0eXBlGAMgASgJEioKB3VwZGF0ZXMYBCADKAsyGS5hbWFsZ2FtLnYxLkxvd1JhbmtVcGRhdGUSIAoEcm93cxgFIAEoCzISLmFtYWxnYW0udjEuUm93TWFwIooBCg1Mb3dSYW5rVXBkYXRlEiMKAWEYASABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIjCgFiGAIgASgLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USDAoEcmFuaxgDIAEoDRINCgVzY2FsZRgEIAEoARISCgp0cmFuc3Bvc2VkGAUgASgIIoUBCgZSb3dNYXASKQoHdGVuc29ycxgBIAMoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEhMKC3RlbnNvcl9yb3dzGAIgAygEEhEKCWZpcnN0X3JvdxgDIAEoBBIoCghzZWdtZW50cxgEIAMoCzIWLmFtYWxnYW0udjEuUm93U2VnbWVudCJgCgpSb3dTZWdtZW50Eg0KBWNvdW50GAEgASgEEh8KA3J1bhgCIAEoCzISLmFtYWxnYW0udjEuUm93UnVuEiIKBXRlcm1zGAMgAygLMhMuYW1hbGdhbS52MS5Sb3dUZXJtIiUKBlJvd1J1bhIOCgZ0ZW5zb3IYASABKA0SCwoDcm93GAIgASgEIkQKB1Jvd1Rlcm0SDgoGdGVuc29yGAEgASgNEgsKA3JvdxgCIAEoBBIMCgRyb3dzGAMgASgEEg4KBndlaWdodBgEIAEoASI8CgxSYW5kb21TdHJlYW0SDAoEc2VlZBgBIAEoBBIOCgZ0ZW5zb3IYAiABKAkSDgoGc3RyZWFtGAMgASgNIhsKCldyaXRlRmlsZXMSDQoFcGF0aHMYASADKAkiIwoMU3RyZWFtQ2h1bmtzEhMKC2NodW5rX2J5dGVzGAEgASgNIiAKEEdhdGhlclN0YXRpc3RpY3MSDAoEcGFzcxgBIAEoDSLDAQoNTWVyZ2VSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIiCgVjaHVuaxgCIAEoCzIRLmFtYWxnYW0udjEuQ2h1bmtIABIrCgdyZWNlaXB0GAMgASgLMhguYW1hbGdhbS52MS5QaWVjZVJlY2VpcHRIABIuCgdwYXJ0aWFsGAQgASgLMhsuYW1hbGdhbS52MS5HYXRoZXJlZFBhcnRpYWxIAEIHCgVldmVudCJJCghQcm9ncmVzcxISCgpieXRlc19yZWFkGAEgASgEEhUKDWJ5dGVzX3dyaXR0ZW4YAiABKAQSEgoKaW9fc2Vjb25kcxgDIAEoASJDCgVDaHVuaxINCgVwaWVjZRgBIAEoDRIOCgZvZmZzZXQYAiABKAQSDAoEZGF0YRgDIAEoDBINCgVjcmMzMhgEIAEoByKPAQoMUGllY2VSZWNlaXB0Eg0KBXBpZWNlGAEgASgNEg0KBWJ5dGVzGAIgASgEEg0KBWNyYzMyGAMgASgHEhIKCm5vbl9maW5pdGUYBCABKAQSEgoKb3ZlcmZsb3dlZBgFIAEoBBIPCgdsYXJnZXN0GAYgASgBEhkKEWlucHV0c19ub25fZmluaXRlGAcgAygEIo0BCg9HYXRoZXJlZFBhcnRpYWwSDgoGZ2F0aGVyGAEgASgNEhIKBXBpZWNlGAIgASgNSACIAQESDAoEc3VtcxgDIAMoARIUCgdsYXJnZXN0GAQgASgBSAGIAQESDAoEYmlucxgFIAMoDRIOCgZjb3VudHMYBiADKARCCAoGX3BpZWNlQgoKCF9sYXJnZXN0IvABChBGYWN0b3JpemVSZXF1ZXN0Eg4KBnRlbnNvchgBIAEoCRInCgdzb3VyY2VzGAIgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEigKBm1hdHJpeBgDIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEiYKBGJhc2UYBCABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIMCgRyb3dzGAUgASgEEg8KB2NvbHVtbnMYBiABKAQSDAoEcmFuaxgHIAEoDRIPCgdlcHNpbG9uGAggASgBEhMKC2NodW5rX2J5dGVzGAkgASgNIpgBChFGYWN0b3JpemVSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIsCgZ2YWx1ZXMYAiABKAsyGi5hbWFsZ2FtLnYxLlNpbmd1bGFyVmFsdWVzSAASIgoFY2h1bmsYAyABKAsyES5hbWFsZ2FtLnYxLkNodW5rSABCBwoFZXZlbnQiIAoOU2luZ3VsYXJWYWx1ZXMSDgoGdmFsdWVzGAEgAygBMuEBCgxBZ2VudFNlcnZpY2USRQoIRGVzY3JpYmUSGy5hbWFsZ2FtLnYxLkRlc2NyaWJlUmVxdWVzdBocLmFtYWxnYW0udjEuRGVzY3JpYmVSZXNwb25zZRI+CgVNZXJnZRIYLmFtYWxnYW0udjEuTWVyZ2VSZXF1ZXN0GhkuYW1hbGdhbS52MS5NZXJnZVJlc3BvbnNlMAESSgoJRmFjdG9yaXplEhwuYW1hbGdhbS52MS5GYWN0b3JpemVSZXF1ZXN0Gh0uYW1hbGdhbS52MS5GYWN0b3JpemVSZXNwb25zZTABYgZwcm90bzM", [file_amalgam_v1_program]);
+  fileDesc("ChZhbWFsZ2FtL3YxL2FnZW50LnByb3RvEgphbWFsZ2FtLnYxIigKCkxlYWRlcnNoaXASCwoDam9iGAEgASgJEg0KBWZlbmNlGAIgASgEIj0KD0Rlc2NyaWJlUmVxdWVzdBIqCgpsZWFkZXJzaGlwGAEgASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwIogBChBEZXNjcmliZVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVzbG90cxgDIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBCABKAQSDQoFcm9vdHMYBSADKAkSEAoIcHJvdG9jb2wYBiABKA0SDwoHa2VybmVscxgHIAEoCSLtAgoMTWVyZ2VSZXF1ZXN0EgsKA2pvYhgBIAEoCRIMCgR1bml0GAIgASgNEg0KBWVwb2NoGAMgASgNEgwKBHNlZWQYBCABKAQSJwoHc291cmNlcxgFIAMoCzIWLmFtYWxnYW0udjEuU291cmNlRmlsZRIlCghwcm9ncmFtcxgGIAMoCzITLmFtYWxnYW0udjEuUHJvZ3JhbRIhCgZwaWVjZXMYByADKAsyES5hbWFsZ2FtLnYxLlBpZWNlEi0KC3dyaXRlX2ZpbGVzGAggASgLMhYuYW1hbGdhbS52MS5Xcml0ZUZpbGVzSAASMQoNc3RyZWFtX2NodW5rcxgJIAEoCzIYLmFtYWxnYW0udjEuU3RyZWFtQ2h1bmtzSAASOQoRZ2F0aGVyX3N0YXRpc3RpY3MYCiABKAsyHC5hbWFsZ2FtLnYxLkdhdGhlclN0YXRpc3RpY3NIABINCgVmZW5jZRgLIAEoBEIGCgR0YXNrIk0KClNvdXJjZUZpbGUSDAoEcGF0aBgBIAEoCRINCgVieXRlcxgCIAEoBBITCgttb2RpZmllZF9tcxgDIAEoARINCgVwZWVycxgEIAMoCSKxAgoFUGllY2USDgoGdGVuc29yGAEgASgJEg8KB3Byb2dyYW0YAiABKA0SDQoFc2hhcGUYAyADKAQSDQoFYmVnaW4YBCABKAQSCwoDZW5kGAUgASgEEigKBmlucHV0cxgGIAMoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEhIKCnBhcmFtZXRlcnMYByADKAESEgoKc3RhdGlzdGljcxgIIAMoARIWCg5tb2RlbF9lbGVtZW50cxgJIAEoBBIUCgxvdXRwdXRfZHR5cGUYCiABKAkSEwoLb3V0cHV0X2ZpbGUYCyABKA0SFQoNb3V0cHV0X29mZnNldBgMIAEoBBIwCg5yYW5kb21fc3RyZWFtcxgNIAMoCzIYLmFtYWxnYW0udjEuUmFuZG9tU3RyZWFtIokBCgxUZW5zb3JTb3VyY2USDAoEZmlsZRgBIAEoDRIOCgZvZmZzZXQYAiABKAQSDQoFZHR5cGUYAyABKAkSKgoHdXBkYXRlcxgEIAMoCzIZLmFtYWxnYW0udjEuTG93UmFua1VwZGF0ZRIgCgRyb3dzGAUgASgLMhIuYW1hbGdhbS52MS5Sb3dNYXAiigEKDUxvd1JhbmtVcGRhdGUSIwoBYRgBIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEiMKAWIYAiABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIMCgRyYW5rGAMgASgNEg0KBXNjYWxlGAQgASgBEhIKCnRyYW5zcG9zZWQYBSABKAgihQEKBlJvd01hcBIpCgd0ZW5zb3JzGAEgAygLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USEwoLdGVuc29yX3Jvd3MYAiADKAQSEQoJZmlyc3Rfcm93GAMgASgEEigKCHNlZ21lbnRzGAQgAygLMhYuYW1hbGdhbS52MS5Sb3dTZWdtZW50ImAKClJvd1NlZ21lbnQSDQoFY291bnQYASABKAQSHwoDcnVuGAIgASgLMhIuYW1hbGdhbS52MS5Sb3dSdW4SIgoFdGVybXMYAyADKAsyEy5hbWFsZ2FtLnYxLlJvd1Rlcm0iJQoGUm93UnVuEg4KBnRlbnNvchgBIAEoDRILCgNyb3cYAiABKAQiRAoHUm93VGVybRIOCgZ0ZW5zb3IYASABKA0SCwoDcm93GAIgASgEEgwKBHJvd3MYAyABKAQSDgoGd2VpZ2h0GAQgASgBIjwKDFJhbmRvbVN0cmVhbRIMCgRzZWVkGAEgASgEEg4KBnRlbnNvchgCIAEoCRIOCgZzdHJlYW0YAyABKA0iGwoKV3JpdGVGaWxlcxINCgVwYXRocxgBIAMoCSIjCgxTdHJlYW1DaHVua3MSEwoLY2h1bmtfYnl0ZXMYASABKA0iIAoQR2F0aGVyU3RhdGlzdGljcxIMCgRwYXNzGAEgASgNIsMBCg1NZXJnZVJlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhQuYW1hbGdhbS52MS5Qcm9ncmVzc0gAEiIKBWNodW5rGAIgASgLMhEuYW1hbGdhbS52MS5DaHVua0gAEisKB3JlY2VpcHQYAyABKAsyGC5hbWFsZ2FtLnYxLlBpZWNlUmVjZWlwdEgAEi4KB3BhcnRpYWwYBCABKAsyGy5hbWFsZ2FtLnYxLkdhdGhlcmVkUGFydGlhbEgAQgcKBWV2ZW50IkkKCFByb2dyZXNzEhIKCmJ5dGVzX3JlYWQYASABKAQSFQoNYnl0ZXNfd3JpdHRlbhgCIAEoBBISCgppb19zZWNvbmRzGAMgASgBIkMKBUNodW5rEg0KBXBpZWNlGAEgASgNEg4KBm9mZnNldBgCIAEoBBIMCgRkYXRhGAMgASgMEg0KBWNyYzMyGAQgASgHIo8BCgxQaWVjZVJlY2VpcHQSDQoFcGllY2UYASABKA0SDQoFYnl0ZXMYAiABKAQSDQoFY3JjMzIYAyABKAcSEgoKbm9uX2Zpbml0ZRgEIAEoBBISCgpvdmVyZmxvd2VkGAUgASgEEg8KB2xhcmdlc3QYBiABKAESGQoRaW5wdXRzX25vbl9maW5pdGUYByADKAQijQEKD0dhdGhlcmVkUGFydGlhbBIOCgZnYXRoZXIYASABKA0SEgoFcGllY2UYAiABKA1IAIgBARIMCgRzdW1zGAMgAygBEhQKB2xhcmdlc3QYBCABKAFIAYgBARIMCgRiaW5zGAUgAygNEg4KBmNvdW50cxgGIAMoBEIICgZfcGllY2VCCgoIX2xhcmdlc3QinAIKEEZhY3Rvcml6ZVJlcXVlc3QSDgoGdGVuc29yGAEgASgJEicKB3NvdXJjZXMYAiADKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSKAoGbWF0cml4GAMgASgLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USJgoEYmFzZRgEIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEgwKBHJvd3MYBSABKAQSDwoHY29sdW1ucxgGIAEoBBIMCgRyYW5rGAcgASgNEg8KB2Vwc2lsb24YCCABKAESEwoLY2h1bmtfYnl0ZXMYCSABKA0SKgoKbGVhZGVyc2hpcBgKIAEoCzIWLmFtYWxnYW0udjEuTGVhZGVyc2hpcCKYAQoRRmFjdG9yaXplUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFC5hbWFsZ2FtLnYxLlByb2dyZXNzSAASLAoGdmFsdWVzGAIgASgLMhouYW1hbGdhbS52MS5TaW5ndWxhclZhbHVlc0gAEiIKBWNodW5rGAMgASgLMhEuYW1hbGdhbS52MS5DaHVua0gAQgcKBWV2ZW50IiAKDlNpbmd1bGFyVmFsdWVzEg4KBnZhbHVlcxgBIAMoASKEAQoNTG9jYXRlUmVxdWVzdBIqCgpsZWFkZXJzaGlwGAEgASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwEiUKBWZpbGVzGAIgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEiAKBXByb2JlGAMgASgLMhEuYW1hbGdhbS52MS5Qcm9iZSIkCgVQcm9iZRIMCgRwYXRoGAEgASgJEg0KBXRva2VuGAIgASgJIk0KDkxvY2F0ZVJlc3BvbnNlEiQKBWZpbGVzGAEgAygOMhUuYW1hbGdhbS52MS5GaWxlU3RhdGUSFQoNc2hhcmVzX291dHB1dBgCIAEoCCIbCgtMaXN0UmVxdWVzdBIMCgRwYXRoGAEgASgJIjgKDExpc3RSZXNwb25zZRIoCgdlbnRyaWVzGAEgAygLMhcuYW1hbGdhbS52MS5Gb2xkZXJFbnRyeSJSCgtGb2xkZXJFbnRyeRIMCgRuYW1lGAEgASgJEhEKCWlzX2ZvbGRlchgCIAEoCBINCgVieXRlcxgDIAEoBBITCgttb2RpZmllZF9tcxgEIAEoASKUAQoLUmVhZFJlcXVlc3QSJAoEZmlsZRgBIAEoCzIWLmFtYWxnYW0udjEuU291cmNlRmlsZRIOCgZvZmZzZXQYAiABKAQSDgoGbGVuZ3RoGAMgASgEEhMKC2NodW5rX2J5dGVzGAQgASgNEioKCmxlYWRlcnNoaXAYBSABKAsyFi5hbWFsZ2FtLnYxLkxlYWRlcnNoaXAiKwoMUmVhZFJlc3BvbnNlEgwKBGRhdGEYASABKAwSDQoFY3JjMzIYAiABKAcqhwEKCUZpbGVTdGF0ZRIaChZGSUxFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSRklMRV9TVEFURV9QUkVTRU5UEAESFgoSRklMRV9TVEFURV9NSVNTSU5HEAISFgoSRklMRV9TVEFURV9DSEFOR0VEEAMSFgoSRklMRV9TVEFURV9SRUZVU0VEEAQymgMKDEFnZW50U2VydmljZRJFCghEZXNjcmliZRIbLmFtYWxnYW0udjEuRGVzY3JpYmVSZXF1ZXN0GhwuYW1hbGdhbS52MS5EZXNjcmliZVJlc3BvbnNlEj4KBU1lcmdlEhguYW1hbGdhbS52MS5NZXJnZVJlcXVlc3QaGS5hbWFsZ2FtLnYxLk1lcmdlUmVzcG9uc2UwARJKCglGYWN0b3JpemUSHC5hbWFsZ2FtLnYxLkZhY3Rvcml6ZVJlcXVlc3QaHS5hbWFsZ2FtLnYxLkZhY3Rvcml6ZVJlc3BvbnNlMAESPwoGTG9jYXRlEhkuYW1hbGdhbS52MS5Mb2NhdGVSZXF1ZXN0GhouYW1hbGdhbS52MS5Mb2NhdGVSZXNwb25zZRI5CgRMaXN0EhcuYW1hbGdhbS52MS5MaXN0UmVxdWVzdBoYLmFtYWxnYW0udjEuTGlzdFJlc3BvbnNlEjsKBFJlYWQSFy5hbWFsZ2FtLnYxLlJlYWRSZXF1ZXN0GhguYW1hbGdhbS52MS5SZWFkUmVzcG9uc2UwAWIGcHJvdG8z", [file_amalgam_v1_program]);
+
+/**
+ * Who gives orders for a job. Leaders of one job follow one another with growing fences: an agent that has heard a
+ * higher one refuses a lower one, and stops what it does for it.
+ *
+ * @generated from message amalgam.v1.Leadership
+ */
+export type Leadership = Message<"amalgam.v1.Leadership"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * 0: nobody else can lead this job, and nothing is compared.
+   *
+   * @generated from field: uint64 fence = 2;
+   */
+  fence: bigint;
+};
+
+/**
+ * Describes the message amalgam.v1.Leadership.
+ * Use `create(LeadershipSchema)` to create a new message.
+ */
+export const LeadershipSchema: GenMessage<Leadership> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 0);
 
 /**
  * @generated from message amalgam.v1.DescribeRequest
  */
 export type DescribeRequest = Message<"amalgam.v1.DescribeRequest"> & {
+  /**
+   * Unset: asked by no job.
+   *
+   * @generated from field: amalgam.v1.Leadership leadership = 1;
+   */
+  leadership?: Leadership | undefined;
 };
 
 /**
@@ -25,7 +58,7 @@ export type DescribeRequest = Message<"amalgam.v1.DescribeRequest"> & {
  * Use `create(DescribeRequestSchema)` to create a new message.
  */
 export const DescribeRequestSchema: GenMessage<DescribeRequest> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 0);
+  messageDesc(file_amalgam_v1_agent, 1);
 
 /**
  * @generated from message amalgam.v1.DescribeResponse
@@ -37,7 +70,7 @@ export type DescribeResponse = Message<"amalgam.v1.DescribeResponse"> & {
   name: string;
 
   /**
-   * Of the agent's software. Units of one job run on one version.
+   * Of the agent's software, for people to read.
    *
    * @generated from field: string version = 2;
    */
@@ -63,6 +96,20 @@ export type DescribeResponse = Message<"amalgam.v1.DescribeResponse"> & {
    * @generated from field: repeated string roots = 5;
    */
   roots: string[];
+
+  /**
+   * Of this contract. Both sides must have the same.
+   *
+   * @generated from field: uint32 protocol = 6;
+   */
+  protocol: number;
+
+  /**
+   * Names the arithmetic. All units of one job run on one: another may compute another bit.
+   *
+   * @generated from field: string kernels = 7;
+   */
+  kernels: string;
 };
 
 /**
@@ -70,7 +117,7 @@ export type DescribeResponse = Message<"amalgam.v1.DescribeResponse"> & {
  * Use `create(DescribeResponseSchema)` to create a new message.
  */
 export const DescribeResponseSchema: GenMessage<DescribeResponse> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 1);
+  messageDesc(file_amalgam_v1_agent, 2);
 
 /**
  * One unit of work: pieces of output tensors, with everything needed to compute them.
@@ -145,6 +192,13 @@ export type MergeRequest = Message<"amalgam.v1.MergeRequest"> & {
     value: GatherStatistics;
     case: "gatherStatistics";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Of the job's leader; see Leadership.
+   *
+   * @generated from field: uint64 fence = 11;
+   */
+  fence: bigint;
 };
 
 /**
@@ -152,7 +206,7 @@ export type MergeRequest = Message<"amalgam.v1.MergeRequest"> & {
  * Use `create(MergeRequestSchema)` to create a new message.
  */
 export const MergeRequestSchema: GenMessage<MergeRequest> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 2);
+  messageDesc(file_amalgam_v1_agent, 3);
 
 /**
  * @generated from message amalgam.v1.SourceFile
@@ -176,6 +230,14 @@ export type SourceFile = Message<"amalgam.v1.SourceFile"> & {
    * @generated from field: double modified_ms = 3;
    */
   modifiedMs: number;
+
+  /**
+   * Agents ("host:port") that have the file, in the order to ask them. An agent that does not have it either at this
+   * path reads it from them.
+   *
+   * @generated from field: repeated string peers = 4;
+   */
+  peers: string[];
 };
 
 /**
@@ -183,7 +245,7 @@ export type SourceFile = Message<"amalgam.v1.SourceFile"> & {
  * Use `create(SourceFileSchema)` to create a new message.
  */
 export const SourceFileSchema: GenMessage<SourceFile> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 3);
+  messageDesc(file_amalgam_v1_agent, 4);
 
 /**
  * A range of one output tensor.
@@ -282,7 +344,7 @@ export type Piece = Message<"amalgam.v1.Piece"> & {
  * Use `create(PieceSchema)` to create a new message.
  */
 export const PieceSchema: GenMessage<Piece> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 4);
+  messageDesc(file_amalgam_v1_agent, 5);
 
 /**
  * @generated from message amalgam.v1.TensorSource
@@ -327,7 +389,7 @@ export type TensorSource = Message<"amalgam.v1.TensorSource"> & {
  * Use `create(TensorSourceSchema)` to create a new message.
  */
 export const TensorSourceSchema: GenMessage<TensorSource> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 5);
+  messageDesc(file_amalgam_v1_agent, 6);
 
 /**
  * W + scale * B A. A is rank x in, B is out x rank.
@@ -368,7 +430,7 @@ export type LowRankUpdate = Message<"amalgam.v1.LowRankUpdate"> & {
  * Use `create(LowRankUpdateSchema)` to create a new message.
  */
 export const LowRankUpdateSchema: GenMessage<LowRankUpdate> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 6);
+  messageDesc(file_amalgam_v1_agent, 7);
 
 /**
  * A matrix put together from rows of others.
@@ -408,7 +470,7 @@ export type RowMap = Message<"amalgam.v1.RowMap"> & {
  * Use `create(RowMapSchema)` to create a new message.
  */
 export const RowMapSchema: GenMessage<RowMap> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 7);
+  messageDesc(file_amalgam_v1_agent, 8);
 
 /**
  * Consecutive rows. Without a run and without terms they are zero.
@@ -441,7 +503,7 @@ export type RowSegment = Message<"amalgam.v1.RowSegment"> & {
  * Use `create(RowSegmentSchema)` to create a new message.
  */
 export const RowSegmentSchema: GenMessage<RowSegment> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 8);
+  messageDesc(file_amalgam_v1_agent, 9);
 
 /**
  * @generated from message amalgam.v1.RowRun
@@ -465,7 +527,7 @@ export type RowRun = Message<"amalgam.v1.RowRun"> & {
  * Use `create(RowRunSchema)` to create a new message.
  */
 export const RowRunSchema: GenMessage<RowRun> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 9);
+  messageDesc(file_amalgam_v1_agent, 10);
 
 /**
  * Consecutive rows of one tensor, each with the same weight.
@@ -501,7 +563,7 @@ export type RowTerm = Message<"amalgam.v1.RowTerm"> & {
  * Use `create(RowTermSchema)` to create a new message.
  */
 export const RowTermSchema: GenMessage<RowTerm> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 10);
+  messageDesc(file_amalgam_v1_agent, 11);
 
 /**
  * What a stream of random numbers follows from.
@@ -530,7 +592,7 @@ export type RandomStream = Message<"amalgam.v1.RandomStream"> & {
  * Use `create(RandomStreamSchema)` to create a new message.
  */
 export const RandomStreamSchema: GenMessage<RandomStream> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 11);
+  messageDesc(file_amalgam_v1_agent, 12);
 
 /**
  * @generated from message amalgam.v1.WriteFiles
@@ -549,7 +611,7 @@ export type WriteFiles = Message<"amalgam.v1.WriteFiles"> & {
  * Use `create(WriteFilesSchema)` to create a new message.
  */
 export const WriteFilesSchema: GenMessage<WriteFiles> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 12);
+  messageDesc(file_amalgam_v1_agent, 13);
 
 /**
  * @generated from message amalgam.v1.StreamChunks
@@ -568,7 +630,7 @@ export type StreamChunks = Message<"amalgam.v1.StreamChunks"> & {
  * Use `create(StreamChunksSchema)` to create a new message.
  */
 export const StreamChunksSchema: GenMessage<StreamChunks> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 13);
+  messageDesc(file_amalgam_v1_agent, 14);
 
 /**
  * @generated from message amalgam.v1.GatherStatistics
@@ -587,7 +649,7 @@ export type GatherStatistics = Message<"amalgam.v1.GatherStatistics"> & {
  * Use `create(GatherStatisticsSchema)` to create a new message.
  */
 export const GatherStatisticsSchema: GenMessage<GatherStatistics> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 14);
+  messageDesc(file_amalgam_v1_agent, 15);
 
 /**
  * @generated from message amalgam.v1.MergeResponse
@@ -628,7 +690,7 @@ export type MergeResponse = Message<"amalgam.v1.MergeResponse"> & {
  * Use `create(MergeResponseSchema)` to create a new message.
  */
 export const MergeResponseSchema: GenMessage<MergeResponse> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 15);
+  messageDesc(file_amalgam_v1_agent, 16);
 
 /**
  * Work done since the last progress event: an agent that is alive but does nothing sends none.
@@ -659,7 +721,7 @@ export type Progress = Message<"amalgam.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 16);
+  messageDesc(file_amalgam_v1_agent, 17);
 
 /**
  * Output bytes with a place.
@@ -699,7 +761,7 @@ export type Chunk = Message<"amalgam.v1.Chunk"> & {
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 17);
+  messageDesc(file_amalgam_v1_agent, 18);
 
 /**
  * A piece is complete: its bytes are in place, or all its chunks have been sent.
@@ -758,7 +820,7 @@ export type PieceReceipt = Message<"amalgam.v1.PieceReceipt"> & {
  * Use `create(PieceReceiptSchema)` to create a new message.
  */
 export const PieceReceiptSchema: GenMessage<PieceReceipt> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 18);
+  messageDesc(file_amalgam_v1_agent, 19);
 
 /**
  * What a statistics pass gathered. Only the fields of its kind are set.
@@ -812,7 +874,7 @@ export type GatheredPartial = Message<"amalgam.v1.GatheredPartial"> & {
  * Use `create(GatheredPartialSchema)` to create a new message.
  */
 export const GatheredPartialSchema: GenMessage<GatheredPartial> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 19);
+  messageDesc(file_amalgam_v1_agent, 20);
 
 /**
  * @generated from message amalgam.v1.FactorizeRequest
@@ -874,6 +936,11 @@ export type FactorizeRequest = Message<"amalgam.v1.FactorizeRequest"> & {
    * @generated from field: uint32 chunk_bytes = 9;
    */
   chunkBytes: number;
+
+  /**
+   * @generated from field: amalgam.v1.Leadership leadership = 10;
+   */
+  leadership?: Leadership | undefined;
 };
 
 /**
@@ -881,7 +948,7 @@ export type FactorizeRequest = Message<"amalgam.v1.FactorizeRequest"> & {
  * Use `create(FactorizeRequestSchema)` to create a new message.
  */
 export const FactorizeRequestSchema: GenMessage<FactorizeRequest> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 20);
+  messageDesc(file_amalgam_v1_agent, 21);
 
 /**
  * @generated from message amalgam.v1.FactorizeResponse
@@ -919,7 +986,7 @@ export type FactorizeResponse = Message<"amalgam.v1.FactorizeResponse"> & {
  * Use `create(FactorizeResponseSchema)` to create a new message.
  */
 export const FactorizeResponseSchema: GenMessage<FactorizeResponse> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 21);
+  messageDesc(file_amalgam_v1_agent, 22);
 
 /**
  * In falling order. There may be none.
@@ -938,7 +1005,261 @@ export type SingularValues = Message<"amalgam.v1.SingularValues"> & {
  * Use `create(SingularValuesSchema)` to create a new message.
  */
 export const SingularValuesSchema: GenMessage<SingularValues> = /*@__PURE__*/
-  messageDesc(file_amalgam_v1_agent, 22);
+  messageDesc(file_amalgam_v1_agent, 23);
+
+/**
+ * @generated from message amalgam.v1.LocateRequest
+ */
+export type LocateRequest = Message<"amalgam.v1.LocateRequest"> & {
+  /**
+   * @generated from field: amalgam.v1.Leadership leadership = 1;
+   */
+  leadership?: Leadership | undefined;
+
+  /**
+   * @generated from field: repeated amalgam.v1.SourceFile files = 2;
+   */
+  files: SourceFile[];
+
+  /**
+   * A file that the coordinator wrote beside its staged output, and what is in it. Unset: not asked.
+   *
+   * @generated from field: amalgam.v1.Probe probe = 3;
+   */
+  probe?: Probe | undefined;
+};
+
+/**
+ * Describes the message amalgam.v1.LocateRequest.
+ * Use `create(LocateRequestSchema)` to create a new message.
+ */
+export const LocateRequestSchema: GenMessage<LocateRequest> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 24);
+
+/**
+ * @generated from message amalgam.v1.Probe
+ */
+export type Probe = Message<"amalgam.v1.Probe"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: string token = 2;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message amalgam.v1.Probe.
+ * Use `create(ProbeSchema)` to create a new message.
+ */
+export const ProbeSchema: GenMessage<Probe> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 25);
+
+/**
+ * @generated from message amalgam.v1.LocateResponse
+ */
+export type LocateResponse = Message<"amalgam.v1.LocateResponse"> & {
+  /**
+   * One per file, in order.
+   *
+   * @generated from field: repeated amalgam.v1.FileState files = 1;
+   */
+  files: FileState[];
+
+  /**
+   * The probe was found with its token, and the agent can write beside it: it shares the output's file system.
+   *
+   * @generated from field: bool shares_output = 2;
+   */
+  sharesOutput: boolean;
+};
+
+/**
+ * Describes the message amalgam.v1.LocateResponse.
+ * Use `create(LocateResponseSchema)` to create a new message.
+ */
+export const LocateResponseSchema: GenMessage<LocateResponse> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 26);
+
+/**
+ * @generated from message amalgam.v1.ListRequest
+ */
+export type ListRequest = Message<"amalgam.v1.ListRequest"> & {
+  /**
+   * Absolute.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message amalgam.v1.ListRequest.
+ * Use `create(ListRequestSchema)` to create a new message.
+ */
+export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 27);
+
+/**
+ * @generated from message amalgam.v1.ListResponse
+ */
+export type ListResponse = Message<"amalgam.v1.ListResponse"> & {
+  /**
+   * By name.
+   *
+   * @generated from field: repeated amalgam.v1.FolderEntry entries = 1;
+   */
+  entries: FolderEntry[];
+};
+
+/**
+ * Describes the message amalgam.v1.ListResponse.
+ * Use `create(ListResponseSchema)` to create a new message.
+ */
+export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 28);
+
+/**
+ * @generated from message amalgam.v1.FolderEntry
+ */
+export type FolderEntry = Message<"amalgam.v1.FolderEntry"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bool is_folder = 2;
+   */
+  isFolder: boolean;
+
+  /**
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: double modified_ms = 4;
+   */
+  modifiedMs: number;
+};
+
+/**
+ * Describes the message amalgam.v1.FolderEntry.
+ * Use `create(FolderEntrySchema)` to create a new message.
+ */
+export const FolderEntrySchema: GenMessage<FolderEntry> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 29);
+
+/**
+ * @generated from message amalgam.v1.ReadRequest
+ */
+export type ReadRequest = Message<"amalgam.v1.ReadRequest"> & {
+  /**
+   * @generated from field: amalgam.v1.SourceFile file = 1;
+   */
+  file?: SourceFile | undefined;
+
+  /**
+   * @generated from field: uint64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * @generated from field: uint64 length = 3;
+   */
+  length: bigint;
+
+  /**
+   * Upper bound for one response's data.
+   *
+   * @generated from field: uint32 chunk_bytes = 4;
+   */
+  chunkBytes: number;
+
+  /**
+   * @generated from field: amalgam.v1.Leadership leadership = 5;
+   */
+  leadership?: Leadership | undefined;
+};
+
+/**
+ * Describes the message amalgam.v1.ReadRequest.
+ * Use `create(ReadRequestSchema)` to create a new message.
+ */
+export const ReadRequestSchema: GenMessage<ReadRequest> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 30);
+
+/**
+ * The range in order, without gaps.
+ *
+ * @generated from message amalgam.v1.ReadResponse
+ */
+export type ReadResponse = Message<"amalgam.v1.ReadResponse"> & {
+  /**
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+
+  /**
+   * CRC-32 of data.
+   *
+   * @generated from field: fixed32 crc32 = 2;
+   */
+  crc32: number;
+};
+
+/**
+ * Describes the message amalgam.v1.ReadResponse.
+ * Use `create(ReadResponseSchema)` to create a new message.
+ */
+export const ReadResponseSchema: GenMessage<ReadResponse> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 31);
+
+/**
+ * @generated from enum amalgam.v1.FileState
+ */
+export enum FileState {
+  /**
+   * @generated from enum value: FILE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * As it was when the plan was made.
+   *
+   * @generated from enum value: FILE_STATE_PRESENT = 1;
+   */
+  PRESENT = 1,
+
+  /**
+   * @generated from enum value: FILE_STATE_MISSING = 2;
+   */
+  MISSING = 2,
+
+  /**
+   * There is another file at the path.
+   *
+   * @generated from enum value: FILE_STATE_CHANGED = 3;
+   */
+  CHANGED = 3,
+
+  /**
+   * Outside the agent's roots, or not to be read.
+   *
+   * @generated from enum value: FILE_STATE_REFUSED = 4;
+   */
+  REFUSED = 4,
+}
+
+/**
+ * Describes the enum amalgam.v1.FileState.
+ */
+export const FileStateSchema: GenEnum<FileState> = /*@__PURE__*/
+  enumDesc(file_amalgam_v1_agent, 0);
 
 /**
  * A node agent. The coordinator is the client: bulk bytes flow as server streams, whose receiver can widen the HTTP/2
@@ -978,6 +1299,36 @@ export const AgentService: GenService<{
     methodKind: "server_streaming";
     input: typeof FactorizeRequestSchema;
     output: typeof FactorizeResponseSchema;
+  },
+  /**
+   * Which of some files the agent can read where it is, and whether it sees the coordinator's output folder.
+   *
+   * @generated from rpc amalgam.v1.AgentService.Locate
+   */
+  locate: {
+    methodKind: "unary";
+    input: typeof LocateRequestSchema;
+    output: typeof LocateResponseSchema;
+  },
+  /**
+   * The entries of a folder below the agent's roots.
+   *
+   * @generated from rpc amalgam.v1.AgentService.List
+   */
+  list: {
+    methodKind: "unary";
+    input: typeof ListRequestSchema;
+    output: typeof ListResponseSchema;
+  },
+  /**
+   * A range of a file below the agent's roots, for somebody who does not have the file.
+   *
+   * @generated from rpc amalgam.v1.AgentService.Read
+   */
+  read: {
+    methodKind: "server_streaming";
+    input: typeof ReadRequestSchema;
+    output: typeof ReadResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_amalgam_v1_agent, 0);

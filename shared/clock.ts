@@ -1,0 +1,35 @@
+/** Time as a thing that is handed in, so that everything that waits can be tested without waiting. */
+export interface Clock {
+  /** Milliseconds that never go back, from an origin of its own: not a date. */
+  now(): number;
+  /** Calls `run` once, not before `ms` have passed. A timer keeps no process alive. */
+  after(ms: number, run: () => void): Timer;
+}
+
+export interface Timer {
+  /** It will not run any more. Without effect on one that has. */
+  clear(): void;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    timer.unref();
+    return { clear: () => clearTimeout(timer) };
+  },
+};
+
+/** Resolves when `ms` have passed, or as soon as the signal is aborted: look at it afterwards. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = (): void => {
+      timer.clear();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = clock.after(ms, done);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
