@@ -1,0 +1,35 @@
+import { examine, type Finding } from "../../shared/bus/nats/doctor.js";
+import type { SecurityFiles } from "../../shared/rpc/security.js";
+import { readSecurity } from "../../shared/rpc/security.js";
+import { formatQuantity } from "../plan/report.js";
+import type { Terminal } from "./terminal.js";
+
+/** Words of `amalgam doctor`. */
+export interface DoctorOptions {
+  readonly nats: string;
+  readonly tlsCa?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  readonly json: boolean;
+}
+
+/** `amalgam doctor`: a line for each thing that was looked at; 1 when there is a problem, warnings count as 0. */
+export async function doctor(options: DoctorOptions, { stdout }: Terminal): Promise<number> {
+  const files: SecurityFiles = { ca: options.tlsCa, certificate: options.tlsCert, key: options.tlsKey };
+  const findings = await examine({ url: options.nats, security: readSecurity(files), name: "amalgam doctor" });
+  const problems = findings.filter(({ level }) => level === "problem").length;
+  const warnings = findings.filter(({ level }) => level === "warning").length;
+  if (options.json) stdout.write(`${JSON.stringify({ isFit: problems === 0, findings })}\n`);
+  else {
+    for (const finding of findings) stdout.write(`${describe(finding)}\n`);
+    const verdict =
+      problems === 0 ? "fit for a cluster" : `not fit for a cluster: ${formatQuantity(problems, "problem")}`;
+    stdout.write(`${verdict}${warnings === 0 ? "" : `, ${formatQuantity(warnings, "warning")}`}\n`);
+  }
+  return problems === 0 ? 0 : 1;
+}
+
+function describe({ level, what, why, remedy }: Finding): string {
+  const line = `${level.padEnd(7)}  ${what}: ${why}`;
+  return remedy === undefined ? line : `${line}\n         ${remedy}`;
+}
