@@ -1,10 +1,11 @@
-import { readdir, rename, rm, rmdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { copyFile, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { mapBounded } from "../../shared/checkpoint/bounded.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { writeCompanions, writeIndex } from "./companions.js";
-import { hasErrno, syncDirectory, writeDurably, writeError } from "./durable.js";
+import { hasErrno, syncDirectory, syncFile, writeDurably, writeError } from "./durable.js";
+import { restoreReplaced } from "./leftovers.js";
 import { buildManifest, formatManifest, type Manifest, type ManifestFile, manifestName } from "./manifest.js";
 import { cardName, formatModelCard } from "./model-card.js";
 import { inspectOutput } from "./output-directory.js";
@@ -26,12 +27,36 @@ const concurrency = 4;
  * leaves the finished output.
  */
 export async function commit(staging: Staging, { recipeText }: { readonly recipeText: string }): Promise<CommitResult> {
-  const { plan, files, layout, lock, step, version, pieces } = staging.parts;
+  const { lock, layout, outputDirectory, step } = staging.parts;
+  let finished: Omit<CommitResult, "directory">;
+  try {
+    finished = await finishFiles(staging, recipeText);
+    await keepJournal(staging);
+    await lock.assertHeld();
+    await step("held");
+    await replaceOutput(staging);
+  } catch (error) {
+    throw await lock.reasonOf(error);
+  }
+  await step("renamed");
+  await syncDirectory(dirname(outputDirectory));
+  // Another process that found the output complete may have removed it.
+  await syncDirectory(layout.root).catch((error: unknown) => {
+    if (!hasErrno(error, "ENOENT")) throw writeError(error, "sync", layout.root);
+  });
+  await step("rename-synced");
+  await staging.close();
+  return { directory: outputDirectory, ...finished };
+}
+
+/** Checks the weights, brings them to the disk, and writes what belongs to them. */
+async function finishFiles(staging: Staging, recipeText: string): Promise<Omit<CommitResult, "directory">> {
+  const { plan, files, layout, step, version, pieces } = staging.parts;
   const sha256s = await staging.finish();
   await step("digested");
   await mapBounded(plan.files, concurrency, async (_, file) => {
     await files.assertSound(file);
-    await files.sync(file);
+    await staging.sync(file);
   });
   await step("weights-synced");
 
@@ -50,11 +75,24 @@ export async function commit(staging: Staging, { recipeText }: { readonly recipe
   await writeDurably(join(layout.files, manifestName), formatManifest(manifest));
   await syncDirectory(layout.files);
   await step("manifest-written");
+  return { manifest, warnings };
+}
 
-  await lock.assertHeld();
-  await replaceOutput(staging);
-  await staging.close();
-  return { directory: staging.parts.outputDirectory, manifest, warnings };
+/** Copies the journal to where it is kept, by a rename: it is there whole or not at all. */
+async function keepJournal({ parts, generation }: Staging): Promise<void> {
+  const { plan, keepJournal: folder, outputDirectory, layout } = parts;
+  if (folder === undefined) return;
+  const kept = join(folder, `${basename(outputDirectory)}-${plan.digest.slice(0, 8)}.jsonl`);
+  const unfinished = `${kept}.${generation}`;
+  try {
+    await mkdir(folder, { recursive: true });
+    await copyFile(layout.journal, unfinished);
+    await syncFile(unfinished);
+    await rename(unfinished, kept);
+    await syncDirectory(folder);
+  } catch (error) {
+    throw writeError(error, "keep the journal in", folder);
+  }
 }
 
 /** What an earlier commit wrote before it crashed is written anew, from the files that are there now. */
@@ -64,23 +102,33 @@ async function removeAllBut(directory: string, kept: ReadonlySet<string>): Promi
   }
 }
 
+/**
+ * The two renames. The first is impossible for a process that another one took over from, and so is the second, see
+ * `barPredecessors()` and `adoptFiles()`. One window is left: a process that is frozen right before the first rename,
+ * while another takes over, finishes and removes what bars the place, and that wakes up before the staging directory is
+ * removed too, or in that of a third job. It moves the finished output aside and, finding no files of its own, right back.
+ */
 async function replaceOutput(staging: Staging): Promise<void> {
   const { plan, outputDirectory, overwrite, layout, step } = staging.parts;
   const { state } = await inspectOutput(plan, outputDirectory, { overwrite });
   if (state === "complete") {
     throw new AmalgamError("output_refused", `Cannot write to ${quote(outputDirectory)}: another process completed it`);
   }
+  await step("inspected");
   try {
-    if (state === "replaceable") {
-      await rm(layout.replaced, { recursive: true, force: true });
-      await rename(outputDirectory, layout.replaced);
+    if (state !== "replaceable") {
+      await removeIfThere(outputDirectory);
+      await rename(layout.files, outputDirectory);
+      return;
+    }
+    await rename(outputDirectory, layout.replaced);
+    try {
       await step("old-moved");
-    } else await removeIfThere(outputDirectory);
-    await rename(layout.files, outputDirectory);
-    await step("renamed");
-    await syncDirectory(dirname(outputDirectory));
-    await syncDirectory(layout.root);
-    await step("rename-synced");
+      await rename(layout.files, outputDirectory);
+    } catch (error) {
+      await restoreReplaced(layout.replaced, outputDirectory, layout.root);
+      throw error;
+    }
   } catch (error) {
     throw writeError(error, "put the finished output at", outputDirectory);
   }

@@ -1,9 +1,9 @@
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
 import type { Plan } from "../plan/types.js";
-import { readJournal } from "./journal.js";
 import { type JobRecord, type JournalRecord, journalVersion } from "./journal-records.js";
 import { Pieces } from "./pieces.js";
+import type { JournalContents } from "./read-journal.js";
 import { StatisticsLog } from "./statistics-log.js";
 
 /** What the journal of an earlier run says about this plan. */
@@ -33,16 +33,14 @@ export function jobRecord(plan: Plan, amalgam: string): JobRecord {
 }
 
 /**
- * Reads what earlier runs of this job did. Undefined when there is nothing to go on from: no journal, or one whose first
- * line was never finished, before which nothing is accepted.
+ * What earlier runs of this job did, from their journal. Undefined when there is nothing to go on from: a journal whose
+ * first line was never finished, before which nothing is accepted.
  */
-export async function readHistory(
-  path: string,
+export function readHistory(
+  journal: JournalContents,
   plan: Plan,
   amalgam: string,
-): Promise<JobHistory | ForeignHistory | undefined> {
-  const journal = await readJournal(path);
-  if (journal === undefined) return undefined;
+): JobHistory | ForeignHistory | undefined {
   const [first, ...records] = journal.records;
   if (first === undefined) {
     return journal.problem === undefined ? undefined : { reason: "the first line of its journal is damaged" };

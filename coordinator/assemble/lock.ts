@@ -1,164 +1,220 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, readFile, rename, unlink } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, rename, rm, rmdir, unlink } from "node:fs/promises";
 import { hostname } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
+import { dirname, join } from "node:path";
+import { type Clock, sleep, systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import { hasErrno, openOwn, writeError, writeFully } from "./durable.js";
-import { isRunning, thisProcess } from "./process-identity.js";
+import { hasErrno, openOwn, syncDirectory, writeError, writeFully } from "./durable.js";
+import { type Authority, formatHolder, type Holder, readHolder } from "./lock-file.js";
+import { isTaken, refused } from "./lock-rivals.js";
+import { thisProcess } from "./process-identity.js";
+import {
+  entriesOf,
+  latestGeneration,
+  nameOf,
+  readStaging,
+  type StagingEntries,
+  type StagingPaths,
+  stagingPaths,
+} from "./staging-paths.js";
+
+export type { Authority } from "./lock-file.js";
 
 /** How often the holder shows that it lives. */
-const beatMs = 5_000;
-/** How long a holder on another machine may be silent before it counts as gone: six beats. */
-const defaultPatienceMs = 30_000;
-/** How long after taking over a stale lock others that found it stale too may still replace it. */
-const settleMs = 50;
+const beatMs = 1_000;
 /** Tries to take the lock, when others keep taking or leaving it at the same moment. */
-const maxTries = 5;
+const maxTries = 20;
 
-const holderSchema = z.object({
-  /** Made up anew for every lock, so that no two are taken for one another. */
-  token: z.string(),
-  pid: z.int().positive(),
-  started: z.string().optional(),
-  machine: z.string(),
-  host: z.string(),
-  beat: z.int(),
-});
-type Holder = z.infer<typeof holderSchema>;
+export interface LockOptions {
+  /** The lease on a job that a cluster's coordinator holds. Without it, a process that is there is never displaced. */
+  readonly authority?: Authority | undefined;
+  /** How long a holder that cannot be told dead may be silent. @default 30 seconds, with an authority 5 */
+  readonly patienceMs?: number | undefined;
+  /** @default the system's */
+  readonly clock?: Clock | undefined;
+}
 
 /**
- * The right to work on one output, held by at most one process. It is a file that only one can create; a holder that
- * has died does not keep it. Whether it lives is told exactly on the same machine, by pid and start time; from another
- * machine or container by a counter in the file that the holder raises, watched for half a minute by the watcher's own
- * clock.
+ * The right to work in one staging directory, and its generation. The lock is the file `lock.<generation>` with the
+ * highest generation; taking it over is creating the next one, which only one process can. A generation is never given
+ * twice, also not to the staging of a later job at the same place: the first one of a new directory is the time.
  */
 export class Lock implements AsyncDisposable {
-  readonly #path: string;
+  readonly paths: StagingPaths;
   readonly #handle: FileHandle;
   readonly #holder: Holder;
   readonly #timer: NodeJS.Timeout;
+  /** Where the file is until the directory has its name. */
+  #path: string;
   #beat = 0;
 
-  private constructor(path: string, handle: FileHandle, holder: Holder) {
+  private constructor(paths: StagingPaths, path: string, handle: FileHandle, authority: Authority | undefined) {
+    this.paths = paths;
     this.#path = path;
     this.#handle = handle;
-    this.#holder = holder;
+    this.#holder = { token: randomUUID(), ...thisProcess(), host: hostname(), authority, beat: 0 };
     // A beat that cannot be written is no reason to stop: whoever takes the lock over is noticed by assertHeld().
     this.#timer = setInterval(() => void this.#show().catch(() => undefined), beatMs);
     this.#timer.unref();
   }
 
-  /** Takes the lock, or throws `output_refused` and says who has it. */
-  static async take(path: string, options: { readonly patienceMs?: number | undefined } = {}): Promise<Lock> {
-    for (let tries = 0; tries < maxTries; tries += 1) {
-      const lock = await Lock.#create(path, path);
-      if (lock !== undefined) return lock;
-      const seen = await readHolder(path);
-      if (seen === "gone") continue;
-      if (await isTaken(path, seen, options.patienceMs ?? defaultPatienceMs)) throw refused(path, seen);
-      const taken = await Lock.#takeOver(path, seen);
-      if (taken !== undefined) return taken;
-    }
-    throw new AmalgamError("output_refused", `Cannot lock ${quote(path)}: others keep taking it`);
-  }
-
-  /** Writes a lock into a file that is not there yet; undefined when it is. */
-  static async #create(file: string, path: string): Promise<Lock | undefined> {
-    let handle: FileHandle;
-    try {
-      handle = await openOwn(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
-    } catch (error) {
-      if (hasErrno(error, "EEXIST")) return undefined;
-      throw writeError(error, "create lock", file);
-    }
-    const lock = new Lock(path, handle, { token: randomUUID(), ...thisProcess(), host: hostname(), beat: 0 });
-    await lock.#show();
-    return lock;
+  get generation(): number {
+    return this.paths.generation;
   }
 
   /**
-   * Puts a lock in the place of a stale one by a rename, so that there is always one and nobody can slip in between.
-   * Several that find it stale at once replace one another's within moments; the last one has it, and the others find out
-   * by looking again.
+   * Creates the staging directory if need be and takes its lock. Throws `output_refused` and says who has it, or `fenced`
+   * when it is somebody with a later lease on the same job.
    */
-  static async #takeOver(path: string, stale: Holder | undefined): Promise<Lock | undefined> {
-    const file = `${path}.${randomUUID()}`;
-    const lock = await Lock.#create(file, path);
-    if (lock === undefined) return undefined;
-    const now = await readHolder(path);
-    if (now === "gone" || now?.token !== stale?.token) await unlink(file);
-    else {
-      await rename(file, path);
-      await sleep(settleMs);
-      if (await lock.isHeld()) return lock;
+  static async take(root: string, options: LockOptions = {}): Promise<Lock> {
+    const { authority, patienceMs, clock = systemClock } = options;
+    try {
+      for (let tries = 0; tries < maxTries; tries += 1) {
+        if (tries > 0) await sleep(clock, Math.random() * 10);
+        const seen = await readStaging(root);
+        if (seen === undefined || isEmpty(seen)) {
+          const lock = await Lock.#begin(root, authority);
+          if (lock !== undefined) return lock;
+          continue;
+        }
+        if (seen.foreign.length > 0) throw notOurs(root, seen.foreign);
+        const [held] = entriesOf(seen, "lock");
+        if (held !== undefined) {
+          const holder = await readHolder(held.path);
+          if (holder === "gone") continue;
+          if (await isTaken(held.path, holder, { authority, patienceMs, clock })) throw refused(held.path, holder);
+        }
+        const lock = await Lock.#next(root, latestGeneration(seen) + 1, authority);
+        if (lock !== undefined) return lock;
+      }
+    } catch (error) {
+      throw writeError(error, "lock", join(root, "lock"));
     }
+    throw new AmalgamError("output_refused", `Cannot lock ${quote(root)}: others keep taking it`);
+  }
+
+  /**
+   * Creates the directory with the lock in it, by one rename, so that nobody sees it without one. Undefined when
+   * somebody else was faster.
+   */
+  static async #begin(root: string, authority: Authority | undefined): Promise<Lock | undefined> {
+    const begun = `${root}.${randomUUID()}`;
+    await mkdir(begun);
+    const lock = await Lock.#create(begun, root, Date.now(), authority);
+    try {
+      if (lock === undefined) return undefined;
+      await rename(begun, root);
+      lock.#path = lock.paths.lock;
+      await syncDirectory(dirname(root));
+      return lock;
+    } catch (error) {
+      await lock?.[Symbol.asyncDispose]();
+      await rm(begun, { recursive: true, force: true });
+      const found = await lstat(root).catch(() => undefined);
+      if (found !== undefined && !found.isDirectory()) throw notDirectory(root);
+      if (!hasErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
+      // Not every file system renames onto an empty directory.
+      await rmdir(root).catch(() => undefined);
+      return undefined;
+    }
+  }
+
+  /** Undefined when somebody else took this generation, or a later one. */
+  static async #next(root: string, generation: number, authority: Authority | undefined): Promise<Lock | undefined> {
+    const lock = await Lock.#create(root, root, generation, authority);
+    if (lock === undefined) return undefined;
+    // What we looked at may be long ago. Where somebody came after that, this generation may have been theirs.
+    const others = (await readStaging(root))?.ours.filter(({ kind }) => kind !== "lock") ?? [];
+    if (others.every((entry) => entry.generation < generation) && (await lock.isHeld())) return lock;
     await lock[Symbol.asyncDispose]();
     return undefined;
   }
 
-  /** False when somebody took the lock over, as happens to a process that was stopped for long on another machine. */
+  static async #create(
+    directory: string,
+    root: string,
+    generation: number,
+    authority: Authority | undefined,
+  ): Promise<Lock | undefined> {
+    const path = join(directory, nameOf("lock", generation));
+    let handle: FileHandle;
+    try {
+      handle = await openOwn(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
+    } catch (error) {
+      if (hasErrno(error, "EEXIST", "ENOENT")) return undefined;
+      throw error;
+    }
+    const lock = new Lock(stagingPaths(root, generation), path, handle, authority);
+    try {
+      await lock.#show();
+      return lock;
+    } catch (error) {
+      await lock[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** False when somebody took the lock over, as happens to a process that was frozen for long. */
   async isHeld(): Promise<boolean> {
-    const holder = await readHolder(this.#path);
-    return holder !== "gone" && holder?.token === this.#holder.token;
+    const [latest] = entriesOf(await readStaging(this.paths.root), "lock");
+    return latest?.generation === this.generation;
   }
 
   async assertHeld(): Promise<void> {
-    if (await this.isHeld()) return;
-    throw new AmalgamError(
-      "output_refused",
-      `Cannot go on: lock ${quote(this.#path)} was taken over by another process while this one made no progress`,
-    );
+    if (!(await this.isHeld())) throw this.#fenced();
   }
 
-  /** Gives the lock up, unless somebody else has it by now. */
+  /**
+   * Why something failed: `fenced` once another process took over, since it moved away what this one was working on;
+   * else the failure itself.
+   */
+  async reasonOf(failure: unknown): Promise<unknown> {
+    const known = AmalgamError.from(failure).code;
+    if (known === "fenced" || known === "canceled") return failure;
+    return (await this.isHeld().catch(() => true)) ? failure : this.#fenced(failure);
+  }
+
+  /** Gives the lock up. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     await this.#handle.close();
-    if (await this.isHeld()) await unlink(this.#path);
+    await unlink(this.#path).catch((error: unknown) => {
+      if (!hasErrno(error, "ENOENT", "ENOTDIR")) throw error;
+    });
+  }
+
+  #fenced(cause?: unknown): AmalgamError {
+    return new AmalgamError(
+      "fenced",
+      `Cannot go on: another process took over ${quote(this.paths.root)} while this one made no progress, ` +
+        "its work goes on there",
+      { cause, details: { staging: this.paths.root, generation: String(this.generation) } },
+    );
   }
 
   async #show(): Promise<void> {
     this.#beat += 1;
-    // Padded, so that every beat overwrites the one before it whole.
-    const text = JSON.stringify({ ...this.#holder, beat: this.#beat }).padEnd(512);
-    await writeFully(this.#handle, Buffer.from(`${text}\n`), 0);
+    await writeFully(this.#handle, Buffer.from(formatHolder({ ...this.#holder, beat: this.#beat })), 0);
   }
 }
 
-/** Undefined for a file whose content is not a lock's: its maker died between creating and writing it, or writes now. */
-async function readHolder(path: string): Promise<Holder | undefined | "gone"> {
-  try {
-    const parsed = holderSchema.safeParse(JSON.parse(await readFile(path, "utf8")));
-    return parsed.success ? parsed.data : undefined;
-  } catch (error) {
-    if (hasErrno(error, "ENOENT")) return "gone";
-    if (error instanceof SyntaxError) return undefined;
-    throw writeError(error, "read lock", path);
-  }
+function isEmpty({ ours, foreign }: StagingEntries): boolean {
+  return ours.length === 0 && foreign.length === 0;
 }
 
-async function isTaken(path: string, seen: Holder | undefined, patienceMs: number): Promise<boolean> {
-  const running = seen && isRunning({ ...seen, started: seen.started });
-  if (running !== undefined) return running;
-  // Written right after it is created, so a file without a holder is given only a moment.
-  const deadline = performance.now() + (seen === undefined ? Math.min(patienceMs, 1_000) : patienceMs);
-  while (performance.now() < deadline) {
-    await sleep(Math.min(200, patienceMs / 10));
-    const now = await readHolder(path);
-    if (now === "gone") return false;
-    if (now?.token !== seen?.token || now?.beat !== seen?.beat) return true;
-  }
-  return false;
+function notOurs(root: string, [name = ""]: readonly string[]): AmalgamError {
+  return refusedRoot(root, `Amalgam did not write ${quote(name)} in it, remove it`);
 }
 
-function refused(path: string, holder: Holder | undefined): AmalgamError {
-  const who = holder === undefined ? "another process" : `process ${holder.pid} on ${quote(holder.host)}`;
-  return new AmalgamError(
-    "output_refused",
-    `Cannot lock ${quote(path)}: ${who} is merging into the same output, wait for it or stop it`,
-    { details: { lock: path, ...(holder && { pid: String(holder.pid), host: holder.host }) } },
-  );
+function notDirectory(root: string): AmalgamError {
+  return refusedRoot(root, "it is not a directory, remove it");
+}
+
+/** Why a staging directory cannot be used, and what to do. */
+export function refusedRoot(root: string, problem: string): AmalgamError {
+  return new AmalgamError("output_refused", `Cannot use staging directory ${quote(root)}: ${problem}`, {
+    details: { staging: root },
+  });
 }

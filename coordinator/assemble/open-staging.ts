@@ -1,24 +1,30 @@
-import { lstat, mkdir, readdir } from "node:fs/promises";
-import { dirname } from "node:path";
-import { AmalgamError } from "../../shared/errors.js";
-import { quote } from "../../shared/quote.js";
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../../shared/clock.js";
 import type { Plan } from "../plan/types.js";
 import { checkPieces } from "./check-pieces.js";
-import { hasErrno, syncDirectory, writeError } from "./durable.js";
-import { type JobHistory, jobRecord, readHistory } from "./job-history.js";
+import { hasErrno, writeDurably } from "./durable.js";
+import type { JobHistory } from "./job-history.js";
 import { Journal } from "./journal.js";
-import { removeEmpty, removeStaged } from "./leftovers.js";
-import { Lock } from "./lock.js";
+import { removeEmpty, removeFinished, removeStaged } from "./leftovers.js";
+import { type Authority, Lock, refusedRoot } from "./lock.js";
 import { inspectOutput } from "./output-directory.js";
 import { type PieceResult, Pieces } from "./pieces.js";
 import { assertSpace } from "./space.js";
 import { StagedFiles } from "./staged-files.js";
-import { type ResumeSummary, restoreReplaced, Staging, type Step } from "./staging.js";
-import { isStagingEntry, type StagingPaths, stagingPaths } from "./staging-paths.js";
+import { type ResumeSummary, Staging, type Step } from "./staging.js";
+import { stagingRoot } from "./staging-paths.js";
 import { StatisticsLog } from "./statistics-log.js";
+import {
+  adoptFiles,
+  adoptJournal,
+  barPredecessors,
+  beginFiles,
+  readPredecessor,
+  removePredecessors,
+} from "./take-over.js";
 
-/** Tries to begin while others finish and tidy up. */
-const maxTries = 3;
+/** Tries to read a journal while its owner, who is no longer that, replaces it. */
+const maxTries = 4;
 
 export interface StagingOptions {
   /** Amalgam's own. Versions may round differently, so one does not go on with what another began. */
@@ -27,114 +33,148 @@ export interface StagingOptions {
   readonly overwrite?: boolean | undefined;
   /** Ends the reading of staged files. */
   readonly signal?: AbortSignal | undefined;
-  /** How long a lock's holder on another machine may be silent. @default 30 seconds */
+  /** The lease on a job under which a cluster's coordinator works. Default: an ordinary process, without any. */
+  readonly authority?: Authority | undefined;
+  /** How long a lock's holder that may be dead may be silent. @default 30 seconds, with an authority 5 */
   readonly lockPatienceMs?: number | undefined;
+  /** A folder that keeps the journal of the finished job. Default: the journal is removed with the rest. */
+  readonly keepJournal?: string | undefined;
+  /** What silence is measured by. @default the system's */
+  readonly clock?: Clock | undefined;
   /** For tests. @default nothing */
   readonly step?: Step | undefined;
 }
 
 /**
- * Begins or goes on with making a plan's output, in `<output>.amalgam-partial/` beside it. Everything that can be wrong
- * with the place is found here: something else in it (`output_refused`), another coordinator at work
- * (`output_refused`), a disk too small (`out_of_space`). Check with `inspectOutput()` first: an output that is complete
- * already is refused here.
+ * Begins or goes on with making a plan's output, in `<output>.amalgam-partial/` beside it; `"complete"` when there is
+ * nothing left to do. Everything that can be wrong with the place is found here: something else in it
+ * (`output_refused`), another coordinator at work (`output_refused`, or `fenced` when it leads by a later lease), a disk
+ * too small (`out_of_space`).
+ *
+ * Whoever opens it last has it: another process that had it before ends with `fenced`, whenever it goes on.
  */
-export async function openStaging(plan: Plan, outputDirectory: string, options: StagingOptions): Promise<Staging> {
-  const { directory } = await assertUnfinished(plan, outputDirectory, options);
-  const layout = stagingPaths(directory);
-  const lock = await takeLock(layout, options.lockPatienceMs);
+export async function openStaging(
+  plan: Plan,
+  outputDirectory: string,
+  options: StagingOptions,
+): Promise<Staging | "complete"> {
+  const { state, directory } = await inspectOutput(plan, outputDirectory, options);
+  if (state === "complete") return "complete";
+  const { authority, lockPatienceMs: patienceMs, clock } = options;
+  const lock = await Lock.take(stagingRoot(directory), { authority, patienceMs, clock });
   try {
-    await options.step?.("locked");
-    const history = await readUsableHistory(plan, directory, layout, options);
-    // Once more, since the one who held the lock until now may have finished it.
-    await assertUnfinished(plan, directory, options);
-    return await open(plan, directory, layout, lock, history, options);
-  } catch (error) {
+    const staging = await openLocked(plan, directory, lock, options);
+    if (staging !== "complete") return staging;
+    await removeFinished(lock, plan);
     await lock[Symbol.asyncDispose]();
-    await removeEmpty(layout.root);
+    await removeEmpty(lock.paths.root);
+    return "complete";
+  } catch (error) {
+    const reason = await lock.reasonOf(error);
+    await lock[Symbol.asyncDispose]();
+    await removeEmpty(lock.paths.root);
+    throw reason;
+  }
+}
+
+async function openLocked(
+  plan: Plan,
+  directory: string,
+  lock: Lock,
+  options: StagingOptions,
+): Promise<Staging | "complete"> {
+  const { step = () => undefined } = options;
+  const isComplete = async (): Promise<boolean> => (await inspectOutput(plan, directory, options)).state === "complete";
+  await step("locked");
+  await barPredecessors(lock, directory);
+  await step("barred");
+  // Once more, since the one who held the lock until now may have finished it.
+  if (await isComplete()) return "complete";
+  const usable = await readUsable(plan, lock, options);
+  try {
+    await (usable === undefined ? beginFiles(lock) : adoptFiles(lock));
+    await step("files-adopted");
+    // It may have done so up to now; from here on it cannot.
+    if (await isComplete()) return "complete";
+    return await open(plan, directory, lock, usable, { ...options, step });
+  } catch (error) {
+    if (usable === undefined && (await lock.isHeld())) await removeStaged(lock);
     throw error;
   }
 }
 
-async function assertUnfinished(plan: Plan, path: string, options: StagingOptions): Promise<{ directory: string }> {
-  const { state, directory } = await inspectOutput(plan, path, options);
-  if (state !== "complete") return { directory };
-  throw new AmalgamError("output_refused", `Cannot write to ${quote(path)}: it holds this very output, complete`);
+interface Usable {
+  readonly path: string;
+  readonly history: JobHistory;
 }
 
-async function takeLock(layout: StagingPaths, patienceMs: number | undefined): Promise<Lock> {
-  for (let tries = 1; ; tries += 1) {
-    await createRoot(layout);
-    try {
-      return await Lock.take(layout.lock, { patienceMs });
-    } catch (error) {
-      // Another process finished, and removed the directory that was there a moment ago.
-      const isGone = error instanceof AmalgamError && error.details["errno"] === "ENOENT";
-      if (!isGone || tries === maxTries) throw error;
-    }
-  }
-}
-
-async function createRoot({ root }: StagingPaths): Promise<void> {
-  try {
-    await mkdir(root);
-    await syncDirectory(dirname(root));
-  } catch (error) {
-    if (!hasErrno(error, "EEXIST")) throw writeError(error, "create", root);
-    if (!(await lstat(root)).isDirectory()) throw refused(root, "it is not a directory, remove it");
-  }
-}
-
-/** What this job did before. What another job left is refused, or with `overwrite` removed. */
-async function readUsableHistory(
-  plan: Plan,
-  directory: string,
-  layout: StagingPaths,
-  options: StagingOptions,
-): Promise<JobHistory | undefined> {
-  const foreign = (await readdir(layout.root)).find((name) => !isStagingEntry(name));
-  if (foreign !== undefined) throw refused(layout.root, `Amalgam did not write ${quote(foreign)} in it, remove it`);
-  const history = await readHistory(layout.journal, plan, options.version);
-  if (history !== undefined && !("reason" in history)) return history;
-  if (history !== undefined && options.overwrite !== true) {
-    throw refused(layout.root, `${history.reason}, finish that job first or discard its work with --overwrite`);
-  }
-  await restoreReplaced(directory, layout);
-  await removeStaged(layout);
-  return undefined;
+/** What this job did before. What another job left is refused, or with `overwrite` not looked at. */
+async function readUsable(plan: Plan, lock: Lock, { version, overwrite }: StagingOptions): Promise<Usable | undefined> {
+  const found = await readPredecessor(lock, plan, version);
+  if (found?.history === undefined) return undefined;
+  const { path, history } = found;
+  if (!("reason" in history)) return { path, history };
+  if (overwrite === true) return undefined;
+  throw refusedRoot(lock.paths.root, `${history.reason}, finish that job first or discard its work with --overwrite`);
 }
 
 async function open(
   plan: Plan,
   outputDirectory: string,
-  layout: StagingPaths,
   lock: Lock,
-  history: JobHistory | undefined,
-  { version, overwrite = false, signal, step = () => undefined }: StagingOptions,
+  usable: Usable | undefined,
+  options: StagingOptions & { readonly step: Step },
 ): Promise<Staging> {
-  const { pieces, statistics } = history ?? { pieces: new Pieces(plan), statistics: new StatisticsLog() };
+  const { version, overwrite = false, signal, keepJournal, step } = options;
+  const layout = lock.paths;
   const files = new StagedFiles(plan, layout.files);
   await assertSpace(layout.root, await files.missingBytes(), outputDirectory);
-  const journal = await Journal.open(layout.journal, history?.trustedBytes);
+  const { history, journalBytes } = await takeJournal(plan, lock, usable, options);
+  await step("journal-adopted");
+  await removePredecessors(lock, "journal", "unfinished-journal", "probe");
+  const { pieces, statistics } = history ?? { pieces: new Pieces(plan), statistics: new StatisticsLog() };
+  const journal = await Journal.open(layout.journal, journalBytes, { assertOurs: () => lock.assertHeld() });
   try {
-    if (history === undefined) {
-      await journal.append([jobRecord(plan, version)]);
-      await syncDirectory(layout.root);
-    }
     await step("job-recorded");
-    await files.prepare(layout.files);
+    await files.prepare();
     await step("files-created");
+    const probe = { path: layout.probe, token: randomUUID() };
+    await writeDurably(probe.path, probe.token);
     // The journal is synced before a piece counts and the staged files are not, so after a power cut it can know pieces
     // whose bytes never reached the disk.
     const changed = await checkPieces(plan, files.paths, pieces, { signal });
     for (const piece of changed) pieces.drop(piece);
     await journal.append(changed.map(({ tensor, begin, end }) => ({ type: "dropped", tensor, begin, end })));
     const resumed = summarize(history, pieces, changed);
-    const parts = { plan, version, outputDirectory, overwrite, layout, lock, journal, files, pieces, statistics };
-    return new Staging({ ...parts, resumed, step });
+    const parts = { plan, version, outputDirectory, overwrite, keepJournal, layout, lock, probe };
+    return new Staging({ ...parts, journal, files, pieces, statistics, resumed, step });
   } catch (error) {
     await journal[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+interface TakenJournal {
+  readonly history: JobHistory | undefined;
+  readonly journalBytes: number;
+}
+
+async function takeJournal(
+  plan: Plan,
+  lock: Lock,
+  usable: Usable | undefined,
+  options: StagingOptions,
+): Promise<TakenJournal> {
+  let from = usable;
+  for (let tries = 1; ; tries += 1) {
+    const trusted = from && { path: from.path, bytes: from.history.trustedBytes };
+    try {
+      return { history: from?.history, journalBytes: await adoptJournal(lock, plan, options.version, trusted) };
+    } catch (error) {
+      if (!hasErrno(error, "ENOENT") || tries === maxTries) throw error;
+      await lock.assertHeld();
+      from = await readUsable(plan, lock, options);
+    }
   }
 }
 
@@ -149,10 +189,4 @@ function summarize(history: JobHistory | undefined, pieces: Pieces, changed: rea
     redoneBytes: total(changed),
     problem: history?.problem,
   };
-}
-
-function refused(root: string, problem: string): AmalgamError {
-  return new AmalgamError("output_refused", `Cannot use staging directory ${quote(root)}: ${problem}`, {
-    details: { staging: root },
-  });
 }

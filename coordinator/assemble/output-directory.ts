@@ -6,7 +6,6 @@ import type { Plan } from "../plan/types.js";
 import { hasErrno } from "./durable.js";
 import { removeLeftovers } from "./leftovers.js";
 import { type Manifest, manifestName, readManifest } from "./manifest.js";
-import { stagingPaths } from "./staging-paths.js";
 
 /** What is at an output path before work starts. */
 export interface OutputState {
@@ -42,7 +41,7 @@ export async function inspectOutput(
   }
   const same = manifest.planDigest === plan.digest;
   if (same && (await hasAllFiles(directory, manifest))) {
-    await removeLeftovers(stagingPaths(directory));
+    await removeLeftovers(plan, directory);
     return { state: "complete", directory };
   }
   if (options.overwrite === true) return { state: "replaceable", directory };
@@ -129,6 +128,13 @@ async function assertNoMountPoint(directory: string, path: string): Promise<void
   const [own, parent] = await Promise.all([stat(directory).catch(() => undefined), stat(dirname(directory))]);
   if (own === undefined || (own.dev === parent.dev && own.ino !== parent.ino)) return;
   throw refused(path, `it is a mount point, choose a directory within it such as ${quote(join(path, "merged"))}`);
+}
+
+/** Whether a directory holds the finished output of the plan with this digest; without one, of any plan. */
+export async function isComplete(directory: string, planDigest?: string): Promise<boolean> {
+  const manifest = await readManifest(directory).catch(() => undefined);
+  if (manifest === undefined || (planDigest !== undefined && manifest.planDigest !== planDigest)) return false;
+  return hasAllFiles(directory, manifest);
 }
 
 /** A quick look at the weights' sizes; `amalgam verify` looks at every byte. Companions are for people to edit. */

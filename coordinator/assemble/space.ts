@@ -4,7 +4,7 @@ import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 
 /** For what a file system keeps about files, and for the journal and the files beside the weights. */
-const overhead = 1.02;
+const overhead = 1.05;
 const reserveBytes = 16 << 20;
 
 /**

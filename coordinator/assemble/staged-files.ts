@@ -1,11 +1,11 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { readFully } from "../../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import type { OutputFile, Plan } from "../plan/types.js";
-import { hasErrno, openOwn, syncFile, writeError, writeFully } from "./durable.js";
+import { hasErrno, openOwn, writeError, writeFully } from "./durable.js";
 
 /**
  * The output files while they are being filled: there from the start, header written and size set, so that bytes can
@@ -19,10 +19,13 @@ export class StagedFiles implements AsyncDisposable {
   readonly #handles = new Map<number, Promise<FileHandle>>();
   /** Syncs that were started ahead of the commit, by file. */
   readonly #early = new Map<number, Promise<void>>();
-  #earlyFailure: unknown;
+  readonly #earlyFailures = new Map<number, unknown>();
+  readonly #open: typeof openOwn;
 
-  constructor(plan: Plan, directory: string) {
+  /** `open`: for tests, which break a disk. */
+  constructor(plan: Plan, directory: string, open: typeof openOwn = openOwn) {
     this.#plan = plan;
+    this.#open = open;
     this.paths = plan.files.map(({ name }) => {
       if (basename(name) !== name) throw new RangeError(`Cannot stage ${quote(name)}: it is not a plain file name`);
       return join(directory, name);
@@ -30,8 +33,7 @@ export class StagedFiles implements AsyncDisposable {
   }
 
   /** Creates what is missing and mends headers and sizes that a power cut left behind; data is not touched. */
-  async prepare(directory: string): Promise<void> {
-    await mkdir(directory, { recursive: true });
+  async prepare(): Promise<void> {
     for (const [file, path] of this.paths.entries()) {
       try {
         await prepareFile(path, fileOf(this.#plan, file));
@@ -63,7 +65,7 @@ export class StagedFiles implements AsyncDisposable {
     try {
       let handle = this.#handles.get(file);
       if (handle === undefined) {
-        handle = openOwn(path, constants.O_WRONLY);
+        handle = this.#open(path, constants.O_WRONLY);
         this.#handles.set(file, handle);
       }
       await writeFully(await handle, data, offset);
@@ -90,9 +92,9 @@ export class StagedFiles implements AsyncDisposable {
    */
   syncAhead(file: number): void {
     if (this.#early.has(file)) return;
-    const done = syncFile(this.#pathOf(file))
+    const done = this.#syncFile(file)
       .catch((error: unknown) => {
-        this.#earlyFailure ??= error;
+        if (!this.#earlyFailures.has(file)) this.#earlyFailures.set(file, error);
       })
       .finally(() => this.#early.delete(file));
     this.#early.set(file, done);
@@ -106,9 +108,9 @@ export class StagedFiles implements AsyncDisposable {
     const path = this.#pathOf(file);
     try {
       await this.#early.get(file);
-      if (this.#earlyFailure !== undefined) throw this.#earlyFailure;
+      if (this.#earlyFailures.has(file)) throw this.#earlyFailures.get(file);
       const handle = await this.#handles.get(file);
-      await (handle === undefined ? syncFile(path) : handle.sync());
+      await (handle === undefined ? this.#syncFile(file) : handle.sync());
     } catch (error) {
       throw writeError(error, "sync", path);
     }
@@ -119,6 +121,11 @@ export class StagedFiles implements AsyncDisposable {
     const handles = [...this.#handles.values()];
     this.#handles.clear();
     for (const handle of handles) await (await handle.catch(() => undefined))?.close();
+  }
+
+  async #syncFile(file: number): Promise<void> {
+    await using handle = await this.#open(this.#pathOf(file), constants.O_RDWR);
+    await handle.sync();
   }
 
   #pathOf(file: number): string {

@@ -1,14 +1,12 @@
-import { rename } from "node:fs/promises";
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
 import { type ElementRange, missingRanges } from "../plan/ranges.js";
 import type { Plan } from "../plan/types.js";
 import { checkPieces } from "./check-pieces.js";
 import { Digests } from "./digests.js";
-import { hasErrno, syncDirectory } from "./durable.js";
 import type { Journal } from "./journal.js";
 import type { JournalRecord, StatisticsEntry } from "./journal-records.js";
-import { removeEmpty, removeStaged } from "./leftovers.js";
+import { removeEmpty, removeStaged, restoreReplaced } from "./leftovers.js";
 import type { Lock } from "./lock.js";
 import { type PieceResult, type Pieces, tensorOf } from "./pieces.js";
 import type { StagedFiles } from "./staged-files.js";
@@ -38,13 +36,22 @@ export interface ResumeSummary {
 /** Called at every step that a crash could fall between; tests crash there. */
 export type Step = (name: string) => void | Promise<void>;
 
+/** A file in the staging directory; who finds this token in it sees the same directory. */
+export interface Probe {
+  readonly path: string;
+  readonly token: string;
+}
+
 export interface StagingParts {
   readonly plan: Plan;
   readonly version: string;
   readonly outputDirectory: string;
   readonly overwrite: boolean;
+  /** See `StagingOptions.keepJournal`. */
+  readonly keepJournal: string | undefined;
   readonly layout: StagingPaths;
   readonly lock: Lock;
+  readonly probe: Probe;
   readonly journal: Journal;
   readonly files: StagedFiles;
   readonly pieces: Pieces;
@@ -80,6 +87,15 @@ export class Staging implements AsyncDisposable {
     return this.parts.files.paths;
   }
 
+  /** Grows whenever the staging directory changes hands, and is never given twice: what orders to agents are fenced by. */
+  get generation(): number {
+    return this.parts.lock.generation;
+  }
+
+  get probe(): Probe {
+    return this.parts.probe;
+  }
+
   /** What is in place, by place in Plan.tensors, in order. A live view; see `missingRanges()`. */
   get done(): ReadonlyMap<number, readonly ElementRange[]> {
     return this.parts.pieces.done;
@@ -97,7 +113,8 @@ export class Staging implements AsyncDisposable {
   /**
    * Accepts pieces whose bytes are in place. They count, and survive a crash, when the promise resolves. A piece that is
    * in place already is ignored; one that overlaps others without being covered by them is a bug of the caller. Of a
-   * batch with a receipt that cannot be right, a `chunk_corrupt`, nothing is accepted.
+   * batch with a receipt that cannot be right, a `chunk_corrupt`, nothing is accepted. `fenced` when another process took
+   * over the staging directory, as for everything else here.
    */
   async accept(results: readonly PieceResult[], attempt: Attempt): Promise<void> {
     const { journal, plan, resumed } = this.parts;
@@ -136,8 +153,25 @@ export class Staging implements AsyncDisposable {
   }
 
   /** Puts streamed bytes in their place. They count once a receipt that covers them is accepted. */
-  writeChunk(file: number, offset: number, data: Uint8Array): Promise<void> {
-    return this.parts.files.write(file, offset, data);
+  async writeChunk(file: number, offset: number, data: Uint8Array): Promise<void> {
+    try {
+      await this.parts.files.write(file, offset, data);
+    } catch (error) {
+      throw await this.parts.lock.reasonOf(error);
+    }
+  }
+
+  /**
+   * Makes a file's bytes survive a power cut. When that fails nobody knows which of them are on the disk, whatever reading
+   * them says, so all of its pieces are taken back and are computed again by the next run.
+   */
+  async sync(file: number): Promise<void> {
+    try {
+      await this.parts.files.sync(file);
+    } catch (error) {
+      await this.#takeBack(this.parts.pieces.inFile(file).map(({ piece }) => piece)).catch(() => undefined);
+      throw error;
+    }
   }
 
   /**
@@ -169,7 +203,7 @@ export class Staging implements AsyncDisposable {
   async discard(): Promise<void> {
     const { outputDirectory, layout, lock } = this.parts;
     await this.#close();
-    if (await lock.isHeld()) await restoreReplaced(outputDirectory, layout);
+    if (await lock.isHeld()) await restoreReplaced(layout.replaced, outputDirectory, layout.root);
     await this.#remove();
   }
 
@@ -200,7 +234,7 @@ export class Staging implements AsyncDisposable {
    */
   async #remove(): Promise<void> {
     const { layout, lock } = this.parts;
-    if (await lock.isHeld()) await removeStaged(layout);
+    if (await lock.isHeld()) await removeStaged(lock);
     await lock[Symbol.asyncDispose]();
     await removeEmpty(layout.root);
   }
@@ -242,16 +276,6 @@ export class Staging implements AsyncDisposable {
         `Cannot finish ${quote(outputDirectory)}: elements [${gap.begin}, ${gap.end}) of ${quote(name)} are missing`,
       );
     }
-  }
-}
-
-/** Puts back an output that was moved aside to be replaced, if nothing has taken its place. */
-export async function restoreReplaced(outputDirectory: string, layout: StagingPaths): Promise<void> {
-  try {
-    await rename(layout.replaced, outputDirectory);
-    await syncDirectory(layout.root);
-  } catch (error) {
-    if (!hasErrno(error, "ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR")) throw error;
   }
 }
 

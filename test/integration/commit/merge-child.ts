@@ -28,7 +28,9 @@ async function run({ directory, output, overwrite, crash }: MergeChildTask): Pro
   };
   const plan = await makePlan(directory);
   if ((await inspectOutput(plan, output, { overwrite })).state === "complete") return { keptPieces: 12, madePieces: 0 };
-  await using staging = await openStaging(plan, output, { version: "1", overwrite, step });
+  const opened = await openStaging(plan, output, { version: "1", overwrite, step });
+  if (opened === "complete") return { keptPieces: 12, madePieces: 0 };
+  await using staging = opened;
   const pieces = missingPieces(staging, 100);
   for (const piece of pieces) {
     const results = await writePieces(staging, [piece]);

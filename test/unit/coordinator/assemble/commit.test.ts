@@ -3,12 +3,12 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commit } from "../../../../coordinator/assemble/commit.js";
-import { openStaging } from "../../../../coordinator/assemble/open-staging.js";
 import { inspectOutput } from "../../../../coordinator/assemble/output-directory.js";
 import { verifyOutput } from "../../../../coordinator/inspect/verify.js";
 import { openCheckpoint } from "../../../../shared/checkpoint/open.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 import { completeStaging, hashDirectory, makePlan, type TestPlanOptions, testRecipe } from "../../../support/plans.js";
+import { openStaging } from "../../../support/staging.js";
 
 async function merge(
   directory: string,
@@ -88,7 +88,7 @@ test("commit() replaces an output with overwrite, and nothing of the old one rem
   expect((await readdir(dir.path)).sort()).toEqual(["a", "b", "out"]);
 });
 
-test("discard() puts back an output that was moved aside and not yet replaced", async () => {
+test("A commit that fails between its two renames puts the old output back", async () => {
   await using dir = await withTempDir();
   const output = join(dir.path, "out");
   await merge(dir.path, output, { salt: "old" });
@@ -100,7 +100,7 @@ test("discard() puts back an output that was moved aside and not yet replaced", 
   await using staging = await openStaging(plan, output, { version: "1", overwrite: true, step });
   await completeStaging(staging);
   await expect(commit(staging, { recipeText: testRecipe })).rejects.toThrow("stopped here");
-  expect(existsSync(output)).toBe(false);
+  expect(await hashDirectory(output)).toEqual(before);
   await staging.discard();
   expect(await hashDirectory(output)).toEqual(before);
   expect((await readdir(dir.path)).sort()).toEqual(["a", "b", "out"]);
@@ -116,7 +116,7 @@ test("commit() refuses when something appeared at the output meanwhile, and can 
   await writeFile(join(output, "notes.txt"), "mine");
   await expect(commit(staging, { recipeText: testRecipe })).rejects.toThrow("Amalgam did not write it");
   expect(await readFile(join(output, "notes.txt"), "utf8")).toBe("mine");
-  expect(existsSync(join(`${output}.amalgam-partial`, "journal.jsonl"))).toBe(true);
+  expect(existsSync(staging.parts.layout.journal)).toBe(true);
 });
 
 test("What an earlier, interrupted commit left in staging does not reach the output", async () => {

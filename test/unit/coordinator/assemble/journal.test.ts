@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import { appendFile, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { Journal, readJournal } from "../../../../coordinator/assemble/journal.js";
+import { Journal } from "../../../../coordinator/assemble/journal.js";
 import { formatRecord, type JournalRecord, parseRecord } from "../../../../coordinator/assemble/journal-records.js";
+import { readJournal } from "../../../../coordinator/assemble/read-journal.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 
 function dropped(tensor: number): JournalRecord {

@@ -2,11 +2,11 @@ import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commit } from "../../../../coordinator/assemble/commit.js";
-import { openStaging } from "../../../../coordinator/assemble/open-staging.js";
 import { inspectOutput } from "../../../../coordinator/assemble/output-directory.js";
 import type { Plan } from "../../../../coordinator/plan/types.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 import { completeStaging, makePlan, testRecipe } from "../../../support/plans.js";
+import { openStaging } from "../../../support/staging.js";
 
 async function merge(plan: Plan, output: string): Promise<void> {
   await using staging = await openStaging(plan, output, { version: "1" });
@@ -30,7 +30,7 @@ test("inspectOutput() knows the plan's own finished output, with or without over
   await merge(plan, output);
   expect((await inspectOutput(plan, output)).state).toBe("complete");
   expect((await inspectOutput(plan, output, { overwrite: true })).state).toBe("complete");
-  await expect(openStaging(plan, output, { version: "1" })).rejects.toThrow("it holds this very output, complete");
+  await expect(openStaging(plan, output, { version: "1" })).rejects.toThrow("is complete");
 });
 
 test("inspectOutput() refuses another plan's output unless it may be replaced", async () => {

@@ -3,7 +3,6 @@ import { mkdir, open, readdir, readFile, stat, symlink, truncate, writeFile } fr
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commit } from "../../../../coordinator/assemble/commit.js";
-import { openStaging } from "../../../../coordinator/assemble/open-staging.js";
 import { bytesOf, tensorOf } from "../../../../coordinator/assemble/pieces.js";
 import type { Staging } from "../../../../coordinator/assemble/staging.js";
 import { readHeader } from "../../../../shared/checkpoint/read-header.js";
@@ -18,6 +17,7 @@ import {
   testRecipe,
   writePieces,
 } from "../../../support/plans.js";
+import { openStaging } from "../../../support/staging.js";
 
 const options = { version: "1" };
 
@@ -51,7 +51,7 @@ test("openStaging() refuses a merge that the disk has no room for, and leaves no
   const plan = await makePlan(dir.path, { files: [[["huge", "BF16", [1 << 24, 1 << 24]]]] });
   await expect(openStaging(plan, join(dir.path, "out"), options)).rejects.toMatchObject({
     code: "out_of_space",
-    message: expect.stringMatching(/it needs 574 TB more and .* has [\d.]+ \wB free$/),
+    message: expect.stringMatching(/it needs 591 TB more and .* has [\d.]+ \wB free$/),
   });
   expect((await readdir(dir.path)).sort()).toEqual(["a", "b"]);
 });
@@ -105,7 +105,7 @@ test("Concurrent accepts of the same pieces count once", async () => {
     await using staging = await openStaging(plan, output, options);
     const results = await writePieces(staging, missingPieces(staging, 100));
     await Promise.all([1, 2, 3].map((epoch) => staging.accept(results, { ...testAttempt, epoch })));
-    const journal = await readFile(join(`${output}.amalgam-partial`, "journal.jsonl"), "utf8");
+    const journal = await readFile(staging.parts.layout.journal, "utf8");
     expect(journal.match(/"type":"piece"/g)).toHaveLength(results.length);
     expect(journal.match(/"epoch":1,/g)).toHaveLength(results.length);
   }
@@ -191,7 +191,7 @@ test("Staged files that a power cut shortened, emptied or lost are mended", asyn
     }
     await truncate(path, bytes);
     await using staging = await openStaging(plan, output, options);
-    expect((await stat(path)).size).toBe(plan.files[0]?.bytes);
+    expect((await stat(staging.paths[0] ?? "")).size).toBe(plan.files[0]?.bytes);
     expect(staging.resumed.redonePieces > 0).toBe(bytes < 1000);
     await completeStaging(staging);
     await staging.finish();
@@ -272,25 +272,28 @@ test("A second coordinator on the same output is refused", async () => {
   await completeStaging(staging);
 });
 
-test("A coordinator whose lock was taken over neither commits nor removes anything", async () => {
+test("A coordinator whose staging was taken over ends with fenced, and neither commits nor removes anything", async () => {
   await using dir = await withTempDir();
   const plan = await makePlan(dir.path);
   const output = join(dir.path, "out");
-  const lock = join(`${output}.amalgam-partial`, "lock");
-  const theirs = JSON.stringify({ token: "theirs", pid: process.pid, machine: "another", host: "elsewhere", beat: 1 });
-  {
-    await using staging = await openStaging(plan, output, options);
-    await completeStaging(staging);
-    await writeFile(lock, theirs);
-    await expect(commit(staging, { recipeText: testRecipe })).rejects.toThrow("was taken over by another process");
-    await staging.discard();
-    expect(existsSync(output)).toBe(false);
-    expect((await readdir(`${output}.amalgam-partial`)).sort()).toEqual(["journal.jsonl", "lock", "output"]);
-  }
-  expect(await readFile(lock, "utf8")).toBe(theirs);
-  await using staging = await openStaging(plan, output, { ...options, lockPatienceMs: 50 });
+  const authority = { job: "job", epoch: 1 };
+  await using frozen = await openStaging(plan, output, { ...options, authority });
+  await completeStaging(frozen);
+  await using staging = await openStaging(plan, output, { ...options, authority: { job: "job", epoch: 2 } });
+  expect(staging.generation).toBeGreaterThan(frozen.generation);
+  await expect(commit(frozen, { recipeText: testRecipe })).rejects.toMatchObject({
+    code: "fenced",
+    message: expect.stringContaining("another process took over"),
+  });
+  await frozen.discard();
+  expect(existsSync(output)).toBe(false);
+  const { generation } = staging;
+  const entries = ["journal", "lock", "output", "probe"].map((kind) => `${kind}.${generation}`);
+  const names = await readdir(`${output}.amalgam-partial`);
+  for (const entry of entries) expect(names.some((name) => name.startsWith(entry))).toBe(true);
   expect(staging.resumed.keptPieces).toBe(12);
   await commit(staging, { recipeText: testRecipe });
+  expect((await readdir(dir.path)).sort()).toEqual(["a", "b", "out"]);
 });
 
 test("What another plan staged is refused, and discarded only with overwrite", async () => {
@@ -359,9 +362,10 @@ test("A journal whose first line never reached the disk begins anew; one whose f
   await using dir = await withTempDir();
   const plan = await makePlan(dir.path);
   const output = join(dir.path, "out");
-  const journal = join(`${output}.amalgam-partial`, "journal.jsonl");
+  let journal = "";
   {
     await using staging = await openStaging(plan, output, options);
+    journal = staging.parts.layout.journal;
     await completeStaging(staging);
   }
   const text = await readFile(journal, "utf8");
@@ -377,9 +381,10 @@ test("Damage in the journal's middle is told, and the work behind it is done aga
   await using dir = await withTempDir();
   const plan = await makePlan(dir.path);
   const output = join(dir.path, "out");
-  const journal = join(`${output}.amalgam-partial`, "journal.jsonl");
+  let journal = "";
   {
     await using staging = await openStaging(plan, output, options);
+    journal = staging.parts.layout.journal;
     await completeStaging(staging);
   }
   const lines = (await readFile(journal, "utf8")).split("\n");

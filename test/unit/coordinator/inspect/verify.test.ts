@@ -2,10 +2,10 @@ import { appendFile, open, readFile, rm, symlink, truncate, writeFile } from "no
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { commit } from "../../../../coordinator/assemble/commit.js";
-import { openStaging } from "../../../../coordinator/assemble/open-staging.js";
 import { type Finding, verifyOutput } from "../../../../coordinator/inspect/verify.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 import { completeStaging, makePlan, testRecipe } from "../../../support/plans.js";
+import { openStaging } from "../../../support/staging.js";
 
 const [first, second] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 

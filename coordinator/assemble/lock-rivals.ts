@@ -1,0 +1,69 @@
+import { basename, dirname, join } from "node:path";
+import { type Clock, sleep } from "../../shared/clock.js";
+import { AmalgamError } from "../../shared/errors.js";
+import { quote } from "../../shared/quote.js";
+import { type Authority, type Holder, readHolder } from "./lock-file.js";
+import { isRunning } from "./process-identity.js";
+
+/** How long a holder elsewhere may be silent before it counts as gone. */
+const defaultPatienceMs = 30_000;
+/** The same for one who has a lease, which says already that nobody else should be at work. */
+const defaultAuthorityPatienceMs = 5_000;
+/** Written right after it is created, so a file without a holder is given only a moment. */
+const unwrittenPatienceMs = 1_000;
+const lookMs = 200;
+
+export interface Challenge {
+  readonly authority?: Authority | undefined;
+  /** @default 30 seconds, with an authority 5 */
+  readonly patienceMs?: number | undefined;
+  readonly clock: Clock;
+}
+
+/**
+ * Whether the holder of a lock must be left alone. Throws `fenced` when it holds a later lease on the same job. Whoever
+ * is silent for long enough loses the lock: by pid only where that says for sure, and to one with a lease even while its
+ * process is there, since that may be frozen.
+ */
+export async function isTaken(path: string, seen: Holder | undefined, challenge: Challenge): Promise<boolean> {
+  const { authority, clock } = challenge;
+  if (authority !== undefined && seen?.authority?.job === authority.job) {
+    if (seen.authority.epoch > authority.epoch) throw surpassed(path, seen.authority, authority);
+    if (seen.authority.epoch < authority.epoch) return false;
+  }
+  const running = seen && isRunning({ ...seen, started: seen.started });
+  if (running === false) return false;
+  if (running === true && authority === undefined) return true;
+  const usualMs = authority === undefined ? defaultPatienceMs : defaultAuthorityPatienceMs;
+  const patienceMs = challenge.patienceMs ?? usualMs;
+  const deadline = clock.now() + (seen === undefined ? Math.min(patienceMs, unwrittenPatienceMs) : patienceMs);
+  while (clock.now() < deadline) {
+    await sleep(clock, Math.min(lookMs, patienceMs / 10));
+    const now = await readHolder(path);
+    if (now === "gone") return false;
+    if (now?.token !== seen?.token || now?.beat !== seen?.beat) return true;
+  }
+  return false;
+}
+
+export function refused(path: string, holder: Holder | undefined): AmalgamError {
+  const who = holder === undefined ? "another process" : `process ${holder.pid} on ${quote(holder.host)}`;
+  return new AmalgamError(
+    "output_refused",
+    `Cannot lock ${quote(lockName(path))}: ${who} is merging into the same output, wait for it or stop it`,
+    { details: { lock: path, ...(holder && { pid: String(holder.pid), host: holder.host }) } },
+  );
+}
+
+function surpassed(path: string, theirs: Authority, ours: Authority): AmalgamError {
+  return new AmalgamError(
+    "fenced",
+    `Cannot lock ${quote(lockName(path))}: another coordinator leads job ${quote(ours.job)} with epoch ` +
+      `${theirs.epoch}, this one has epoch ${ours.epoch}`,
+  );
+}
+
+/** Without the generation, which tells people nothing. */
+function lockName(path: string): string {
+  return join(dirname(path), basename(path).replace(/\.\d+$/, ""));
+}
