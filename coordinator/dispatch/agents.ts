@@ -1,16 +1,35 @@
+import { type Clock, keepAlive, sleep, systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { AgentService } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../../shared/quote.js";
 import { type ClientOf, createClient } from "../../shared/rpc/client.js";
-import { packageVersion } from "../../shared/rpc/version.js";
+import { loopback, type Security } from "../../shared/rpc/security.js";
+import { type AgentDescription, readDescription } from "./agent-description.js";
+import type { AgentSet, DispatchAgent } from "./dispatchable.js";
 import { type AgentState, canAgentMove } from "./states.js";
+
+export type { AgentDescription } from "./agent-description.js";
 
 export type AgentClient = ClientOf<typeof AgentService>;
 
-/** How an agent is reached and given up. */
+/** For whom an agent is asked to work; see `Leadership` in agent.proto. */
+export interface Leadership {
+  readonly job: string;
+  readonly fence: bigint;
+}
+
+/** How agents are reached and given up. */
 export interface AgentOptions {
   /** How long an agent that does not answer is asked again before it is lost. @default 10 s */
   readonly reconnectMs?: number;
+  /** @default loopback alone */
+  readonly security?: Security;
+  /** Asked whenever an agent is connected to. Default: nobody leads. */
+  readonly leadership?: () => Leadership | undefined;
+  readonly clock?: Clock;
+  /** For simulations. @default over gRPC */
+  readonly createClient?: (address: string, security: Security) => AgentClient;
+  /** Ends connecting. */
   readonly signal?: AbortSignal;
 }
 
@@ -18,13 +37,12 @@ const defaultReconnectMs = 10_000;
 const describeTimeoutMs = 3_000;
 const describeAgainMs = 200;
 
-const maxSlots = 1_024;
-
 /** An agent as the coordinator sees it. What it says of itself is known once it has been `ready`. */
-export class Agent {
+export class Agent implements DispatchAgent {
   readonly address: string;
-  readonly client: AgentClient;
-  readonly #reconnectMs: number;
+  readonly #options: AgentOptions;
+  readonly #clock: Clock;
+  readonly #client: AgentClient | AmalgamError;
   readonly #stop: AbortController = new AbortController();
   readonly #onChange: (agent: Agent) => void;
   #state: AgentState = "connecting";
@@ -32,11 +50,18 @@ export class Agent {
   #lostBecause: AmalgamError | undefined;
   #connecting: Promise<void> = Promise.resolve();
 
-  constructor(address: string, options: { reconnectMs: number; onChange: (agent: Agent) => void }) {
+  constructor(address: string, options: AgentOptions, onChange: (agent: Agent) => void) {
     this.address = address;
-    this.client = createClient(AgentService, address);
-    this.#reconnectMs = options.reconnectMs;
-    this.#onChange = options.onChange;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#onChange = onChange;
+    this.#client = tryToCreateClient(address, options);
+  }
+
+  /** Fails with `usage` if the address is not one, or must not be connected to. */
+  get client(): AgentClient {
+    if (this.#client instanceof AmalgamError) throw this.#client;
+    return this.#client;
   }
 
   get state(): AgentState {
@@ -72,6 +97,11 @@ export class Agent {
     return this.#connecting;
   }
 
+  /** Resolves when it answers or is lost, if it is being asked. */
+  settled(): Promise<void> {
+    return this.#connecting;
+  }
+
   /** What the failure of an attempt says about the agent that made it. */
   report(error: AmalgamError): void {
     if (error.code === "agent_draining") this.#move("draining");
@@ -80,39 +110,47 @@ export class Agent {
       void this.connect();
     }
     // A draining agent that is gone has drained.
-    if (error.code === "agent_lost" && this.#state === "draining") this.#lose(error);
+    if (error.code === "agent_lost" && this.#state === "draining") this.lose(error);
+  }
+
+  /** Gives it up, for somebody who knows that it is gone or is not to be used. */
+  lose(because: AmalgamError): void {
+    if (this.#state === "lost") return;
+    this.#lostBecause = because;
+    this.#move("lost");
   }
 
   async close(): Promise<void> {
     this.#stop.abort(new AmalgamError("canceled", `Disconnected from agent ${this.label}`));
-    this.client.close();
+    if (!(this.#client instanceof AmalgamError)) this.#client.close();
     await this.#connecting;
   }
 
   async #connect(): Promise<void> {
     const { signal } = this.#stop;
-    const giveUpAt = performance.now() + this.#reconnectMs;
-    for (;;) {
-      try {
-        const answer = await this.client.describe({}, { signal, timeoutMs: describeTimeoutMs });
-        this.#description = checked(this.address, answer);
-        this.#move("ready");
-        return;
-      } catch (reason) {
-        const error = AmalgamError.from(reason);
-        if (signal.aborted) return;
-        if (error.code === "usage" || performance.now() >= giveUpAt) {
-          this.#lose(error);
-          return;
+    const { reconnectMs = defaultReconnectMs, leadership, signal: outer } = this.#options;
+    const giveUpAt = this.#clock.now() + reconnectMs;
+    const stop = (): void => void this.close();
+    outer?.addEventListener("abort", stop, { once: true });
+    using _ = keepAlive();
+    try {
+      while (!signal.aborted && outer?.aborted !== true && this.#state === "connecting") {
+        try {
+          const leader = leadership?.();
+          const request = leader === undefined ? {} : { leadership: leader };
+          const answer = await this.client.describe(request, { signal, timeoutMs: describeTimeoutMs });
+          this.#description = readDescription(this.address, answer);
+          this.#move("ready");
+        } catch (reason) {
+          const error = AmalgamError.from(reason);
+          if (signal.aborted) return;
+          if (error.code === "usage" || error.code === "fenced" || this.#clock.now() >= giveUpAt) this.lose(error);
+          else await sleep(this.#clock, describeAgainMs, signal);
         }
-        await pause(describeAgainMs, signal);
       }
+    } finally {
+      outer?.removeEventListener("abort", stop);
     }
-  }
-
-  #lose(error: AmalgamError): void {
-    this.#lostBecause = error;
-    this.#move("lost");
   }
 
   #move(to: AgentState): void {
@@ -122,61 +160,81 @@ export class Agent {
   }
 }
 
-export interface AgentDescription {
-  readonly name: string;
-  readonly version: string;
-  readonly slots: number;
-  readonly memoryBytes: number;
-  readonly roots: readonly string[];
+function tryToCreateClient(address: string, options: AgentOptions): AgentClient | AmalgamError {
+  const { security = loopback, createClient: create = createGrpcClient } = options;
+  try {
+    return create(address, security);
+  } catch (reason) {
+    return AmalgamError.from(reason);
+  }
 }
 
-function checked(
-  address: string,
-  answer: { name: string; version: string; slots: number; memoryBytes: bigint; roots: string[] },
-) {
-  const { name, version, slots, memoryBytes, roots } = answer;
-  const refuse = (reason: string): AmalgamError =>
-    new AmalgamError("usage", `Cannot use agent ${quote(name)} at ${address}: ${reason}`, { details: { agent: name } });
-  // One job, one version: another one may compute another byte.
-  const own = packageVersion();
-  if (version !== own) throw refuse(`it runs version ${quote(version)}, this coordinator ${quote(own)}`);
-  if (slots < 1 || slots > maxSlots) throw refuse(`it offers ${slots} slots, not between 1 and ${maxSlots}`);
-  return { name, version, slots, memoryBytes: Number(memoryBytes), roots } satisfies AgentDescription;
+function createGrpcClient(address: string, security: Security): AgentClient {
+  return createClient(AgentService, address, security);
 }
 
-/** The agents of one job. */
-export class Agents implements AsyncDisposable {
-  readonly #agents: Agent[] = [];
+/** The agents of one job. There is one at each address; one that is lost stays listed until another takes its place. */
+export class Agents implements AgentSet<Agent>, AsyncDisposable {
+  readonly #options: AgentOptions;
   readonly #listeners = new Set<(agent: Agent) => void>();
+  readonly #closing = new Set<Promise<void>>();
+  #agents: readonly Agent[] = [];
+
+  constructor(options: AgentOptions = {}) {
+    this.#options = options;
+  }
 
   get list(): readonly Agent[] {
     return this.#agents;
   }
 
-  /** One more agent, which takes units as soon as it answers. Resolves when it is ready or lost. */
-  async add(address: string, options: AgentOptions = {}): Promise<Agent> {
-    const agent = new Agent(address, {
-      reconnectMs: options.reconnectMs ?? defaultReconnectMs,
-      onChange: (changed) => {
-        for (const listener of this.#listeners) listener(changed);
-      },
+  /**
+   * One more agent, which takes units as soon as it answers. Resolves when it is ready or lost, which it is with `usage`
+   * if it must not be used: another version, an address that is not loopback. An agent that is there already is returned.
+   */
+  async add(address: string): Promise<Agent> {
+    const known = this.#find(address);
+    if (known !== undefined && known.state !== "lost") {
+      await known.settled();
+      return known;
+    }
+    const agent = new Agent(address, this.#options, (changed) => {
+      for (const listener of this.#listeners) listener(changed);
     });
-    this.#agents.push(agent);
-    const close = (): void => void agent.close();
-    options.signal?.addEventListener("abort", close, { once: true });
+    if (known === undefined) this.#agents = [...this.#agents, agent];
+    else {
+      this.#agents = this.#agents.map((one) => (one === known ? agent : one));
+      this.#close(known);
+    }
     await agent.connect();
-    options.signal?.removeEventListener("abort", close);
     return agent;
   }
 
-  /** Called whenever an agent changes its state. Returns what ends that. */
+  /** An agent is gone for good, or shall not be used: what it runs is given to others. Without effect if it is not known. */
+  remove(address: string, reason: AmalgamError): void {
+    const agent = this.#find(address);
+    if (agent === undefined) return;
+    agent.lose(reason);
+    this.#close(agent);
+  }
+
   onChange(listener: (agent: Agent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#agents.map((agent) => agent.close()));
+    for (const agent of this.#agents) this.#close(agent);
+    await Promise.all(this.#closing);
+  }
+
+  #find(address: string): Agent | undefined {
+    return this.#agents.find((agent) => agent.address === address);
+  }
+
+  #close(agent: Agent): void {
+    const closing = agent.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
   }
 }
 
@@ -185,21 +243,19 @@ export class Agents implements AsyncDisposable {
  * another version, an address that is not loopback.
  */
 export async function connectAgents(addresses: readonly string[], options: AgentOptions = {}): Promise<Agents> {
-  const agents = new Agents();
+  const agents = new Agents(options);
   try {
-    await Promise.all(addresses.map((address) => agents.add(address, options)));
+    await Promise.all(addresses.map((address) => agents.add(address)));
     options.signal?.throwIfAborted();
     const reasons = agents.list.map((agent) => agent.lostBecause);
-    const unusable = reasons.find((reason) => reason?.code === "usage");
+    const unusable = reasons.find((reason) => reason?.code === "usage" || reason?.code === "fenced");
     if (unusable !== undefined) throw unusable;
     if (agents.list.every((agent) => agent.state === "lost")) {
       const [first] = reasons;
       throw new AmalgamError(
         "agent_lost",
         `None of ${addresses.length} agents answers: ${first?.message ?? "none is named"}`,
-        {
-          cause: first,
-        },
+        { cause: first },
       );
     }
     return agents;
@@ -207,16 +263,4 @@ export async function connectAgents(addresses: readonly string[], options: Agent
     await agents[Symbol.asyncDispose]();
     throw AmalgamError.from(reason);
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

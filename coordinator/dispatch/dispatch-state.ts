@@ -1,82 +1,71 @@
 import type { AmalgamError } from "../../shared/errors.js";
-import { countsAsFailure, decideRetry, type RetryPolicy } from "./retry.js";
-import { moveUnit, type UnitState } from "./states.js";
+import { AgentPool, type PooledAgent } from "./agent-pool.js";
+import type { Attempt, UnitRecord, Verdict } from "./attempts.js";
+import { type FreeSoon, fasterSoon, fastestFirst, worthWaitingUntil } from "./last-units.js";
+import { countsAsFailure, decideRetry, type RetryDecision, type RetryPolicy } from "./retry.js";
+import { Speeds } from "./speeds.js";
+import { moveUnit } from "./states.js";
+import { Stragglers } from "./stragglers.js";
+import { WaitingList } from "./waiting-list.js";
 
-/** One try at one unit. Epochs count the tries at a unit, so no two attempts are equal. */
-export interface Attempt {
-  /** Index into the list of units. */
+export interface DispatchStateOptions {
+  /** @default "largest" */
+  readonly order?: "largest" | "given" | undefined;
+  /** Why an agent can never run a unit. It may change when an agent does. */
+  readonly refuses?: ((unit: number, agent: string) => string | undefined) | undefined;
+  /** Of a unit's bytes, those that would come over the network. */
+  readonly remoteBytes?: ((unit: number, agent: string) => number) | undefined;
+}
+
+/** A unit that nobody runs and nobody will. */
+export interface Blocked {
   readonly unit: number;
-  /** The agent's address. */
-  readonly agent: string;
-  readonly epoch: number;
+  /** By agent that takes work: why not this. Empty if there is none. */
+  readonly refusals: readonly { readonly agent: string; readonly reason: string }[];
 }
 
-/** A try that failed, for the message if the unit is given up. */
-export interface Failure {
-  readonly agent: string;
-  readonly error: AmalgamError;
-}
-
-export type Verdict =
-  /** Another attempt counts, or a failure was already charged to this one: nothing changes. */
-  | { readonly kind: "late" }
-  /** The unit is still being run by another attempt. */
-  | { readonly kind: "covered" }
-  | { readonly kind: "retry"; readonly delayMs: number }
-  | { readonly kind: "fatal"; readonly failures: readonly Failure[]; readonly error: AmalgamError };
-
-interface UnitRecord {
-  readonly index: number;
-  readonly weight: number;
-  state: UnitState;
-  epoch: number;
-  /** Milliseconds of the clock before which it is not tried again. */
-  notBefore: number;
-  /** The attempts that may still be accepted, by epoch. */
-  readonly running: Map<number, { readonly agent: string; readonly startedAt: number }>;
-  readonly failures: Failure[];
-}
-
-interface AgentRecord {
-  readonly address: string;
-  slots: number;
-  running: number;
-  /** Takes new attempts. */
-  isReady: boolean;
-}
+/** Of the units that wait, how many an agent chooses among. More would find better fits and make choosing slow. */
+const lookAhead = 64;
 
 /**
  * Who gets which unit next, and what a failure leads to. No clock and no I/O of its own: times are milliseconds that the
  * caller passes in, never decreasing. Retries and takeovers pass the same gate as first attempts: a free slot.
+ *
+ * While there is more work than free slots, slots are filled as they come. Near the end, where the last unit decides when
+ * all is over, slow agents get work only if nobody fast is free, nor will be soon.
  */
 export class DispatchState {
   readonly #units: readonly UnitRecord[];
   readonly #policy: RetryPolicy;
-  readonly #agents = new Map<string, AgentRecord>();
-  /** Never tried, in order; consumed from `#nextFresh` on. */
-  readonly #fresh: readonly UnitRecord[];
-  #nextFresh = 0;
+  readonly #options: DispatchStateOptions;
+  readonly #pool = new AgentPool();
+  readonly #speeds = new Speeds();
+  /** Never tried. */
+  readonly #fresh: WaitingList;
   readonly #retries: UnitRecord[] = [];
+  /** Those that have run for longest first. */
   readonly #running = new Set<UnitRecord>();
+  readonly #stragglers: Stragglers;
+  #attempts = 0;
   #remaining: number;
-  /** Of accepted attempts: what is usual. */
-  #finishedMs = 0;
-  #finishedWeight = 0;
+  /** When a unit that was held back for a faster agent has waited long enough. */
+  #heldUntil = Infinity;
 
   /** `weights`: bytes moved by each unit, read and written. */
-  constructor(weights: readonly number[], policy: RetryPolicy, order: "largest" | "given" = "largest") {
+  constructor(weights: readonly number[], policy: RetryPolicy, options: DispatchStateOptions = {}) {
     this.#policy = policy;
+    this.#options = options;
+    this.#stragglers = new Stragglers(policy, this.#speeds, this.#running);
     this.#units = weights.map((weight, index) => ({
-      index,
-      weight,
-      state: "waiting",
-      epoch: 0,
-      notBefore: 0,
+      ...{ index, weight, state: "waiting", epoch: 0, notBefore: 0 },
       running: new Map(),
       failures: [],
     }));
-    this.#fresh =
-      order === "given" ? this.#units : this.#units.toSorted((a, b) => b.weight - a.weight || a.index - b.index);
+    const order =
+      options.order === "given"
+        ? this.#units
+        : this.#units.toSorted((a, b) => b.weight - a.weight || a.index - b.index);
+    this.#fresh = new WaitingList(order.map(({ index }) => index));
     this.#remaining = weights.length;
   }
 
@@ -87,44 +76,42 @@ export class DispatchState {
 
   /** Attempts that may still be accepted. */
   get running(): number {
-    let running = 0;
-    for (const unit of this.#running) running += unit.running.size;
-    return running;
+    return this.#attempts;
   }
 
   /** An agent has come, or has changed. One that is not ready keeps what it runs. */
   setAgent(address: string, slots: number, isReady: boolean): void {
-    const known = this.#agents.get(address);
-    if (known === undefined) this.#agents.set(address, { address, slots, running: 0, isReady });
-    else Object.assign(known, { slots, isReady });
+    this.#pool.set(address, slots, isReady);
   }
 
-  /** An agent is gone for good: every attempt it runs has failed with `error`, whatever it may still send. */
+  /**
+   * An agent is gone for good: every attempt it runs has failed with `error`, whatever it may still send. It says nothing
+   * about the units. Another agent may come with its address, of which nothing is known but where units have failed.
+   */
   loseAgent(address: string, error: AmalgamError, now: number): readonly { attempt: Attempt; verdict: Verdict }[] {
     const lost: Attempt[] = [];
     for (const unit of this.#running) {
       for (const [epoch, { agent }] of unit.running)
         if (agent === address) lost.push({ unit: unit.index, agent, epoch });
     }
-    const agent = this.#agents.get(address);
-    if (agent !== undefined) agent.isReady = false;
-    return lost.map((attempt) => ({ attempt, verdict: this.fail(attempt, error, now) }));
+    this.#pool.set(address, 0, false);
+    const verdicts = lost.map((attempt) => ({ attempt, verdict: this.#fail(attempt, error, now, false) }));
+    this.#pool.remove(address);
+    this.#speeds.forget(address);
+    return verdicts;
   }
 
   /** The next attempt to start, if there is one for a free slot. It counts as running from here on. */
   next(now: number): Attempt | undefined {
-    const free = [...this.#agents.values()].filter((agent) => agent.isReady && agent.running < agent.slots);
-    free.sort((a, b) => a.running / a.slots - b.running / b.slots);
-    for (const agent of free) {
-      const unit = this.#take(agent, now);
-      if (unit !== undefined) return this.#start(unit, agent, now);
-    }
-    return undefined;
+    this.#heldUntil = Infinity;
+    if (this.#pool.freeSlots === 0) return undefined;
+    // What failed once comes first: a unit that will fail the job should do so early.
+    return this.#nextRetry(now) ?? this.#nextFresh(now) ?? this.#nextTakeover(now);
   }
 
   /** The attempt has brought its unit. Only the first one does; `superseded` are attempts that are no longer needed. */
   succeed(attempt: Attempt, now: number): { readonly accepted: boolean; readonly superseded: readonly Attempt[] } {
-    const unit = this.#unit(attempt);
+    const unit = this.#unit(attempt.unit);
     const running = unit.running.get(attempt.epoch);
     if (running === undefined) return { accepted: false, superseded: [] };
     const superseded: Attempt[] = [];
@@ -136,104 +123,180 @@ export class DispatchState {
     unit.state = moveUnit(unit.state, "done");
     this.#running.delete(unit);
     this.#remaining -= 1;
-    this.#finishedMs += now - running.startedAt;
-    this.#finishedWeight += unit.weight;
+    this.#speeds.record(attempt.agent, unit.weight, now - running.startedAt);
     return { accepted: true, superseded };
   }
 
   fail(attempt: Attempt, error: AmalgamError, now: number): Verdict {
-    const unit = this.#unit(attempt);
+    return this.#fail(attempt, error, now, countsAsFailure(error));
+  }
+
+  /** When to ask {@link next} again although nothing has happened: a pause ends, or a unit becomes a straggler. */
+  wakeAt(now: number): number | undefined {
+    let at = this.#heldUntil === Infinity ? Infinity : Math.max(now + 1, this.#heldUntil);
+    for (const unit of this.#retries) if (unit.notBefore > now) at = Math.min(at, unit.notBefore);
+    if (this.#pool.freeSlots > 0) at = Math.min(at, this.#stragglers.nextAt(now));
+    return at === Infinity ? undefined : at;
+  }
+
+  /** What is left cannot start, and neither time nor a running attempt will change that. Asked after {@link next}. */
+  blocked(now: number): Blocked | undefined {
+    if (this.#attempts > 0 || this.#retries.some(({ notBefore }) => notBefore > now)) return undefined;
+    const unit = this.#fresh.first ?? this.#retries[0]?.index;
+    if (unit === undefined) return undefined;
+    const ready = [...this.#pool.all()].filter(({ isReady }) => isReady);
+    const refusals = ready.flatMap(({ address }) => {
+      const reason = this.#options.refuses?.(unit, address);
+      return reason === undefined ? [] : [{ agent: address, reason }];
+    });
+    return { unit, refusals };
+  }
+
+  #nextRetry(now: number): Attempt | undefined {
+    for (const [place, unit] of this.#retries.entries()) {
+      const agent = unit.notBefore > now ? undefined : this.#agentFor(unit);
+      if (agent === undefined) continue;
+      this.#retries.splice(place, 1);
+      return this.#start(unit, agent, now);
+    }
+    return undefined;
+  }
+
+  #nextFresh(now: number): Attempt | undefined {
+    if (this.#fresh.size === 0) return undefined;
+    for (const agent of this.#free()) {
+      if (agent.isResting) continue;
+      const choice = this.#choose(agent, now);
+      // What is too much for this agent is so for the others, which come later because they are no faster.
+      if (choice === "held") return undefined;
+      if (choice === "refused") {
+        this.#pool.rest(agent.address);
+        continue;
+      }
+      this.#fresh.delete(choice.index);
+      return this.#start(choice, agent, now);
+    }
+    return undefined;
+  }
+
+  /** A second attempt at the unit that has been late for longest. */
+  #nextTakeover(now: number): Attempt | undefined {
+    for (const unit of this.#stragglers.at(now)) {
+      const agent = this.#agentFor(unit);
+      if (agent !== undefined) return this.#start(unit, agent, now);
+    }
+    return undefined;
+  }
+
+  /** The unit that the agent has nearest, of equally near ones the first. */
+  #choose(agent: PooledAgent, now: number): UnitRecord | "held" | "refused" {
+    const { refuses, remoteBytes } = this.#options;
+    const view = { pool: this.#pool, speeds: this.#speeds, now };
+    const soon = this.#isNearEnd ? fasterSoon(agent, this.#running, view) : [];
+    let [best, least]: [UnitRecord | undefined, number] = [undefined, Infinity];
+    let [seen, held] = [0, 0];
+    for (let next = this.#fresh.first; next !== undefined && seen < lookAhead; next = this.#fresh.after(next)) {
+      if (refuses?.(next, agent.address) !== undefined) continue;
+      seen += 1;
+      const unit = this.#unit(next);
+      // Each attempt that ends frees one slot, for one unit.
+      if (this.#isHeld(unit, agent, soon[held])) {
+        held += 1;
+        continue;
+      }
+      const remoteShare = remoteBytes === undefined ? 0 : remoteBytes(next, agent.address) / Math.max(1, unit.weight);
+      if (remoteShare < least) [best, least] = [unit, remoteShare];
+      if (remoteShare === 0) break;
+    }
+    return best ?? (held > 0 ? "held" : "refused");
+  }
+
+  /** Whether it is better to keep the unit for the other agent. */
+  #isHeld({ index, weight }: UnitRecord, agent: PooledAgent, other: FreeSoon | undefined): boolean {
+    if (other === undefined || this.#options.refuses?.(index, other.agent) !== undefined) return false;
+    const until = worthWaitingUntil(weight, (this.#speeds.costOf(agent.address) ?? 0) * weight, other);
+    if (until === undefined) return false;
+    this.#heldUntil = Math.min(this.#heldUntil, until);
+    return true;
+  }
+
+  get #isNearEnd(): boolean {
+    return this.#fresh.size + this.#retries.length <= this.#pool.freeSlots;
+  }
+
+  /** Agents with free slots, the best first. */
+  #free(): Iterable<PooledAgent> {
+    return this.#isNearEnd ? fastestFirst(this.#pool, this.#speeds) : this.#pool.free();
+  }
+
+  /** A free agent for a unit that was tried before: one where it has failed least often among those that take work. */
+  #agentFor({ index, running, failures }: UnitRecord): PooledAgent | undefined {
+    const isRunningOn = ({ address }: PooledAgent): boolean =>
+      [...running.values()].some(({ agent }) => agent === address);
+    const mayRun = (agent: PooledAgent): boolean =>
+      agent.isReady && !isRunningOn(agent) && this.#options.refuses?.(index, agent.address) === undefined;
+    const failuresOn = ({ address }: PooledAgent): number => failures.filter(({ agent }) => agent === address).length;
+    let least = failures.length === 0 ? 0 : Infinity;
+    if (failures.length > 0) {
+      for (const agent of this.#pool.all()) {
+        if (mayRun(agent)) least = Math.min(least, failuresOn(agent));
+        if (least === 0) break;
+      }
+    }
+    for (const agent of this.#free()) if (mayRun(agent) && failuresOn(agent) === least) return agent;
+    return undefined;
+  }
+
+  #fail(attempt: Attempt, error: AmalgamError, now: number, counts: boolean): Verdict {
+    const unit = this.#unit(attempt.unit);
     if (!unit.running.delete(attempt.epoch)) return { kind: "late" };
     this.#release(attempt.agent);
-    if (countsAsFailure(error)) unit.failures.push({ agent: attempt.agent, error });
-    const decision = decideRetry(this.#policy, error, unit.failures.length);
+    if (counts) unit.failures.push({ agent: attempt.agent, error });
+    const decision: RetryDecision =
+      counts || !error.retryable
+        ? decideRetry(this.#policy, error, unit.failures, this.#agentsFor(unit))
+        : { kind: "retry", delayMs: 0 };
     if (decision.kind === "giveUp") {
       unit.state = moveUnit(unit.state, "failed");
       this.#running.delete(unit);
       return { kind: "fatal", failures: unit.failures, error };
     }
-    if (unit.running.size > 0) return { kind: "covered" };
-    unit.state = moveUnit(unit.state, "waiting");
     unit.notBefore = now + decision.delayMs;
+    if (unit.running.size > 0) {
+      this.#stragglers.changed(unit);
+      return { kind: "covered" };
+    }
+    unit.state = moveUnit(unit.state, "waiting");
     this.#running.delete(unit);
     this.#retries.push(unit);
     return decision;
   }
 
-  /** When to ask {@link next} again although nothing has happened: a pause ends, or a unit becomes a straggler. */
-  wakeAt(now: number): number | undefined {
-    let at = Infinity;
-    for (const unit of this.#retries) if (unit.notBefore > now) at = Math.min(at, unit.notBefore);
-    if (!this.#hasWaiting && this.#agents.size > 1) {
-      for (const unit of this.#running) {
-        const late = this.#lateAt(unit);
-        if (late > now) at = Math.min(at, late);
-      }
+  #agentsFor({ index }: UnitRecord): number {
+    let agents = 0;
+    for (const { address } of this.#pool.all()) if (this.#options.refuses?.(index, address) === undefined) agents += 1;
+    return agents;
+  }
+
+  #start(unit: UnitRecord, { address }: PooledAgent, now: number): Attempt {
+    if (unit.state === "waiting") {
+      unit.state = moveUnit(unit.state, "running");
+      this.#running.add(unit);
     }
-    return at === Infinity ? undefined : at;
-  }
-
-  get #hasWaiting(): boolean {
-    return this.#nextFresh < this.#fresh.length || this.#retries.length > 0;
-  }
-
-  #take(agent: AgentRecord, now: number): UnitRecord | undefined {
-    // What failed once comes first: a unit that will fail the job should do so early.
-    const place = this.#retries.findIndex((unit) => unit.notBefore <= now && this.#mayRun(unit, agent));
-    if (place >= 0) return this.#retries.splice(place, 1)[0];
-    const fresh = this.#fresh[this.#nextFresh];
-    if (fresh !== undefined) {
-      this.#nextFresh += 1;
-      return fresh;
-    }
-    if (this.#hasWaiting) return undefined;
-    return this.#straggler(agent, now);
-  }
-
-  /** Elsewhere, if there is an elsewhere: only where it has failed least often among the agents that take work. */
-  #mayRun(unit: UnitRecord, agent: AgentRecord): boolean {
-    if (unit.failures.length === 0) return true;
-    const failuresOn = (address: string): number => unit.failures.filter((failure) => failure.agent === address).length;
-    const here = failuresOn(agent.address);
-    for (const other of this.#agents.values()) if (other.isReady && failuresOn(other.address) < here) return false;
-    return true;
-  }
-
-  /** The unit that has been late for longest, if another agent than its own is there to run it as well. */
-  #straggler(agent: AgentRecord, now: number): UnitRecord | undefined {
-    let latest: UnitRecord | undefined;
-    for (const unit of this.#running) {
-      const late = this.#lateAt(unit);
-      const runsHere = [...unit.running.values()].some((running) => running.agent === agent.address);
-      if (late > now || runsHere || !this.#mayRun(unit, agent)) continue;
-      if (latest === undefined || late < this.#lateAt(latest)) latest = unit;
-    }
-    return latest;
-  }
-
-  /** From when on a running unit is a straggler. Never, while nothing says what is usual or two attempts run. */
-  #lateAt(unit: UnitRecord): number {
-    const [only, ...others] = unit.running.values();
-    if (only === undefined || others.length > 0 || this.#finishedWeight === 0) return Infinity;
-    const usualMs = (this.#finishedMs / this.#finishedWeight) * unit.weight;
-    return only.startedAt + Math.max(this.#policy.stragglerMs, this.#policy.stragglerFactor * usualMs);
-  }
-
-  #start(unit: UnitRecord, agent: AgentRecord, now: number): Attempt {
-    if (unit.state === "waiting") unit.state = moveUnit(unit.state, "running");
     unit.epoch += 1;
-    unit.running.set(unit.epoch, { agent: agent.address, startedAt: now });
-    agent.running += 1;
-    this.#running.add(unit);
-    return { unit: unit.index, agent: agent.address, epoch: unit.epoch };
+    unit.running.set(unit.epoch, { agent: address, startedAt: now });
+    this.#stragglers.changed(unit);
+    this.#pool.count(address, 1);
+    this.#attempts += 1;
+    return { unit: unit.index, agent: address, epoch: unit.epoch };
   }
 
   #release(address: string): void {
-    const agent = this.#agents.get(address);
-    if (agent !== undefined) agent.running -= 1;
+    this.#pool.count(address, -1);
+    this.#attempts -= 1;
   }
 
-  #unit({ unit: index }: Attempt): UnitRecord {
+  #unit(index: number): UnitRecord {
     const unit = this.#units[index];
     if (unit === undefined) throw new RangeError(`No unit ${index} among ${this.#units.length}`);
     return unit;

@@ -1,15 +1,18 @@
+import { type Clock, keepAlive, systemClock, type Timer } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
-import { quoteList } from "../../shared/quote.js";
 import type { Unit } from "../plan/types.js";
-import type { Agent, Agents } from "./agents.js";
-import { type Attempt, DispatchState, type Failure, type Verdict } from "./dispatch-state.js";
+import type { Agent } from "./agents.js";
+import type { Attempt, Verdict } from "./attempts.js";
+import { type Blocked, DispatchState } from "./dispatch-state.js";
+import type { AgentSet, DispatchAgent, Dispatchable, Placement } from "./dispatchable.js";
+import { failedTooOften, nameOf, noAgentLeft, refusedByAll, summary, waitedTooLong } from "./give-up.js";
 import { defaultRetryPolicy, type RetryPolicy } from "./retry.js";
 import type { AgentState } from "./states.js";
 
 /** What a unit is run with. `signal` is aborted when the attempt is no longer wanted. */
-export interface AttemptContext {
-  readonly unit: Unit;
-  readonly agent: Agent;
+export interface AttemptContext<Work extends Dispatchable = Unit, A extends DispatchAgent = Agent> {
+  readonly unit: Work;
+  readonly agent: A;
   /** 1 for the first attempt at the unit, and larger for every later one. */
   readonly epoch: number;
   readonly signal: AbortSignal;
@@ -17,34 +20,49 @@ export interface AttemptContext {
   readonly onProgress: (bytesRead: number, bytesWritten: number) => void;
 }
 
-export type DispatchEvent =
-  | ({ readonly type: "started" } & AttemptName)
+export type DispatchEvent<Work extends Dispatchable = Unit, A extends DispatchAgent = Agent> =
+  | ({ readonly type: "started" } & AttemptName<Work, A>)
   /** Totals of the attempt. They are void if it does not finish. */
-  | ({ readonly type: "progress"; readonly bytesRead: number; readonly bytesWritten: number } & AttemptName)
-  | ({ readonly type: "finished" } & AttemptName)
+  | ({ readonly type: "progress"; readonly bytesRead: number; readonly bytesWritten: number } & AttemptName<Work, A>)
+  | ({ readonly type: "finished" } & AttemptName<Work, A>)
   /** `retryMs`: when it is tried again; undefined if it is not, or runs elsewhere already. */
-  | ({ readonly type: "failed"; readonly error: AmalgamError; readonly retryMs: number | undefined } & AttemptName)
+  | ({ readonly type: "failed"; readonly error: AmalgamError; readonly retryMs: number | undefined } & AttemptName<
+      Work,
+      A
+    >)
   /** Another attempt at the same unit was faster. */
-  | ({ readonly type: "superseded" } & AttemptName)
-  | { readonly type: "agent"; readonly agent: Agent; readonly state: AgentState };
+  | ({ readonly type: "superseded" } & AttemptName<Work, A>)
+  | { readonly type: "agent"; readonly agent: A; readonly state: AgentState }
+  /** Nothing runs, and nothing can before other agents come. */
+  | { readonly type: "waiting"; readonly reason: string }
+  /** After `waiting`: work starts again. */
+  | { readonly type: "resumed" };
 
-interface AttemptName {
-  readonly unit: Unit;
-  readonly agent: Agent;
+interface AttemptName<Work, A> {
+  readonly unit: Work;
+  readonly agent: A;
   readonly epoch: number;
 }
 
-export interface DispatchOptions<Result> {
-  readonly agents: Pick<Agents, "list" | "onChange">;
+export interface DispatchOptions<Work extends Dispatchable, Result, A extends DispatchAgent> {
+  readonly agents: AgentSet<A>;
   /** Runs one unit on one agent. It settles soon after its signal is aborted. */
-  readonly run: (attempt: AttemptContext) => Promise<Result>;
+  readonly run: (attempt: AttemptContext<Work, A>) => Promise<Result>;
   /** The output tensors of a unit, for messages. */
-  readonly tensorsOf?: (unit: Unit) => readonly string[];
-  readonly onEvent?: (event: DispatchEvent) => void;
+  readonly tensorsOf?: (unit: Work) => readonly string[];
+  readonly onEvent?: (event: DispatchEvent<Work, A>) => void;
   readonly signal?: AbortSignal | undefined;
   readonly retry?: Partial<RetryPolicy>;
   /** `largest`: the largest first, so that no large one is left for the end. @default "largest" */
   readonly order?: "largest" | "given";
+  /** Default: any unit on any agent. */
+  readonly placement?: Placement<Work, A>;
+  /**
+   * How long to wait while no agent can run what is left. @default 0, which waits for agents that are being connected to
+   * and for nobody else
+   */
+  readonly waitForAgentsMs?: number;
+  readonly clock?: Clock;
 }
 
 /** Results that wait to be read. Beyond it no new attempts start, so a slow reader bounds what piles up. */
@@ -55,13 +73,15 @@ const maxUnread = 64;
  * yields exactly one result however many attempts it took.
  *
  * Fails with the error of a unit that no other attempt can help, with the last error of a unit that failed too often,
- * with `agent_lost` when no agent is left, or with the signal's reason. However it ends, all attempts have settled by
- * then; leaving the loop early ends it too.
+ * with `agent_lost` when no agent is left, with `usage` when no agent can run a unit, with `fenced` as soon as an agent
+ * has heard of a later leader, or with the signal's reason. However it ends, all attempts have settled by then; leaving
+ * the loop early ends it too.
  */
-export async function* dispatch<Result>(
-  units: readonly Unit[],
-  options: DispatchOptions<Result>,
+export async function* dispatch<Work extends Dispatchable, Result, A extends DispatchAgent>(
+  units: readonly Work[],
+  options: DispatchOptions<Work, Result, A>,
 ): AsyncGenerator<Result, void, void> {
+  using _ = keepAlive();
   const dispatcher = new Dispatcher(units, options);
   try {
     yield* dispatcher.results();
@@ -70,25 +90,47 @@ export async function* dispatch<Result>(
   }
 }
 
-class Dispatcher<Result> {
-  readonly #units: readonly Unit[];
-  readonly #options: DispatchOptions<Result>;
+interface Running<A> {
+  readonly agent: A;
+  readonly controller: AbortController;
+}
+
+class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
+  readonly #units: readonly Work[];
+  readonly #options: DispatchOptions<Work, Result, A>;
+  readonly #clock: Clock;
   readonly #state: DispatchState;
+  /** By address, the last one that appeared there. */
+  readonly #agents = new Map<string, A>();
   readonly #results: Result[] = [];
-  /** By attempt, until they settle: how to stop them. */
-  readonly #attempts = new Map<string, AbortController>();
+  /** By attempt, until they settle. */
+  readonly #attempts = new Map<string, Running<A>>();
   readonly #settled = new Set<Promise<void>>();
   readonly #unsubscribe: () => void;
   #failure: AmalgamError | undefined;
   #wake: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
+  /** Since when nothing can run. */
+  #waitingSince: number | undefined;
 
-  constructor(units: readonly Unit[], options: DispatchOptions<Result>) {
+  constructor(units: readonly Work[], options: DispatchOptions<Work, Result, A>) {
     this.#units = units;
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
     const weights = units.map((unit) => unit.bytesRead + unit.bytesWritten);
-    this.#state = new DispatchState(weights, { ...defaultRetryPolicy, ...options.retry }, options.order);
-    for (const agent of options.agents.list) this.#state.setAgent(agent.address, agent.slots, agent.state === "ready");
+    const { order, placement } = options;
+    this.#state = new DispatchState(
+      weights,
+      { ...defaultRetryPolicy, ...options.retry },
+      {
+        order,
+        refuses: placement?.refuses && ((unit, agent) => placement.refuses?.(this.#unit(unit), this.#agent(agent))),
+        remoteBytes:
+          placement?.remoteBytes &&
+          ((unit, agent) => placement.remoteBytes?.(this.#unit(unit), this.#agent(agent)) ?? 0),
+      },
+    );
+    for (const agent of options.agents.list) this.#take(agent);
     this.#unsubscribe = options.agents.onChange((agent) => this.#agentChanged(agent));
     options.signal?.addEventListener("abort", this.#abort, { once: true });
     if (options.signal?.aborted) this.#abort();
@@ -115,8 +157,8 @@ class Dispatcher<Result> {
     this.#failure ??= new AmalgamError("canceled", "The job has ended");
     this.#unsubscribe();
     this.#options.signal?.removeEventListener("abort", this.#abort);
-    clearTimeout(this.#timer);
-    for (const controller of this.#attempts.values()) controller.abort(this.#failure);
+    this.#timer?.clear();
+    for (const { controller } of this.#attempts.values()) controller.abort(this.#failure);
     while (this.#settled.size > 0) await Promise.allSettled(this.#settled);
   }
 
@@ -134,29 +176,48 @@ class Dispatcher<Result> {
 
   /** Starts whatever can be started. */
   #pump(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.clear();
     while (this.#failure === undefined && this.#results.length < maxUnread) {
-      const attempt = this.#state.next(performance.now());
+      const attempt = this.#state.next(this.#clock.now());
       if (attempt === undefined) break;
       this.#start(attempt);
     }
-    if (this.#failure !== undefined || this.#state.remaining === 0) return;
-    const hope = this.#options.agents.list.some(({ state }) => state === "ready" || state === "connecting");
-    if (!hope && this.#state.running === 0 && this.#results.length === 0) {
-      this.#fail(noAgentLeft(this.#options.agents.list, this.#state.remaining));
-      return;
+    if (this.#failure !== undefined || this.#state.remaining === 0 || this.#results.length >= maxUnread) return;
+    const now = this.#clock.now();
+    const blocked = this.#state.blocked(now);
+    const wakeAt = (blocked === undefined ? undefined : this.#wait(blocked, now)) ?? this.#state.wakeAt(now);
+    if (wakeAt === undefined || this.#failure !== undefined) return;
+    this.#timer = this.#clock.after(Math.max(1, Math.ceil(wakeAt - now)), () => this.#pump());
+  }
+
+  /** Waits for agents, and fails when there is nobody to wait for or it has taken too long. Returns when to look again. */
+  #wait({ unit, refusals }: Blocked, now: number): number | undefined {
+    const { waitForAgentsMs = 0, agents } = this.#options;
+    const reasons = refusals.map(({ agent, reason }) => `${this.#agent(agent).label}: ${reason}`);
+    if (waitForAgentsMs === 0) {
+      if (agents.list.some(({ state }) => state === "connecting")) return undefined;
+      const { remaining } = this.#state;
+      this.#fail(reasons.length > 0 ? refusedByAll(this.#what(unit), reasons) : noAgentLeft(agents.list, remaining));
+      return undefined;
     }
-    const wakeAt = this.#state.wakeAt(performance.now());
-    if (wakeAt !== undefined) {
-      this.#timer = setTimeout(() => this.#pump(), Math.max(1, Math.ceil(wakeAt - performance.now())));
+    const reason =
+      reasons.length > 0 ? `${this.#what(unit)} can run on no agent: ${summary(reasons)}` : "no agent is ready";
+    if (this.#waitingSince === undefined) {
+      this.#waitingSince = now;
+      this.#emit({ type: "waiting", reason });
     }
+    const giveUpAt = this.#waitingSince + waitForAgentsMs;
+    if (now >= giveUpAt) this.#fail(waitedTooLong(now - this.#waitingSince, this.#state.remaining, reason));
+    return giveUpAt === Infinity ? undefined : giveUpAt;
   }
 
   #start(attempt: Attempt): void {
-    const name = this.#name(attempt);
+    if (this.#waitingSince !== undefined) this.#emit({ type: "resumed" });
+    this.#waitingSince = undefined;
+    const name = { unit: this.#unit(attempt.unit), agent: this.#agent(attempt.agent), epoch: attempt.epoch };
     const controller = new AbortController();
     const key = keyOf(attempt);
-    this.#attempts.set(key, controller);
+    this.#attempts.set(key, { agent: name.agent, controller });
     this.#emit({ type: "started", ...name });
     const onProgress = (bytesRead: number, bytesWritten: number): void => {
       this.#emit({ type: "progress", ...name, bytesRead, bytesWritten });
@@ -165,7 +226,7 @@ class Dispatcher<Result> {
       .run({ ...name, signal: controller.signal, onProgress })
       .then(
         (result) => this.#succeeded(attempt, result),
-        (reason: unknown) => this.#failed(attempt, AmalgamError.from(reason)),
+        (reason: unknown) => this.#failed(attempt, name.agent, AmalgamError.from(reason)),
       )
       .finally(() => {
         this.#attempts.delete(key);
@@ -177,76 +238,93 @@ class Dispatcher<Result> {
   }
 
   #succeeded(attempt: Attempt, result: Result): void {
-    const { accepted, superseded } = this.#state.succeed(attempt, performance.now());
+    const { accepted, superseded } = this.#state.succeed(attempt, this.#clock.now());
     if (!accepted) return;
     this.#results.push(result);
     this.#emit({ type: "finished", ...this.#name(attempt) });
     for (const other of superseded) {
       this.#emit({ type: "superseded", ...this.#name(other) });
-      this.#attempts.get(keyOf(other))?.abort(new AmalgamError("canceled", "Another attempt was faster"));
+      this.#attempts.get(keyOf(other))?.controller.abort(new AmalgamError("canceled", "Another attempt was faster"));
     }
   }
 
-  #failed(attempt: Attempt, error: AmalgamError): void {
+  #failed(attempt: Attempt, agent: A, error: AmalgamError): void {
     if (this.#failure !== undefined) return;
-    const { agent } = this.#name(attempt);
-    // First, so that an agent that is in trouble is not given the unit again.
-    agent.report(error);
-    this.#judge(attempt, error, this.#state.fail(attempt, error, performance.now()));
+    // Whichever attempt it was: nothing that this leader does counts any more.
+    if (error.code === "fenced") {
+      this.#fail(error);
+      return;
+    }
+    // One that was leaving has left, and what it still ran says nothing about the units: reported first, it is taken back.
+    const isLeaving = agent.state === "draining";
+    if (isLeaving) agent.report(error);
+    this.#judge(attempt, error, this.#state.fail(attempt, error, this.#clock.now()));
+    // Before anything is started, so that an agent that is in trouble is not given the unit again.
+    if (!isLeaving) agent.report(error);
   }
 
   #judge(attempt: Attempt, error: AmalgamError, verdict: Verdict): void {
     if (verdict.kind === "late") return;
     const retryMs = verdict.kind === "retry" ? verdict.delayMs : undefined;
     this.#emit({ type: "failed", ...this.#name(attempt), error, retryMs });
-    if (verdict.kind === "fatal") this.#fail(this.#explain(attempt, verdict));
+    if (verdict.kind !== "fatal") return;
+    const { id } = this.#unit(attempt.unit);
+    const labelOf = (agent: string): string => this.#agents.get(agent)?.label ?? agent;
+    const { failures } = verdict;
+    this.#fail(error.retryable ? failedTooOften(this.#what(attempt.unit), id, failures, error, labelOf) : error);
   }
 
-  #agentChanged(agent: Agent): void {
+  #agentChanged(agent: A): void {
     if (this.#failure !== undefined) return;
-    this.#state.setAgent(agent.address, agent.slots, agent.state === "ready");
-    this.#emit({ type: "agent", agent, state: agent.state });
-    if (agent.state === "lost") {
-      const error = new AmalgamError("agent_lost", `Agent ${agent.label} is lost`, { cause: agent.lostBecause });
-      for (const { attempt, verdict } of this.#state.loseAgent(agent.address, error, performance.now())) {
-        this.#judge(attempt, error, verdict);
-        this.#attempts.get(keyOf(attempt))?.abort(error);
-      }
+    const known = this.#agents.get(agent.address);
+    if (known !== undefined && known !== agent) {
+      // The one that another has taken the place of.
+      if (agent.state === "lost") return;
+      this.#lose(known);
     }
+    this.#emit({ type: "agent", agent, state: agent.state });
+    this.#take(agent);
     this.#pump();
   }
 
-  #explain({ unit: index }: Attempt, { failures, error }: Extract<Verdict, { kind: "fatal" }>): AmalgamError {
-    if (!error.retryable) return error;
+  #take(agent: A): void {
+    this.#agents.set(agent.address, agent);
+    if (agent.state === "lost") this.#lose(agent);
+    else this.#state.setAgent(agent.address, agent.slots, agent.state === "ready");
+  }
+
+  #lose({ address, label, lostBecause }: A): void {
+    if (lostBecause?.code === "fenced") this.#fail(lostBecause);
+    const error = new AmalgamError("agent_lost", `Agent ${label} is lost`, { cause: lostBecause });
+    for (const { attempt, verdict } of this.#state.loseAgent(address, error, this.#clock.now())) {
+      this.#judge(attempt, error, verdict);
+      this.#attempts.get(keyOf(attempt))?.controller.abort(error);
+    }
+  }
+
+  #what(index: number): string {
     const unit = this.#unit(index);
-    const tensors = [...new Set(this.#options.tensorsOf?.(unit) ?? [])];
-    const what = tensors.length === 0 ? `Unit ${unit.id}` : `Unit ${unit.id} (${quoteList(tensors, 3)})`;
-    const reasons = failures.map(
-      (failure: Failure) => `on ${this.#agent(failure.agent).label}: ${failure.error.message}`,
-    );
-    return new AmalgamError(error.code, `${what} failed ${failures.length} times; ${reasons.join("; ")}`, {
-      cause: error,
-      details: { ...error.details, unit: String(unit.id), attempts: String(failures.length) },
-    });
+    return nameOf(unit.id, this.#options.tensorsOf?.(unit) ?? []);
   }
 
-  #name({ unit, agent, epoch }: Attempt): AttemptName {
-    return { unit: this.#unit(unit), agent: this.#agent(agent), epoch };
+  #name(attempt: Attempt): AttemptName<Work, A> {
+    const agent = this.#attempts.get(keyOf(attempt))?.agent ?? this.#agent(attempt.agent);
+    return { unit: this.#unit(attempt.unit), agent, epoch: attempt.epoch };
   }
 
-  #unit(index: number): Unit {
+  #unit(index: number): Work {
     const unit = this.#units[index];
     if (unit === undefined) throw new RangeError(`No unit ${index} among ${this.#units.length}`);
     return unit;
   }
 
-  #agent(address: string): Agent {
-    const agent = this.#options.agents.list.find((known) => known.address === address);
+  #agent(address: string): A {
+    const agent = this.#agents.get(address);
     if (agent === undefined) throw new RangeError(`No agent at ${address}`);
     return agent;
   }
 
-  #emit(event: DispatchEvent): void {
+  #emit(event: DispatchEvent<Work, A>): void {
     try {
       this.#options.onEvent?.(event);
     } catch (error) {
@@ -257,13 +335,4 @@ class Dispatcher<Result> {
 
 function keyOf({ unit, epoch }: Attempt): string {
   return `${unit}/${epoch}`;
-}
-
-function noAgentLeft(agents: readonly Agent[], remaining: number): AmalgamError {
-  const reasons = agents.map((agent) => `${agent.label}: ${agent.lostBecause?.message ?? agent.state}`);
-  const lost = agents.length === 1 ? "The agent is lost" : `All ${agents.length} agents are lost`;
-  return new AmalgamError(
-    "agent_lost",
-    `${lost} with ${remaining} units to go; running the same command again resumes (${reasons.join("; ")})`,
-  );
 }

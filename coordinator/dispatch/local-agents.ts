@@ -2,6 +2,7 @@ import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { AmalgamError } from "../../shared/errors.js";
+import { quote } from "../../shared/quote.js";
 import type { FromEmbeddedAgent, ToEmbeddedAgent } from "../../shared/rpc/embedding.js";
 
 export interface LocalAgentsOptions {
@@ -23,6 +24,8 @@ export interface LocalAgents extends AsyncDisposable {
   readonly addresses: readonly string[];
   /** Process ids, in process mode. */
   readonly pids: readonly number[];
+  /** Called with the address of an agent that has ended by itself. Connections only show that it does not answer. */
+  onExit(listener: (address: string, reason: AmalgamError) => void): void;
 }
 
 /** An agent that has not said by then where it listens has failed. */
@@ -45,7 +48,9 @@ interface Embedded {
  */
 export async function startLocalAgents(options: LocalAgentsOptions): Promise<LocalAgents> {
   const started = Array.from({ length: options.count }, (_, i) => startOne(options, `local-${i + 1}`));
+  let isClosing = false;
   const close = async (): Promise<void> => {
+    isClosing = true;
     await Promise.all(started.map((agent) => agent.close()));
   };
   try {
@@ -53,6 +58,14 @@ export async function startLocalAgents(options: LocalAgentsOptions): Promise<Loc
     return {
       addresses,
       pids: started.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
+      onExit: (listener) => {
+        started.forEach(({ ended, name }, i) => {
+          void ended.then((reason) => {
+            const message = `Agent ${quote(name)} has ended: ${reason}`;
+            if (!isClosing) listener(addresses[i] ?? "", new AmalgamError("agent_lost", message));
+          });
+        });
+      },
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {
@@ -70,10 +83,10 @@ function startOne(options: LocalAgentsOptions, name: string) {
   ];
   const embedded = options.mode === "thread" ? startThread(options.entry, argv) : startProcess(options.entry, argv);
   let hasEnded = false;
-  const ended = new Promise<void>((resolve) => {
-    embedded.onEnd(() => {
+  const ended = new Promise<string>((resolve) => {
+    embedded.onEnd((reason) => {
       hasEnded = true;
-      resolve();
+      resolve(reason);
     });
   });
   const address = new Promise<string>((resolve, reject) => {
@@ -101,7 +114,7 @@ function startOne(options: LocalAgentsOptions, name: string) {
     await ended;
     clearTimeout(timer);
   };
-  return { address, close, pid: embedded.pid };
+  return { name, address, close, ended, pid: embedded.pid };
 }
 
 function startThread(entry: URL, argv: string[]): Embedded {

@@ -7,14 +7,14 @@ import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { packageVersion } from "../../shared/rpc/version.js";
 import { connectAgents } from "../dispatch/agents.js";
+import { dispatch } from "../dispatch/dispatcher.js";
 import { startLocalAgents } from "../dispatch/local-agents.js";
-import type { LocalAgentsWanted } from "../job.js";
+import type { LocalAgentsWanted } from "../job/types.js";
 import { formatAdapterCard } from "./adapter-card.js";
 import { type Decomposed, type Extraction, type ExtractionOptions, planExtraction } from "./extraction.js";
 import { type Factorization, factorize, type MatrixSource } from "./factorize.js";
 import { formatConfig } from "./output-config.js";
 import { readTensor } from "./read-factors.js";
-import { spread } from "./spread.js";
 import { factorName, wholeName } from "./tensor-names.js";
 import { AdapterWriter } from "./write-adapter.js";
 
@@ -96,25 +96,25 @@ async function factorizeAll(
   await using local = await startLocalAgents({ ...job.agents, roots });
   const signal = job.signal === undefined ? {} : { signal: job.signal };
   await using agents = await connectAgents(local.addresses, signal);
-  const largestFirst = decomposed.toSorted((a, b) => b.tensor.bytes - a.tensor.bytes);
-  await spread(
-    largestFirst,
-    agents.list,
-    async (matrix, agent, ended) => {
+  local.onExit((address, reason) => agents.remove(address, reason));
+  const matrices = decomposed.map((matrix, id) => {
+    return { id, matrix, bytesRead: matrix.tensor.bytes + matrix.base.bytes, bytesWritten: 0 };
+  });
+  const results = dispatch(matrices, {
+    ...signal,
+    agents,
+    tensorsOf: ({ matrix }) => [matrix.tensor.name],
+    run: async ({ unit: { matrix }, agent, signal: ended }) => {
       const [rows = 0, columns = 0] = matrix.tensor.shape;
-      const factors = await factorize(
-        agent,
-        {
-          ...{ name: matrix.tensor.name, rows, columns, rank: job.maxRank, epsilon: job.epsilon },
-          matrix: ofModel(matrix.tensor),
-          base: ofBase(matrix.base),
-        },
-        ended,
-      );
-      await take(matrix, factors);
+      const task = {
+        ...{ name: matrix.tensor.name, rows, columns, rank: job.maxRank, epsilon: job.epsilon },
+        matrix: ofModel(matrix.tensor),
+        base: ofBase(matrix.base),
+      };
+      return { matrix, factors: await factorize(agent, task, ended) };
     },
-    job.signal,
-  );
+  });
+  for await (const { matrix, factors } of results) await take(matrix, factors);
 }
 
 async function sourcesOf({ files }: Checkpoint): Promise<(tensor: CheckpointTensor) => MatrixSource> {

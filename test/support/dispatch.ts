@@ -2,7 +2,13 @@ import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Server, ServerCredentials, type ServerWritableStream, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import {
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+  type sendUnaryData,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import type { Agents } from "../../coordinator/dispatch/agents.js";
 import { type ChunkSink, runAttempt, type UnitResult } from "../../coordinator/dispatch/attempt.js";
 import type { AttemptContext } from "../../coordinator/dispatch/dispatcher.js";
@@ -10,12 +16,17 @@ import { createRequestBuilder, type UnitTask } from "../../coordinator/dispatch/
 import type { Plan, PlannedTensor, Unit } from "../../coordinator/plan/types.js";
 import { type RunningAgent, runAgent } from "../../node-agent/main.js";
 import { Graph } from "../../shared/expression/expression.js";
-import { AgentService, type DescribeResponseSchema, type MergeRequest } from "../../shared/gen/amalgam/v1/agent_pb.js";
+import {
+  AgentService,
+  type DescribeRequest,
+  type DescribeResponseSchema,
+  type MergeRequest,
+} from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { serverOptions } from "../../shared/rpc/channel.js";
 import { encodeMergeResponse, type MergeResponseInit } from "../../shared/rpc/chunk-encoder.js";
 import { type Serialize, serviceDefinition } from "../../shared/rpc/service-definition.js";
 import { toStatus } from "../../shared/rpc/status.js";
-import { packageVersion } from "../../shared/rpc/version.js";
+import { kernelsVersion, packageVersion, protocolVersion } from "../../shared/rpc/version.js";
 import { pieceBytes, type Script } from "./fake-script.js";
 
 export const fakeWorker = new URL("./fake-worker.js", import.meta.url);
@@ -128,12 +139,23 @@ type FakeCall = Pick<
 export async function startFakeServer(options: {
   merge: (request: MergeRequest, send: (response: MergeResponseInit) => boolean, call: FakeCall) => unknown;
   describe?: MessageInitShape<typeof DescribeResponseSchema>;
+  /** May throw instead. */
+  onDescribe?: (request: DescribeRequest) => void;
 }) {
   const server = new Server(serverOptions);
-  const described = { name: "fake", version: packageVersion(), slots: 2, memoryBytes: 1n << 30n, roots: ["/"] };
+  const described = {
+    ...{ name: "fake", slots: 2, memoryBytes: 1n << 30n, roots: ["/"] },
+    ...{ version: packageVersion(), protocol: protocolVersion, kernels: kernelsVersion },
+  };
   const service: UntypedServiceImplementation = {
-    describe: (_call: unknown, callback: (error: null, answer: unknown) => void) =>
-      callback(null, { ...described, ...options.describe }),
+    describe: ({ request }: { request: DescribeRequest }, callback: sendUnaryData<unknown>) => {
+      try {
+        options.onDescribe?.(request);
+        callback(null, { ...described, ...options.describe });
+      } catch (error) {
+        callback(toStatus(error));
+      }
+    },
     merge: async (call: FakeCall) => {
       try {
         await options.merge(call.request, (response) => call.write(response), call);

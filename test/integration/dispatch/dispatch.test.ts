@@ -2,9 +2,10 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { expect, test } from "vitest";
-import { type Agents, connectAgents } from "../../../coordinator/dispatch/agents.js";
+import { Agents, connectAgents } from "../../../coordinator/dispatch/agents.js";
 import { type DispatchEvent, dispatch } from "../../../coordinator/dispatch/dispatcher.js";
 import { AmalgamError } from "../../../shared/errors.js";
+import { kernelsVersion, packageVersion, protocolVersion } from "../../../shared/rpc/version.js";
 import {
   collect,
   expectedOutput,
@@ -218,7 +219,7 @@ test("when the last agent is lost the job says that it can be resumed", async ()
   };
   await expect(collect(dispatch(units, { agents: again, run, onEvent }))).rejects.toMatchObject({
     code: "agent_lost",
-    message: expect.stringContaining("12 units to go; running the same command again resumes"),
+    message: expect.stringContaining("The agent is lost with 12 units to go ("),
   });
 });
 
@@ -232,7 +233,7 @@ test("an agent that sends nothing has stalled, and its units go elsewhere", asyn
       agents: given.agents,
       run: runner(plan, streamed, { sink, stallMs: 1_000 }),
       onEvent: (event) => events.push(event),
-      retry: { maxDelayMs: 10, attempts: 20 },
+      retry: { maxDelayMs: 10, attempts: 20, maxAttempts: 20 },
     }),
   );
   expect(new Set(results.map(({ agent }) => agent))).toEqual(new Set(["agent-2"]));
@@ -287,15 +288,101 @@ test("while the sink is busy an agent sends no more than a bounded number of chu
   expect(most).toBeLessThan(16 + 16 + 4 + 12);
 });
 
-test("connectAgents() refuses an agent of another version", async () => {
-  await using server = await startFakeServer({
-    merge: () => undefined,
-    describe: { name: "old", version: "0.0.1", slots: 1, memoryBytes: 1n, roots: [] },
-  });
+const told = (answer: { version?: string; protocol?: number; kernels?: string }) => ({
+  ...{ name: "other", version: packageVersion(), protocol: protocolVersion, kernels: kernelsVersion },
+  ...{ slots: 1, memoryBytes: 1n, roots: [] },
+  ...answer,
+});
+
+test.each([
+  ["another protocol", { protocol: protocolVersion + 1 }, `protocol ${protocolVersion + 1}`],
+  ["other kernels", { kernels: "of the future" }, 'kernels "of the future"'],
+  ["neither, being old", { version: "0.0.1", protocol: 0, kernels: "" }, 'its version "0.0.1" has protocol 0'],
+])("an agent that has %s is refused", async (_, answer, reason) => {
+  await using server = await startFakeServer({ merge: () => undefined, describe: told(answer) });
   await expect(connectAgents([server.address])).rejects.toMatchObject({
     code: "usage",
-    message: expect.stringContaining('Cannot use agent "old" at 127.0.0.1:'),
+    message: expect.stringMatching(`^Cannot use agent "other" at ${server.address}: .*${reason}`),
   });
+  // In a cluster the others go on.
+  await using agents = new Agents();
+  expect(await agents.add(server.address)).toMatchObject({ state: "lost", lostBecause: { code: "usage" } });
+});
+
+test("an agent of another version that computes the same is used", async () => {
+  await using server = await startFakeServer({ merge: () => undefined, describe: told({ version: "99.0.0" }) });
+  await using agents = await connectAgents([server.address]);
+  expect(agents.list[0]).toMatchObject({ state: "ready", description: { version: "99.0.0" } });
+});
+
+test.each(["nonsense", "192.0.2.1:4000"])("the address %s is refused without a connection", async (address) => {
+  await using agents = new Agents();
+  expect(await agents.add(address)).toMatchObject({ state: "lost", lostBecause: { code: "usage" } });
+});
+
+test("an agent is told who leads when it is connected to", async () => {
+  const heard: unknown[] = [];
+  await using server = await startFakeServer({
+    merge: () => undefined,
+    onDescribe: ({ leadership }) => heard.push([leadership?.job, leadership?.fence]),
+  });
+  let fence = 7n;
+  await using agents = await connectAgents([server.address], { leadership: () => ({ job: "job", fence }) });
+  fence = 8n;
+  agents.remove(server.address, new AmalgamError("agent_lost", "started anew"));
+  await agents.add(server.address);
+  expect(heard).toEqual([
+    ["job", 7n],
+    ["job", 8n],
+  ]);
+});
+
+test("an agent that has heard of a later leader ends it all", async () => {
+  const onDescribe = (): void => {
+    throw new AmalgamError("fenced", "Another coordinator leads the job");
+  };
+  await using server = await startFakeServer({ merge: () => undefined, onDescribe });
+  await expect(connectAgents([server.address])).rejects.toMatchObject({ code: "fenced" });
+});
+
+test("agents join and leave while a job runs, and one comes back at the same address", async () => {
+  await using given = await cluster(2);
+  await given.folders[0]?.script({ fault: "hang" });
+  const [first, second] = given.running.map(({ address }) => address) as [string, string];
+  await using agents = new Agents();
+  const sink = memorySink(plan);
+  const events: DispatchEvent[] = [];
+  const job = collect(
+    dispatch(units, {
+      agents,
+      waitForAgentsMs: Infinity,
+      run: runner(plan, streamed, { sink }),
+      onEvent: (event) => {
+        events.push(event);
+        if (event.type !== "started" || events.filter(({ type }) => type === "started").length !== 2) return;
+        setImmediate(() => agents.remove(first, new AmalgamError("agent_lost", "It has left the cluster")));
+      },
+    }),
+  );
+  expect(events.map(({ type }) => type)).toEqual(["waiting"]);
+  const former = await agents.add(first);
+  expect(await agents.add(first)).toBe(former);
+  await expect.poll(() => former.state).toBe("lost");
+  await given.folders[0]?.script({});
+  const later = await agents.add(first);
+  await agents.add(second);
+  expect(agents.list.map((agent) => [agent === later, agent.state])).toEqual([
+    [true, "ready"],
+    [false, "ready"],
+  ]);
+  const results = await job;
+  expect(results).toHaveLength(units.length);
+  expect(Buffer.compare(sink.bytes, expectedOutput(plan))).toBe(0);
+  const failed = events.flatMap((event) => (event.type === "failed" ? [event] : []));
+  expect(failed.map(({ agent, retryMs, error }) => [agent === former, retryMs, error.code])).toEqual([
+    [true, 0, "agent_lost"],
+    [true, 0, "agent_lost"],
+  ]);
 });
 
 test("connectAgents() goes on without agents that do not answer, but not without any", async () => {

@@ -99,6 +99,21 @@ test("when an agent is killed in the middle of a unit, the other one does the wo
   expect(results.filter(({ epoch }) => epoch === 2).map(({ agent }) => agent)).toEqual(["local-2"]);
 });
 
+test("an agent whose process has ended is not asked whether it is back", async () => {
+  await using started = await startLocal({ mode: "process", count: 1 });
+  const { local, agents, folder } = started;
+  await folder.script({ fault: "hang" });
+  local.onExit((address, reason) => agents.remove(address, reason));
+  const onEvent = ({ type }: DispatchEvent): void => {
+    if (type === "started") process.kill(local.pids[0] ?? 0, "SIGKILL");
+  };
+  const run = runner(plan, streamed, { sink: memorySink(plan) });
+  await expect(collect(dispatch(units, { agents, run, onEvent }))).rejects.toMatchObject({
+    code: "agent_lost",
+    message: expect.stringContaining('Agent "local-1" has ended: its process ended with SIGKILL'),
+  });
+});
+
 test("a frozen agent is found by keepalive, and the other one does the work", async () => {
   await using started = await startLocal({ mode: "process" });
   await started.folder.script({ sleepMs: 50 });
@@ -142,6 +157,17 @@ test("an idle agent takes over from one that is stuck", async () => {
   } finally {
     process.kill(pid, "SIGCONT");
   }
+});
+
+test("a process that does nothing but wait for an agent does not end meanwhile", async () => {
+  const module = new URL("../../../coordinator/dispatch/agents.js", import.meta.url);
+  const script = `import { connectAgents } from ${JSON.stringify(module.href)};
+    await connectAgents(["127.0.0.1:1"], { reconnectMs: 300 }).catch(({ code }) => console.log(code));`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [line] = await once(child.stdout, "data");
+  expect(String(line)).toBe("agent_lost\n");
 });
 
 test("agents do not outlive a parent that is killed", async () => {

@@ -174,3 +174,26 @@ test("random streams are sent where a tensor has its own, and else left to the a
   expect(message.pieces[0]?.randomStreams).toMatchObject([{ seed: 5n, tensor: "other", stream: 2 }]);
   expect(createRequestBuilder(base, "job")(piece, task).message.pieces[0]?.randomStreams).toEqual([]);
 });
+
+test("a request names its leader, and of each source where it is and who else has it", () => {
+  const build = createRequestBuilder(plan(), "job", {
+    fence: 12,
+    peersOf: (source) => (source === 2 ? ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"] : []),
+    placeOf: (source) => (source === 2 ? { path: "/there/2", modifiedMs: 5.5 } : undefined),
+  });
+  const task = { epoch: 1, task: streamed };
+  const { message } = build(unit({ tensor: 1, begin: 0, end: 200_000 }), task);
+  expect(message.fence).toBe(12n);
+  // Unit 7 begins with the second of three, unit 8 with the third.
+  const peers = ["10.0.0.2:1", "10.0.0.3:1", "10.0.0.1:1"];
+  expect(message.sources).toMatchObject([{ path: "/there/2", modifiedMs: 5.5, bytes: 1_000_000n, peers }]);
+  const next = build({ ...unit({ tensor: 1, begin: 0, end: 200_000 }), id: 8 }, task).message;
+  expect(next.sources[0]?.peers[0]).toBe("10.0.0.3:1");
+});
+
+test("a request names no more peers than anybody would ask", () => {
+  const many = Array.from({ length: 500 }, (_, i) => `10.0.0.1:${i + 1}`);
+  const build = createRequestBuilder(plan(), "job", { peersOf: () => many });
+  const { message } = build(unit({ tensor: 1, begin: 0, end: 200_000 }), { epoch: 1, task: streamed });
+  expect(message.sources[0]?.peers).toEqual(many.slice(7, 23));
+});

@@ -1,0 +1,31 @@
+import { AmalgamError } from "../../shared/errors.js";
+import type { DescribeResponse } from "../../shared/gen/amalgam/v1/agent_pb.js";
+import { quote } from "../../shared/quote.js";
+import { kernelsVersion, protocolVersion } from "../../shared/rpc/version.js";
+
+/** What an agent says of itself. */
+export interface AgentDescription {
+  readonly name: string;
+  /** Of its software, for people to read. */
+  readonly version: string;
+  readonly slots: number;
+  readonly memoryBytes: number;
+  readonly roots: readonly string[];
+}
+
+const maxSlots = 1_024;
+
+/** Fails with `usage` if the agent must not be used: it may compute another byte, or its numbers make no sense. */
+export function readDescription(address: string, answer: DescribeResponse): AgentDescription {
+  const { name, version, slots, memoryBytes, roots, protocol, kernels } = answer;
+  const refuse = (reason: string): AmalgamError =>
+    new AmalgamError("usage", `Cannot use agent ${quote(name)} at ${address}: ${reason}`, { details: { agent: name } });
+  if (protocol !== protocolVersion || kernels !== kernelsVersion) {
+    const own = `protocol ${protocolVersion} and kernels ${quote(kernelsVersion)}`;
+    throw refuse(
+      `its version ${quote(version)} has protocol ${protocol} and kernels ${quote(kernels)}, this coordinator ${own}`,
+    );
+  }
+  if (slots < 1 || slots > maxSlots) throw refuse(`it offers ${slots} slots, not between 1 and ${maxSlots}`);
+  return { name, version, slots, memoryBytes: Number(memoryBytes), roots };
+}
