@@ -7,6 +7,7 @@ import { encodeMergeResponse } from "../shared/rpc/chunk-encoder.js";
 import { loopback, type Security, serverCredentials } from "../shared/rpc/security.js";
 import { type Serialize, serviceDefinition } from "../shared/rpc/service-definition.js";
 import { kernelsVersion, packageVersion, protocolVersion } from "../shared/rpc/version.js";
+import { Fences, type FencesOptions } from "./fences.js";
 import { WorkerPool } from "./pool.js";
 import { createConfinement } from "./roots.js";
 import { createAgentService } from "./service.js";
@@ -17,12 +18,20 @@ export interface AgentOptions extends AgentSettings {
   readonly worker?: URL;
   /** @default loopback alone */
   readonly security?: Security;
+  /** Called for orders that are refused or stopped because a later leader has been heard. */
+  readonly onFenced?: FencesOptions["onFenced"];
 }
 
 export interface RunningAgent extends AsyncDisposable {
   /** `"127.0.0.1:40123"` */
   readonly address: string;
   readonly name: string;
+  readonly slots: number;
+  readonly memoryBytes: number;
+  /** Resolved. */
+  readonly roots: readonly string[];
+  /** Units that run or wait. */
+  readonly running: number;
   /**
    * Refuses new units with `agent_draining`, lets running ones finish for up to `graceMs` (default 0), then ends
    * everything. Calling it again shortens the grace.
@@ -36,17 +45,22 @@ const lameDuckMs = 500;
 /** Starts worker threads and a gRPC server. The agent serves until it is closed. */
 export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const settings = completeSettings(options);
-  const credentials = serverCredentials(options.security ?? loopback, settings.host);
-  const { roots } = createConfinement(settings.roots);
-  const { name, slots, memoryBytes } = settings;
+  const { security = loopback, onFenced } = options;
+  const credentials = serverCredentials(security, settings.host);
+  const confinement = createConfinement(settings.roots);
+  const { roots } = confinement;
+  const { name, slots, memoryBytes, ioBytesPerSecond } = settings;
   const entry = options.worker ?? new URL("./worker.js", import.meta.url);
-  const pool = new WorkerPool({ entry, workers: slots, memoryBytes, roots });
+  const limit = ioBytesPerSecond === undefined ? {} : { ioBytesPerSecond };
+  const pool = new WorkerPool({ entry, workers: slots, memoryBytes, roots, security, ...limit });
   const draining = new AmalgamError("agent_draining", `Agent ${quote(name)} takes no more units: it is shutting down`);
   let isDraining = false;
 
   const server = new Server(serverOptions);
   const service = createAgentService({
     pool,
+    confinement,
+    fences: new Fences({ agent: name, ...(onFenced === undefined ? {} : { onFenced }) }),
     refusal: () => (isDraining ? draining : undefined),
     describe: () => ({
       name,
@@ -87,6 +101,12 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   return {
     address: formatAddress(settings.host, port),
     name,
+    slots,
+    memoryBytes,
+    roots,
+    get running() {
+      return pool.size;
+    },
     close,
     [Symbol.asyncDispose]: () => close(),
   };

@@ -2,14 +2,17 @@ import { isDtype } from "../shared/checkpoint/dtypes.js";
 import { AmalgamError } from "../shared/errors.js";
 import { type Schedule, schedule } from "../shared/expression/passes.js";
 import type { Program } from "../shared/expression/program.js";
-import type { MergeRequest, Piece } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type { MergeRequest, Piece, SourceFile } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
-import { maxMessageBytes } from "../shared/rpc/channel.js";
+import { maxMessageBytes, parseAddress } from "../shared/rpc/channel.js";
 import { programFromProto } from "../shared/rpc/program.js";
 import { assertInput } from "./inputs/check.js";
 
 /** A chunk and its envelope must fit a message with room to spare. */
 const maxChunkBytes = maxMessageBytes / 4;
+
+/** Agents that one source can be read from. */
+const maxPeers = 1_000;
 
 /** Elements of a tensor: 2^43 bytes of F32. Blocks and random numbers are numbered well within 53 bits. */
 const maxElements = 2 ** 41;
@@ -24,7 +27,7 @@ export function assertRequest(request: MergeRequest): void {
     return { program: decoded, schedule: schedule(decoded) };
   });
   within("seed", request.seed, Number.MAX_SAFE_INTEGER);
-  for (const { path, bytes } of request.sources) within(`size of ${quote(path)}`, bytes, Number.MAX_SAFE_INTEGER);
+  for (const source of request.sources) assertSource(source);
   if (request.pieces.length === 0) throw refused("it has no pieces");
   for (const piece of request.pieces) {
     const known = programs[piece.program];
@@ -36,6 +39,15 @@ export function assertRequest(request: MergeRequest): void {
     request,
     programs.map((known) => known.schedule),
   );
+}
+
+/** Peers are what an agent connects to because a request says so. */
+export function assertSource({ path, bytes, peers }: SourceFile): void {
+  within(`size of ${quote(path)}`, bytes, Number.MAX_SAFE_INTEGER);
+  if (peers.length > maxPeers) {
+    throw refused(`${quote(path)} is said to be at ${peers.length} agents, the limit is ${maxPeers}`);
+  }
+  for (const peer of peers) parseAddress(peer);
 }
 
 function assertPiece(piece: Piece, program: Program, { slots, modelwide }: Schedule, request: MergeRequest): void {

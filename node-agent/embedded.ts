@@ -2,10 +2,7 @@ import { isMainThread, parentPort } from "node:worker_threads";
 import { AmalgamError } from "../shared/errors.js";
 import type { FromEmbeddedAgent, ToEmbeddedAgent } from "../shared/rpc/embedding.js";
 import { type RunningAgent, runAgent } from "./agent.js";
-import { agentUsage, parseAgentArguments } from "./settings.js";
-
-/** How long units may go on after SIGTERM. */
-export const drainGraceMs = 30_000;
+import { agentUsage, defaults, parseAgentArguments } from "./settings.js";
 
 /** Whoever started this module as a thread or a forked process, if anyone did. */
 export interface Parent {
@@ -53,13 +50,13 @@ export async function runEmbedded(parent: Parent, argv: readonly string[], worke
     process.on("SIGINT", () => undefined);
     process.on(
       "SIGTERM",
-      () => void (agent?.close({ graceMs: drainGraceMs }) ?? Promise.resolve()).finally(() => end(0)),
+      () => void (agent?.close({ graceMs: defaults.graceMs }) ?? Promise.resolve()).finally(() => end(0)),
     );
   }
   try {
-    const settings = parseAgentArguments(argv);
-    if (settings === undefined) throw new AmalgamError("usage", agentUsage);
-    agent = await runAgent({ ...settings, ...(worker === undefined ? {} : { worker }) });
+    const command = parseAgentArguments(argv);
+    if (command === undefined) throw new AmalgamError("usage", agentUsage);
+    agent = await runAgent({ ...command.agent, ...(worker === undefined ? {} : { worker }) });
     parent.tell({ type: "listening", address: agent.address });
   } catch (reason) {
     const { code, message } = AmalgamError.from(reason);

@@ -15,8 +15,13 @@ import { quote } from "../shared/quote.js";
 import { programFromProto } from "../shared/rpc/program.js";
 import type { Kernel } from "./compute/wasm/kernel.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
+import type { ArenaState, FetchMessage } from "./files/arena.js";
+import { RemoteFiles } from "./files/remote-files.js";
 import { inputFromProto } from "./inputs/from-proto.js";
+import { extentsOf, streamsOf } from "./inputs/reach.js";
+import type { IoLimit } from "./io-limit.js";
 import { type PieceEnvironment, PieceRun, type PieceTask, type RandomStream } from "./piece.js";
+import { ProgressMeter } from "./progress-meter.js";
 import type { Confinement } from "./roots.js";
 import { UnitFiles } from "./source-files.js";
 import type { WorkerMessage } from "./worker-protocol.js";
@@ -26,32 +31,36 @@ export interface UnitContext {
   readonly memory: TileMemory;
   readonly kernels: Map<string, Kernel>;
   readonly confinement: Confinement;
+  readonly ioLimit: IoLimit | undefined;
+  /** Where bytes of other agents arrive. Made when first needed. */
+  readonly arena: () => ArenaState;
+  /** Has bytes of another agent put into the arena. */
+  fetch(message: FetchMessage): void;
   /** Sends an event on its way. May wait, when the unit is ahead of the network. */
   emit(message: WorkerMessage): void;
   /** Throws when the unit was canceled. */
   assertWanted(): void;
 }
 
-/** A progress event at least this often: small enough to show life on a slow disk, large enough to be no load. */
-const progressBytes = 16 << 20;
-
 /** Runs one unit: request in, events out. Synchronous, since a worker thread has nothing else to do. */
 export function executeUnit(request: MergeRequest, context: UnitContext): void {
   const { task } = request;
   const programs = request.programs.map(programFromProto);
-  const sources = request.sources.map(({ path, bytes, modifiedMs }) => {
-    return { path: context.confinement.readable(path), bytes: toSafeNumber(bytes), modifiedMs };
-  });
   const outputs = task.case === "writeFiles" ? task.value.paths.map(context.confinement.writable) : [];
-  using files = new UnitFiles(sources, outputs);
-  const progress = new ProgressMeter(context, files);
+  const progress = new ProgressMeter(context);
+  const lookUp = (): void => progress.lookUp();
+  const openRemote = (): RemoteFiles => {
+    const reach = { extents: extentsOf(request.pieces), streams: streamsOf(request.pieces) };
+    return new RemoteFiles({ arena: context.arena(), fetch: context.fetch, lookUp, ...reach });
+  };
+  using files = new UnitFiles(request.sources, outputs, { ...context, observer: progress, openRemote });
   const runOf = (piece: Piece): PieceRun => {
     context.memory.clear();
     return new PieceRun(decodePiece(piece, programs, request.seed), {
       memory: context.memory,
       kernels: context.kernels,
       read: (file, into, position) => files.read(file, into, position),
-      progress: (read, written) => progress.add(read, written),
+      progress: (_, written) => progress.wrote(written),
     } satisfies PieceEnvironment);
   };
 
@@ -166,32 +175,4 @@ function decodeStream({ seed, tensor, stream }: RandomStreamMessage): RandomStre
 function knownDtype(name: string): Dtype {
   if (!isDtype(name)) throw new AmalgamError("usage", `Unknown dtype ${quote(name)}`);
   return name;
-}
-
-/** Adds up what tiles report and sends it on now and then. */
-class ProgressMeter {
-  readonly #context: UnitContext;
-  readonly #files: UnitFiles;
-  #read = 0;
-  #written = 0;
-
-  constructor(context: UnitContext, files: UnitFiles) {
-    this.#context = context;
-    this.#files = files;
-  }
-
-  add(bytesRead: number, bytesWritten: number): void {
-    this.#context.assertWanted();
-    this.#read += bytesRead;
-    this.#written += bytesWritten;
-    if (this.#read + this.#written >= progressBytes) this.flush();
-  }
-
-  flush(): void {
-    if (this.#read + this.#written === 0) return;
-    const ioSeconds = this.#files.takeIoSeconds();
-    this.#context.emit({ type: "progress", bytesRead: this.#read, bytesWritten: this.#written, ioSeconds });
-    this.#read = 0;
-    this.#written = 0;
-  }
 }

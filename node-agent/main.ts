@@ -2,42 +2,60 @@ import { existsSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { AmalgamError } from "../shared/errors.js";
-import { runAgent } from "./agent.js";
-import { drainGraceMs, findParent, runEmbedded } from "./embedded.js";
+import { findParent, runEmbedded } from "./embedded.js";
+import { type Ending, serve } from "./serve.js";
 import { agentUsage, parseAgentArguments } from "./settings.js";
 
 export { type AgentOptions, type RunningAgent, runAgent } from "./agent.js";
 
 /**
- * `amalgam agent`: serves until SIGTERM or SIGINT, then lets running units finish and refuses new ones. Resolves with
- * the exit code.
+ * `amalgam agent`: serves until SIGTERM or SIGINT, then lets running units finish and refuses new ones; a second signal
+ * ends everything. Resolves with the exit code.
  */
 export async function main(argv: readonly string[]): Promise<number> {
   quietGrpc();
+  endOnSurprise();
   try {
-    const settings = parseAgentArguments(argv);
-    if (settings === undefined) {
+    const command = parseAgentArguments(argv, process.env);
+    if (command === undefined) {
       console.log(agentUsage);
       return 0;
     }
-    const agent = await runAgent(settings);
-    console.log(`Agent ${agent.name} listens on ${agent.address}`);
-    await new Promise<void>((resolve, reject) => {
-      // A second signal ends everything at once.
-      let graceMs = drainGraceMs;
-      const drain = (): void => {
-        agent.close({ graceMs }).then(resolve, reject);
-        graceMs = 0;
-      };
-      process.on("SIGTERM", drain);
-      process.on("SIGINT", drain);
-    });
+    await serve(command, listenForSignals(), console);
+    // A connection to a NATS server that does not answer takes its time to close.
+    setTimeout(() => process.exit(), goodbyeMs).unref();
     return 0;
   } catch (reason) {
     const error = AmalgamError.from(reason);
     console.error(error.message);
     return error.exitCode;
   }
+}
+
+/** How long goodbyes may take: after the second signal, and when all is done. */
+const goodbyeMs = 2_000;
+
+function listenForSignals(): Ending {
+  const [drain, now] = [new AbortController(), new AbortController()];
+  const onSignal = (): void => {
+    if (drain.signal.aborted) {
+      now.abort();
+      setTimeout(() => process.exit(1), goodbyeMs).unref();
+    }
+    drain.abort();
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  return { drain: drain.signal, now: now.signal };
+}
+
+/** An agent in an unknown state must not go on; its coordinators see the connection end. */
+function endOnSurprise(): void {
+  process.on("uncaughtException", (reason) => {
+    const { stack } = AmalgamError.from(reason);
+    console.error(`The agent ends, for something happened that nobody was prepared for: ${stack}`);
+    process.exit(1);
+  });
 }
 
 /** Every failure reaches a caller as an error; grpc-js would print some of them as well. */

@@ -1,5 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { AmalgamError } from "../shared/errors.js";
+import { type ArenaState, type FetchMessage, WindowWriter } from "./files/arena.js";
+import type { PeerFiles, WantedRange } from "./files/peer-files.js";
+import type { IoLimitState } from "./io-limit.js";
 import {
   controlCells,
   type FactorizeMessage,
@@ -9,7 +12,7 @@ import {
   type WorkerSettings,
 } from "./worker-protocol.js";
 
-export type TaskEvent = Exclude<WorkerMessage, { type: "done" | "failed" }>;
+export type TaskEvent = Exclude<WorkerMessage, { type: "done" | "failed" | "arena" | "fetch" }>;
 
 export interface TaskListener {
   /** The unit has left the queue. */
@@ -21,6 +24,9 @@ export interface TaskListener {
 export interface PoolWorkerOptions {
   readonly memoryBytes: number;
   readonly roots: readonly string[];
+  readonly ioLimit: IoLimitState | undefined;
+  /** Serves what a unit cannot find here. */
+  readonly peers: PeerFiles;
   readonly cancelGraceMs: number;
   readonly heapMiB: number;
   readonly onIdle: () => void;
@@ -29,6 +35,9 @@ export interface PoolWorkerOptions {
 
 interface RunningTask {
   readonly number: number;
+  readonly work: Work;
+  /** Ends what is still being fetched for it. */
+  readonly fetching: AbortController;
   readonly listener: TaskListener;
   readonly settle: (error?: AmalgamError) => void;
 }
@@ -39,6 +48,7 @@ export class PoolWorker {
   readonly #cells: Int32Array;
   readonly #options: PoolWorkerOptions;
   #task: RunningTask | undefined;
+  #arena: ArenaState | undefined;
   #lastTask = 0;
   #deadline: NodeJS.Timeout | undefined;
   #isGone = false;
@@ -47,7 +57,8 @@ export class PoolWorker {
     const control = new SharedArrayBuffer(Object.keys(controlCells).length * Int32Array.BYTES_PER_ELEMENT);
     this.#cells = new Int32Array(control);
     Atomics.store(this.#cells, controlCells.cancel, -1);
-    const settings: WorkerSettings = { memoryBytes: options.memoryBytes, roots: options.roots, control };
+    const { memoryBytes, roots, ioLimit } = options;
+    const settings: WorkerSettings = { memoryBytes, roots, ioLimit, control };
     this.#options = options;
     this.#thread = new Worker(entry, {
       workerData: settings,
@@ -79,6 +90,8 @@ export class PoolWorker {
       };
       this.#task = {
         number,
+        work,
+        fetching: new AbortController(),
         // Nobody listens to a canceled unit, and its chunks count as taken: the worker must not wait for a dead call.
         listener: {
           onEvent: (event, taken) => {
@@ -107,7 +120,12 @@ export class PoolWorker {
 
   #receive(message: WorkerMessage): void {
     const task = this.#task;
-    if (task === undefined) return;
+    if (message.type === "arena") this.#arena = message.arena;
+    if (task === undefined || message.type === "arena") return;
+    if (message.type === "fetch") {
+      void this.#fetch(task, message);
+      return;
+    }
     if (message.type === "done" || message.type === "failed") {
       this.#finish(message.type === "done" ? undefined : toError(message));
       return;
@@ -121,8 +139,26 @@ export class PoolWorker {
     });
   }
 
+  /** Never fails: the worker, which waits for the window, is told. */
+  async #fetch({ work, fetching }: RunningTask, message: FetchMessage): Promise<void> {
+    if (this.#arena === undefined) return;
+    const window = new WindowWriter(this.#arena, message);
+    const { source, offset, length } = message;
+    const { signal } = fetching;
+    try {
+      const file = work.request.sources[source];
+      if (file === undefined) throw new AmalgamError("internal", `Unit names source ${source}, which it does not have`);
+      const wanted = { file, offset, length, ...leadershipOf(work) };
+      await this.#options.peers.fetch(wanted, (bytes) => window.append(bytes), signal);
+    } catch (reason) {
+      // The window of a unit that is over may have become another one's.
+      if (!signal.aborted) window.fail(AmalgamError.from(reason));
+    }
+  }
+
   #finish(error?: AmalgamError): void {
     const task = this.#task;
+    task?.fetching.abort();
     clearTimeout(this.#deadline);
     this.#task = undefined;
     task?.settle(error);
@@ -131,6 +167,7 @@ export class PoolWorker {
 
   #cancel(number: number): void {
     if (this.#task?.number !== number) return;
+    this.#task.fetching.abort();
     Atomics.store(this.#cells, controlCells.cancel, number);
     // It may be waiting for the network to take chunks, which will not happen now.
     Atomics.store(this.#cells, controlCells.chunksInFlight, 0);
@@ -144,9 +181,16 @@ export class PoolWorker {
     this.#isGone = true;
     clearTimeout(this.#deadline);
     const task = this.#task;
+    task?.fetching.abort();
     this.#task = undefined;
     task?.settle(error);
   }
+}
+
+function leadershipOf(work: Work): Pick<WantedRange, "leadership"> {
+  if (work.type === "run") return { leadership: { job: work.request.job, fence: work.request.fence } };
+  const { leadership } = work.request;
+  return leadership === undefined ? {} : { leadership };
 }
 
 function toError({ code, message, details }: Extract<WorkerMessage, { type: "failed" }>): AmalgamError {

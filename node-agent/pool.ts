@@ -1,6 +1,9 @@
 import { AmalgamError } from "../shared/errors.js";
 import type { FactorizeRequest, MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
+import { loopback, type Security } from "../shared/rpc/security.js";
+import { PeerFiles } from "./files/peer-files.js";
+import { IoLimit } from "./io-limit.js";
 import { PoolWorker, type TaskListener } from "./pool-worker.js";
 import type { Work } from "./worker-protocol.js";
 
@@ -13,6 +16,10 @@ export interface PoolOptions {
   readonly memoryBytes: number;
   /** Resolved. */
   readonly roots: readonly string[];
+  /** Of connections to other agents. @default loopback alone */
+  readonly security?: Security;
+  /** What all workers and the readers of other agents may read and write per second. @default no limit */
+  readonly ioBytesPerSecond?: number;
   /** How long a canceled worker may go on before its thread is ended: the longest tile, and then some. @default 10 s */
   readonly cancelGraceMs?: number;
   /** Limit of a worker's JavaScript heap, which holds no tensor data. @default 512 MiB */
@@ -38,14 +45,20 @@ interface Task {
  * nothing else; the next unit gets a new one.
  */
 export class WorkerPool {
+  /** Shared by all that reads and writes files here. */
+  readonly ioLimit: IoLimit | undefined;
   readonly #options: PoolOptions;
+  readonly #peers: PeerFiles;
   readonly #workers = new Set<PoolWorker>();
   readonly #queue: Task[] = [];
   readonly #unfinished = new Set<Promise<void>>();
   #closed: AmalgamError | undefined;
 
   constructor(options: PoolOptions) {
+    const { security = loopback, ioBytesPerSecond } = options;
     this.#options = options;
+    this.#peers = new PeerFiles({ security });
+    this.ioLimit = ioBytesPerSecond === undefined ? undefined : IoLimit.of(ioBytesPerSecond);
   }
 
   /** Units that run or wait. */
@@ -101,6 +114,7 @@ export class WorkerPool {
     this.#closed = reason;
     for (const task of this.#queue.splice(0)) task.reject(reason);
     await Promise.all([...this.#workers].map((worker) => worker.terminate(reason)));
+    this.#peers.close();
   }
 
   /** A unit that still waits when it is canceled never starts. */
@@ -127,6 +141,8 @@ export class WorkerPool {
     const worker = new PoolWorker(this.#options.entry, {
       memoryBytes: Math.floor(this.#options.memoryBytes / this.#options.workers),
       roots: this.#options.roots,
+      ioLimit: this.ioLimit?.state,
+      peers: this.#peers,
       cancelGraceMs: this.#options.cancelGraceMs ?? defaultCancelGraceMs,
       heapMiB: this.#options.heapMiB ?? defaultHeapMiB,
       onIdle: () => this.#next(),

@@ -69,10 +69,12 @@ function resolveWritable(path: string): string {
   }
 }
 
-function isInsideOne(path: string, roots: readonly string[]): boolean {
+/** Whether a resolved path is one of the roots or below one. */
+export function isInsideOne(path: string, roots: readonly string[]): boolean {
   return roots.some((root) => path === root || path.startsWith(root.endsWith(sep) ? root : root + sep));
 }
 
-function outside(roots: readonly string[]): string {
+/** Why a path is refused. */
+export function outside(roots: readonly string[]): string {
   return roots.length === 0 ? "the agent was started without a root" : `it is outside ${quoteList(roots)}`;
 }

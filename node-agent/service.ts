@@ -1,19 +1,30 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import type { handleServerStreamingCall, handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { AmalgamError } from "../shared/errors.js";
 import type {
   DescribeRequest,
   DescribeResponseSchema,
   FactorizeRequest,
-  FactorizeResponseSchema,
+  ListRequest,
+  ListResponseSchema,
+  LocateRequest,
+  LocateResponseSchema,
   MergeRequest,
+  ReadRequest,
+  ReadResponseSchema,
 } from "../shared/gen/amalgam/v1/agent_pb.js";
 import type { MergeResponseInit } from "../shared/rpc/chunk-encoder.js";
 import { toStatus } from "../shared/rpc/status.js";
 import { assertRequest } from "./check-request.js";
 import { assertFactorizeRequest } from "./factorize/check-request.js";
+import type { Fences, Order } from "./fences.js";
+import { listFolder } from "./files/list.js";
+import { locateFiles } from "./files/locate.js";
+import { RangeReader } from "./files/read-range.js";
 import type { WorkerPool } from "./pool.js";
-import type { TaskEvent, TaskListener } from "./pool-worker.js";
+import type { TaskListener } from "./pool-worker.js";
+import { type FactorizeResponseInit, type ResponseStream, Responses } from "./responses.js";
+import type { Confinement } from "./roots.js";
 
 /** A unit that waits for a worker says so this often, lest the coordinator take it for stalled. */
 const waitingProgressMs = 10_000;
@@ -23,6 +34,9 @@ export interface AgentServiceOptions {
   readonly describe: () => MessageInitShape<typeof DescribeResponseSchema>;
   /** Why new units are refused, once they are. */
   readonly refusal: () => AmalgamError | undefined;
+  /** Which leaders may give orders. */
+  readonly fences: Fences;
+  readonly confinement: Confinement;
 }
 
 /** What grpc-js calls: the face of the agent. It translates, hands on, and translates back. */
@@ -30,126 +44,109 @@ export interface AgentServiceHandlers {
   readonly describe: handleUnaryCall<DescribeRequest, MessageInitShape<typeof DescribeResponseSchema>>;
   readonly merge: handleServerStreamingCall<MergeRequest, MergeResponseInit>;
   readonly factorize: handleServerStreamingCall<FactorizeRequest, FactorizeResponseInit>;
+  readonly locate: handleUnaryCall<LocateRequest, MessageInitShape<typeof LocateResponseSchema>>;
+  readonly list: handleUnaryCall<ListRequest, MessageInitShape<typeof ListResponseSchema>>;
+  readonly read: handleServerStreamingCall<ReadRequest, MessageInitShape<typeof ReadResponseSchema>>;
 }
 
-type FactorizeResponseInit = MessageInitShape<typeof FactorizeResponseSchema>;
-
-export function createAgentService({ pool, describe, refusal }: AgentServiceOptions): AgentServiceHandlers {
+export function createAgentService(options: AgentServiceOptions): AgentServiceHandlers {
+  const { pool, describe, refusal, fences, confinement } = options;
+  const ranges = new RangeReader(confinement, pool.ioLimit);
   return {
-    describe: (_call, callback) => callback(null, describe()),
+    describe: (call, callback) => answer(callback, call.request.leadership, async () => describe()),
     merge: (call) =>
-      serve(call, (listener, signal) => {
+      work(call, call.request, (listener, signal) => {
         assertRequest(call.request);
         return pool.run(call.request, listener, signal);
       }),
     factorize: (call) =>
-      serve(call, (listener, signal) => {
+      work(call, call.request.leadership, (listener, signal) => {
         assertFactorizeRequest(call.request);
         return pool.factorize(call.request, listener, signal);
       }),
+    locate: (call, callback) => answer(callback, call.request.leadership, () => locateFiles(call.request, confinement)),
+    list: (call, callback) => answer(callback, undefined, () => listFolder(call.request.path, confinement)),
+    read: (call) =>
+      stream(call, call.request.leadership, (signal) => {
+        return ranges.read(call.request, { signal, send: (response) => write(call, response, signal) });
+      }),
   };
 
-  /** Runs work whose events go out on a call, until it is done or the call is canceled. */
-  function serve(call: ResponseStream, start: (listener: TaskListener, signal: AbortSignal) => Promise<void>): void {
-    const controller = new AbortController();
-    call.on("cancelled", () => controller.abort(new AmalgamError("canceled", "Canceled by the coordinator")));
+  /** Answers a call of one message. */
+  function answer<T>(callback: sendUnaryData<T>, order: Order | undefined, act: () => Promise<T>): void {
+    const run = async (): Promise<T> => {
+      using admission = fences.admit(order);
+      const result = await act();
+      admission.signal.throwIfAborted();
+      return result;
+    };
+    run().then(
+      (result) => callback(null, result),
+      (error: unknown) => callback(toStatus(error)),
+    );
+  }
+
+  /** Runs a unit whose events go out on a call, until it is done, the call is canceled or its leader is fenced off. */
+  function work(
+    call: ResponseStream,
+    order: Order | undefined,
+    start: (listener: TaskListener, signal: AbortSignal) => Promise<void>,
+  ): void {
     const responses = new Responses(call);
     const refuse = refusal();
-    run().then(
+    serve(call, order, run).then(
       () => responses.end(),
       (error: unknown) => responses.fail(error),
     );
 
-    async function run(): Promise<void> {
+    async function run(signal: AbortSignal): Promise<void> {
       if (refuse !== undefined) throw refuse;
       const waiting = setInterval(() => responses.progress(0, 0, 0), waitingProgressMs);
       try {
-        const onEvent = (event: TaskEvent, taken: () => void): void => responses.send(event, taken);
-        await start({ onStart: () => clearInterval(waiting), onEvent }, controller.signal);
+        await start({ onStart: () => clearInterval(waiting), onEvent: (...event) => responses.send(...event) }, signal);
       } finally {
         clearInterval(waiting);
       }
     }
   }
-}
 
-/** Merge and factorize answer with events of the same form. */
-type ResponseInit = MergeResponseInit | FactorizeResponseInit;
-type ResponseStream =
-  | ServerWritableStream<MergeRequest, MergeResponseInit>
-  | ServerWritableStream<FactorizeRequest, FactorizeResponseInit>;
-
-/**
- * The stream back to the coordinator. A chunk counts as taken when it has left this process, so a slow network holds
- * its worker at a few chunks; progress that cannot leave is added up instead of queued.
- */
-class Responses {
-  readonly #call: ServerWritableStream<unknown, ResponseInit>;
-  #ended = false;
-  #read = 0;
-  #written = 0;
-  #ioSeconds = 0;
-  #hasProgress = false;
-  #isSendingProgress = false;
-
-  constructor(call: ResponseStream) {
-    this.#call = call as ServerWritableStream<unknown, ResponseInit>;
+  /** The same for a call that writes its responses itself. */
+  function stream(call: Stream, order: Order | undefined, run: (signal: AbortSignal) => Promise<void>): void {
     // Without a listener a write to a call that broke would end the agent.
     call.on("error", () => undefined);
+    serve(call, order, run).then(
+      () => call.end(),
+      (error: unknown) => call.emit("error", toStatus(error)),
+    );
   }
 
-  send(event: TaskEvent, taken: () => void): void {
-    if (event.type === "progress") {
-      this.progress(event.bytesRead, event.bytesWritten, event.ioSeconds);
-    } else if (event.type === "chunk") {
-      const { piece, offset, data, crc32 } = event;
-      this.#write({ event: { case: "chunk", value: { piece, offset: BigInt(offset), data, crc32 } } }, taken);
-    } else if (event.type === "receipt") {
-      this.#write({ event: { case: "receipt", value: event.receipt } });
-    } else if (event.type === "values") {
-      this.#write({ event: { case: "values", value: { values: [...event.values] } } });
-    } else {
-      this.#write({ event: { case: "partial", value: event.partial } });
-    }
+  async function serve(
+    call: { on(event: "cancelled", listener: () => void): unknown },
+    order: Order | undefined,
+    run: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const canceled = new AbortController();
+    call.on("cancelled", () => canceled.abort(new AmalgamError("canceled", "Canceled by the coordinator")));
+    using admission = fences.admit(order);
+    await run(AbortSignal.any([canceled.signal, admission.signal]));
   }
+}
 
-  progress(bytesRead: number, bytesWritten: number, ioSeconds: number): void {
-    this.#read += bytesRead;
-    this.#written += bytesWritten;
-    this.#ioSeconds += ioSeconds;
-    this.#hasProgress = true;
-    this.#flushProgress();
-  }
+type Stream = Parameters<AgentServiceHandlers["read"]>[0];
 
-  end(): void {
-    if (this.#hasProgress) {
-      this.#isSendingProgress = false;
-      this.#flushProgress();
-    }
-    this.#ended = true;
-    this.#call.end();
-  }
-
-  fail(error: unknown): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#call.emit("error", toStatus(error));
-  }
-
-  #flushProgress(): void {
-    if (this.#isSendingProgress || !this.#hasProgress) return;
-    const ioSeconds = this.#ioSeconds;
-    const value = { bytesRead: BigInt(this.#read), bytesWritten: BigInt(this.#written), ioSeconds };
-    [this.#read, this.#written, this.#ioSeconds] = [0, 0, 0];
-    [this.#hasProgress, this.#isSendingProgress] = [false, true];
-    this.#write({ event: { case: "progress", value } }, () => {
-      this.#isSendingProgress = false;
-      this.#flushProgress();
-    });
-  }
-
-  #write(response: ResponseInit, sent?: () => void): void {
-    if (this.#ended || this.#call.cancelled) sent?.();
-    else this.#call.write(response, () => sent?.());
-  }
+/** Resolves when the response has left this process, or nobody waits for it any more. */
+function write(
+  call: Stream,
+  response: MessageInitShape<typeof ReadResponseSchema>,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", done, { once: true });
+    call.write(response, done);
+  });
 }

@@ -3,8 +3,9 @@ import { parseArgs } from "node:util";
 import { parseBytes } from "../shared/bytes.js";
 import { AmalgamError } from "../shared/errors.js";
 import { quote } from "../shared/quote.js";
+import type { SecurityFiles } from "../shared/rpc/security.js";
 
-/** What an agent is started with. */
+/** What an agent is. */
 export interface AgentSettings {
   /** The folders below which it reads and writes. At least one. */
   readonly roots: readonly string[];
@@ -16,14 +17,38 @@ export interface AgentSettings {
   readonly slots?: number;
   /** What all slots together may hold for tensor data. @default 2 GiB */
   readonly memoryBytes?: number;
+  /** What all slots together may read and write in a second. @default no limit */
+  readonly ioBytesPerSecond?: number;
   /** @default host name and process id */
   readonly name?: string;
+}
+
+/** What `amalgam agent` is asked for. */
+export interface AgentCommand {
+  readonly agent: AgentSettings;
+  readonly tls: SecurityFiles;
+  /** How long units may go on after the first SIGTERM. */
+  readonly graceMs: number;
+  /** Undefined: the agent serves whoever connects, and tells nobody of itself. */
+  readonly cluster: ClusterSettings | undefined;
+}
+
+/** How an agent becomes a member of a cluster. */
+export interface ClusterSettings {
+  /** Of NATS; may hold a password. */
+  readonly url: string;
+  /** How long NATS may take to answer at the start. */
+  readonly waitMs: number;
+  /** `HOST[:PORT]`, where others reach the agent. @default where it listens */
+  readonly advertise: string | undefined;
 }
 
 export const defaults = {
   host: "127.0.0.1",
   port: 0,
   memoryBytes: 2 * 1024 ** 3,
+  graceMs: 30_000,
+  natsWaitMs: 30_000,
   slots: () => availableParallelism(),
   name: () => `${hostname()}-${process.pid}`,
 } as const;
@@ -32,37 +57,73 @@ const maxSlots = 1_024;
 const maxNameLength = 200;
 /** Below this a worker cannot hold one block of the inputs of an ordinary merge. */
 const minMemoryBytes = 16 * 1024 ** 2;
+/** At less, a tile would take seconds, and the unit would seem to hang. */
+const minIoBytesPerSecond = 1024 ** 2;
 
 export const agentUsage = `Usage: amalgam agent --root DIR [--root DIR ...] [options]
 
-Runs units for a coordinator, reading and writing only below its roots.
+Runs units for coordinators, reading and writing only below its roots.
 
-  --root DIR       a folder it may read and write; repeatable
-  --port PORT      default: any free one
-  --host HOST      a loopback address, default ${defaults.host}
-  --slots N        units at once, default: one per core
-  --memory SIZE    what all slots together may hold for tensor data, default 2GiB
-  --name NAME      what it is called in messages, default: host name and process id
+  --root DIR           a folder it may read and write; repeatable
+  --port PORT          default: any free one
+  --host HOST          what it listens on, default ${defaults.host}; any but a loopback address takes TLS
+  --slots N            units at once, default: one per core
+  --memory SIZE        what all slots together may hold for tensor data, default 2GiB
+  --io-limit SIZE      reads and writes at most so many bytes per second, default: as fast as it can
+  --name NAME          what it is called, default: host name and process id
+  --grace SECONDS      how long units may go on after SIGTERM, default ${defaults.graceMs / 1000}; a second SIGTERM ends them at once
+
+As a member of a cluster:
+  --nats URL           the cluster's NATS server, default: AMALGAM_NATS of the environment
+  --nats-wait SECONDS  how long it may take to answer at the start, default ${defaults.natsWaitMs / 1000}
+  --advertise HOST[:PORT]  where others reach the agent, default: where it listens
+
+TLS, with both sides showing a certificate (all three, or none):
+  --tls-ca FILE        who signed the certificates of the others, PEM; default: AMALGAM_TLS_CA
+  --tls-cert FILE      the agent's own certificate, PEM; default: AMALGAM_TLS_CERT
+  --tls-key FILE       its key, PEM; default: AMALGAM_TLS_KEY
 `;
 
-/** The words after `amalgam agent`. Undefined: help was asked for. */
-export function parseAgentArguments(argv: readonly string[]): AgentSettings | undefined {
+/** The words after `amalgam agent`, and the environment. Undefined: help was asked for. */
+export function parseAgentArguments(
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>> = {},
+): AgentCommand | undefined {
   const values = parse(argv);
   if (values.help === true) return undefined;
-  const memoryBytes = values.memory === undefined ? undefined : parseBytes(values.memory);
-  if (values.memory !== undefined && memoryBytes === undefined) {
+  const { host, name, advertise } = values;
+  const agent = {
+    roots: values.root ?? [],
+    ...defined({
+      host,
+      port: integer("--port", values.port),
+      slots: integer("--slots", values.slots),
+      memoryBytes: size("--memory", values.memory),
+      ioBytesPerSecond: size("--io-limit", values["io-limit"]),
+      name,
+    }),
+  };
+  const url = values.nats ?? environment["AMALGAM_NATS"];
+  const waitMs = milliseconds("--nats-wait", values["nats-wait"]) ?? defaults.natsWaitMs;
+  const cluster = url === undefined || url === "" ? undefined : { url, waitMs, advertise };
+  if (cluster === undefined && advertise !== undefined) {
+    throw new AmalgamError("usage", 'Cannot use "--advertise" without "--nats": there is no cluster to tell it to');
+  }
+  if (cluster !== undefined && advertise === undefined && isWildcard(host ?? defaults.host)) {
     throw new AmalgamError(
       "usage",
-      `Cannot use ${quote(values.memory)} for "--memory": it is not a size such as "2GiB"`,
+      `Cannot join a cluster as ${quote(host ?? "")}: nobody can connect to that, so say how others reach the agent with "--advertise HOST"`,
     );
   }
   return {
-    roots: values.root ?? [],
-    ...(values.host === undefined ? {} : { host: values.host }),
-    ...(values.port === undefined ? {} : { port: integer("--port", values.port) }),
-    ...(values.slots === undefined ? {} : { slots: integer("--slots", values.slots) }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    ...(values.name === undefined ? {} : { name: values.name }),
+    agent,
+    tls: {
+      ca: values["tls-ca"] ?? environment["AMALGAM_TLS_CA"],
+      certificate: values["tls-cert"] ?? environment["AMALGAM_TLS_CERT"],
+      key: values["tls-key"] ?? environment["AMALGAM_TLS_KEY"],
+    },
+    graceMs: milliseconds("--grace", values.grace) ?? defaults.graceMs,
+    cluster,
   };
 }
 
@@ -78,7 +139,15 @@ function parse(argv: readonly string[]) {
         host: { type: "string" },
         slots: { type: "string" },
         memory: { type: "string" },
+        "io-limit": { type: "string" },
         name: { type: "string" },
+        grace: { type: "string" },
+        nats: { type: "string" },
+        "nats-wait": { type: "string" },
+        advertise: { type: "string" },
+        "tls-ca": { type: "string" },
+        "tls-cert": { type: "string" },
+        "tls-key": { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }).values;
@@ -87,14 +156,45 @@ function parse(argv: readonly string[]) {
   }
 }
 
-function integer(option: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text))
-    throw new AmalgamError("usage", `Cannot use ${quote(text)} for "${option}": it is not a whole number`);
+function integer(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text)) throw refused(option, text, "it is not a whole number");
   return Number(text);
 }
 
+function milliseconds(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,6}(\.\d{1,3})?$/.test(text)) throw refused(option, text, "it is not a number of seconds below 1,000,000");
+  return Math.round(Number(text) * 1000);
+}
+
+function size(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const bytes = parseBytes(text);
+  if (bytes === undefined) throw refused(option, text, 'it is not a size such as "2GiB"');
+  return bytes;
+}
+
+function refused(option: string, text: string, reason: string): AmalgamError {
+  return new AmalgamError("usage", `Cannot use ${quote(text)} for "${option}": ${reason}`);
+}
+
+/** An address to listen on that means "all of them". */
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || /^[0:]+$/.test(host);
+}
+
+/** Without the keys that have no value. */
+function defined<T extends object>(object: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+}
+
+export type CompleteSettings = Required<Omit<AgentSettings, "ioBytesPerSecond">> &
+  Pick<AgentSettings, "ioBytesPerSecond">;
+
 /** Settings with nothing left open, or what is wrong with them. */
-export function completeSettings(settings: AgentSettings): Required<AgentSettings> {
+export function completeSettings(settings: AgentSettings): CompleteSettings {
   const complete = {
     roots: settings.roots,
     host: settings.host ?? defaults.host,
@@ -102,6 +202,7 @@ export function completeSettings(settings: AgentSettings): Required<AgentSetting
     slots: settings.slots ?? defaults.slots(),
     memoryBytes: settings.memoryBytes ?? defaults.memoryBytes,
     name: settings.name ?? defaults.name(),
+    ...(settings.ioBytesPerSecond === undefined ? {} : { ioBytesPerSecond: settings.ioBytesPerSecond }),
   };
   if (complete.roots.length === 0)
     throw new AmalgamError("usage", 'Cannot start an agent without a root: give "--root DIR"');
@@ -109,6 +210,9 @@ export function completeSettings(settings: AgentSettings): Required<AgentSetting
   between("number of slots", complete.slots, 1, maxSlots);
   between("memory size", complete.memoryBytes, minMemoryBytes, Number.MAX_SAFE_INTEGER);
   between("length of a name", complete.name.length, 1, maxNameLength);
+  if (complete.ioBytesPerSecond !== undefined) {
+    between("limit in bytes per second", complete.ioBytesPerSecond, minIoBytesPerSecond, Number.MAX_SAFE_INTEGER);
+  }
   return complete;
 }
 

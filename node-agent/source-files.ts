@@ -1,89 +1,127 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { toSafeNumber } from "../shared/bytes.js";
 import { AmalgamError } from "../shared/errors.js";
-import { quote } from "../shared/quote.js";
+import type { SourceFile } from "../shared/gen/amalgam/v1/agent_pb.js";
+import { changedFile, endedEarly } from "./changed-file.js";
+import type { RemoteFiles } from "./files/remote-files.js";
+import { type IoLimit, sleepBlocking } from "./io-limit.js";
+import type { Confinement } from "./roots.js";
 
-/** What a source file looked like when the plan was made. */
-export interface ExpectedFile {
-  readonly path: string;
-  readonly bytes: number;
-  readonly modifiedMs: number;
+/** Who is told what a unit's files do, as they do it. */
+export interface FileObserver {
+  /** Bytes of sources were read, wherever from. */
+  read(bytes: number): void;
+  /** Time went into reads and writes. */
+  spent(ms: number): void;
+  /** Called several times a second while a read or write waits; throws to end it. */
+  lookUp(): void;
 }
+
+export interface UnitFilesOptions {
+  readonly confinement: Confinement;
+  readonly observer: FileObserver;
+  /** Undefined: as fast as it goes. */
+  readonly ioLimit?: IoLimit | undefined;
+  /** Reads what is not here from other agents. Called once, for the first such file. */
+  readonly openRemote: () => RemoteFiles;
+}
+
+/** With a limit, no more than this is read or written at once. */
+const limitedBytes = 256 << 10;
 
 /**
  * A unit's open files. Sources are opened when first read, after a check that they still are what was planned; all are
- * closed at the end of the unit, so a file replaced during a job is noticed by the next one.
+ * closed at the end of the unit, so a file replaced during a job is noticed by the next one. A source that is not here,
+ * or not the planned one, is read from the agents that have it, if there are any.
  */
 export class UnitFiles implements Disposable {
-  readonly #sources: readonly ExpectedFile[];
+  readonly #sources: readonly SourceFile[];
   readonly #outputs: readonly string[];
-  readonly #open = new Map<string, number>();
-  #ioMs = 0;
+  readonly #options: UnitFilesOptions;
+  /** By source: the descriptor, or that it is read from elsewhere. */
+  readonly #openSources = new Map<number, number | "remote">();
+  readonly #openOutputs = new Map<number, number>();
+  #remote: RemoteFiles | undefined;
 
-  /** Paths are those that confinement has resolved. */
-  constructor(sources: readonly ExpectedFile[], outputs: readonly string[]) {
+  /** `outputs` are paths that confinement has resolved. */
+  constructor(sources: readonly SourceFile[], outputs: readonly string[], options: UnitFilesOptions) {
     this.#sources = sources;
     this.#outputs = outputs;
+    this.#options = options;
   }
 
   /** Fills `into` from a source file. A file that ends early has changed since it was planned. */
   read(source: number, into: Uint8Array, position: number): void {
     const file = this.#sources[source];
     if (file === undefined) throw new AmalgamError("internal", `Unit names source ${source}, which it does not have`);
-    const descriptor = this.#open.get(`source ${source}`) ?? this.#openSource(source, file);
-    const started = performance.now();
-    let done = 0;
-    while (done < into.length) {
-      const count = readSync(descriptor, into, done, into.length - done, position + done);
-      if (count === 0) {
-        throw new AmalgamError(
-          "checkpoint_changed",
-          `Cannot read ${quote(file.path)}: it ended at byte ${position + done}, expected ${file.bytes}; it was changed during the merge`,
-          { details: { file: file.path } },
-        );
-      }
-      done += count;
-    }
-    this.#ioMs += performance.now() - started;
+    const descriptor = this.#openSources.get(source) ?? this.#openSource(source, file);
+    const { observer } = this.#options;
+    this.#inParts(into, descriptor === "remote" ? undefined : this.#options.ioLimit, (part, at) => {
+      if (descriptor === "remote") this.#remote?.read(source, toSafeNumber(file.bytes), part, position + at);
+      else readLocally(descriptor, part, position + at, file);
+      observer.read(part.length);
+    });
   }
 
   /** Writes into a staged output file, which exists and has its full size. */
   write(output: number, bytes: Uint8Array, position: number): void {
     const path = this.#outputs[output];
     if (path === undefined) throw new AmalgamError("internal", `Unit names output ${output}, which it does not have`);
-    let descriptor = this.#open.get(`output ${output}`);
-    if (descriptor === undefined) {
-      descriptor = openSync(path, "r+");
-      this.#open.set(`output ${output}`, descriptor);
-    }
-    const started = performance.now();
-    let done = 0;
-    while (done < bytes.length) done += writeSync(descriptor, bytes, done, bytes.length - done, position + done);
-    this.#ioMs += performance.now() - started;
-  }
-
-  /** Seconds spent in reads and writes since the last call. */
-  takeIoSeconds(): number {
-    const seconds = this.#ioMs / 1000;
-    this.#ioMs = 0;
-    return seconds;
+    const descriptor = this.#openOutputs.get(output) ?? openSync(path, "r+");
+    this.#openOutputs.set(output, descriptor);
+    this.#inParts(bytes, this.#options.ioLimit, (part, at) => {
+      let done = 0;
+      while (done < part.length) done += writeSync(descriptor, part, done, part.length - done, position + at + done);
+    });
   }
 
   [Symbol.dispose](): void {
-    for (const descriptor of this.#open.values()) closeSync(descriptor);
-    this.#open.clear();
+    for (const descriptor of this.#openSources.values()) if (descriptor !== "remote") closeSync(descriptor);
+    for (const descriptor of this.#openOutputs.values()) closeSync(descriptor);
+    this.#openSources.clear();
+    this.#openOutputs.clear();
   }
 
-  #openSource(source: number, file: ExpectedFile): number {
-    const descriptor = openSync(file.path, "r");
-    this.#open.set(`source ${source}`, descriptor);
-    const { size, mtimeMs } = fstatSync(descriptor);
-    if (size !== file.bytes || mtimeMs !== file.modifiedMs) {
-      throw new AmalgamError(
-        "checkpoint_changed",
-        `Cannot merge from ${quote(file.path)}: it changed after planning (${file.bytes} bytes then, ${size} now); plan again`,
-        { details: { file: file.path } },
-      );
+  /** One act, or with a limit as many as it takes, each in its time. */
+  #inParts(bytes: Uint8Array, limit: IoLimit | undefined, act: (part: Uint8Array, at: number) => void): void {
+    const { observer } = this.#options;
+    const started = performance.now();
+    const atOnce = limit === undefined ? Math.max(1, bytes.length) : limitedBytes;
+    for (let at = 0; at < bytes.length; at += atOnce) {
+      const part = bytes.subarray(at, at + atOnce);
+      if (limit !== undefined) sleepBlocking(limit.take(part.length), () => observer.lookUp());
+      act(part, at);
     }
-    return descriptor;
+    observer.spent(performance.now() - started);
+  }
+
+  #openSource(source: number, file: SourceFile): number | "remote" {
+    let opened: number | "remote";
+    try {
+      opened = openPlanned(this.#options.confinement.readable(file.path), file);
+    } catch (error) {
+      if (file.peers.length === 0) throw error;
+      this.#remote ??= this.#options.openRemote();
+      opened = "remote";
+    }
+    this.#openSources.set(source, opened);
+    return opened;
+  }
+}
+
+function openPlanned(path: string, file: SourceFile): number {
+  const descriptor = openSync(path, "r");
+  const { size, mtimeMs } = fstatSync(descriptor);
+  if (BigInt(size) === file.bytes && mtimeMs === file.modifiedMs) return descriptor;
+  closeSync(descriptor);
+  throw changedFile(path, Number(file.bytes), size);
+}
+
+function readLocally(descriptor: number, into: Uint8Array, position: number, { path, bytes }: SourceFile): void {
+  let done = 0;
+  while (done < into.length) {
+    const count = readSync(descriptor, into, done, into.length - done, position + done);
+    if (count === 0) throw endedEarly(path, position + done, Number(bytes));
+    done += count;
   }
 }

@@ -6,6 +6,8 @@ import type {
   MergeRequest,
   PieceReceiptSchema,
 } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type { ArenaState, FetchMessage } from "./files/arena.js";
+import type { IoLimitState } from "./io-limit.js";
 
 /** What a worker thread is started with. */
 export interface WorkerSettings {
@@ -13,6 +15,8 @@ export interface WorkerSettings {
   readonly memoryBytes: number;
   /** The folders below which it may read and write, resolved. */
   readonly roots: readonly string[];
+  /** Of all workers together. Undefined: none. */
+  readonly ioLimit?: IoLimitState | undefined;
   /** Int32 cells shared with the pool, by {@link controlCells}. */
   readonly control: SharedArrayBuffer;
 }
@@ -44,8 +48,16 @@ export interface FactorizeMessage {
 /** What a worker can be asked to do. */
 export type Work = Omit<RunMessage, "task"> | Omit<FactorizeMessage, "task">;
 
+/** From a worker, once: the memory that {@link FetchMessage}s speak of. */
+export interface ArenaMessage {
+  readonly type: "arena";
+  readonly arena: ArenaState;
+}
+
 /** From a worker. Everything between two terminal messages belongs to one task. */
 export type WorkerMessage =
+  | ArenaMessage
+  | FetchMessage
   | {
       readonly type: "progress";
       readonly bytesRead: number;

@@ -4,6 +4,8 @@ import type { Kernel } from "./compute/wasm/kernel.js";
 import { TileMemory } from "./compute/wasm/memory.js";
 import { executeUnit, type UnitContext } from "./execute.js";
 import { executeFactorize } from "./factorize/execute.js";
+import { type ArenaState, createArena } from "./files/arena.js";
+import { IoLimit } from "./io-limit.js";
 import { createConfinement } from "./roots.js";
 import {
   controlCells,
@@ -25,6 +27,8 @@ if (port === null) throw new Error("worker.js runs as a worker thread");
 const confinement = createConfinement(settings.roots);
 const memory = new TileMemory(settings.memoryBytes);
 const kernels = new Map<string, Kernel>();
+const ioLimit = settings.ioLimit && new IoLimit(settings.ioLimit);
+let arena: ArenaState | undefined;
 
 port.on("message", (message: RunMessage | FactorizeMessage) => {
   const { task } = message;
@@ -35,6 +39,9 @@ port.on("message", (message: RunMessage | FactorizeMessage) => {
     memory,
     kernels,
     confinement,
+    ioLimit,
+    arena: openArena,
+    fetch: (message) => port.postMessage(message satisfies WorkerMessage),
     assertWanted,
     emit(message) {
       if (message.type !== "chunk") return port.postMessage(message satisfies WorkerMessage);
@@ -52,6 +59,14 @@ port.on("message", (message: RunMessage | FactorizeMessage) => {
     port.postMessage({ type: "failed", code, message, details } satisfies WorkerMessage);
   }
 });
+
+function openArena(): ArenaState {
+  if (arena === undefined) {
+    arena = createArena(settings.memoryBytes);
+    port?.postMessage({ type: "arena", arena } satisfies WorkerMessage);
+  }
+  return arena;
+}
 
 /** Sleeps while the network is behind. Wakes now and then to see whether the unit is still wanted. */
 function waitForRoom(assertWanted: () => void): void {

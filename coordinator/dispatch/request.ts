@@ -1,7 +1,12 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import { type Schedule, schedule } from "../../shared/expression/passes.js";
-import { type MergeRequest, MergeRequestSchema, type PieceSchema } from "../../shared/gen/amalgam/v1/agent_pb.js";
+import {
+  type MergeRequest,
+  MergeRequestSchema,
+  type PieceSchema,
+  type SourceFileSchema,
+} from "../../shared/gen/amalgam/v1/agent_pb.js";
 import type { Program as ProgramMessage } from "../../shared/gen/amalgam/v1/program_pb.js";
 import { programToProto } from "../../shared/rpc/program.js";
 import { Numbering } from "../plan/numbering.js";
@@ -49,8 +54,28 @@ export interface RequestOptions {
   readonly statistics?: Statistics;
 }
 
+/** What a job's requests say of who leads it and of where its sources are. */
+export interface RequestBuilderOptions {
+  /** Of the job's leader. @default 0: nobody else can lead it */
+  readonly fence?: number | bigint;
+  /** Agents ("host:port") that serve a source of the plan to others. Units ask them in turn. @default none */
+  readonly peersOf?: (source: number) => readonly string[];
+  /** Where agents find a source that the plan knows by a mirror of it; see mirrorNodeModels(). */
+  readonly placeOf?: (source: number) => SourcePlace | undefined;
+}
+
+/** A source file where agents look for it. */
+export interface SourcePlace {
+  readonly path: string;
+  readonly modifiedMs: number;
+}
+
 /** Builds the requests of one job. What does not change from unit to unit is computed once. */
-export function createRequestBuilder(plan: Plan, job: string): (unit: Unit, options: RequestOptions) => UnitRequest {
+export function createRequestBuilder(
+  plan: Plan,
+  job: string,
+  { fence = 0, ...places }: RequestBuilderOptions = {},
+): (unit: Unit, options: RequestOptions) => UnitRequest {
   const programs = plan.programs.map((program) => ({ message: programToProto(program), schedule: schedule(program) }));
   const modelElements = elementsByProgram(plan);
 
@@ -94,19 +119,35 @@ export function createRequestBuilder(plan: Plan, job: string): (unit: Unit, opti
     });
     const message = create(MergeRequestSchema, {
       job,
+      fence: BigInt(fence),
       unit: unit.id,
       epoch,
       seed: BigInt(plan.seed),
-      sources: used.sources.list.map((source) => {
-        const { path, bytes, modifiedMs } = at(plan.sources, source);
-        return { path, bytes: BigInt(bytes), modifiedMs };
-      }),
+      sources: used.sources.list.map((source) => sourceMessage(plan, source, places, unit.id)),
       programs: used.programs.list.map((program): ProgramMessage => at(programs, program).message),
       pieces,
       task: taskMessage(task, used.files.list),
     });
     return { unit, epoch, task, message, pieces: expected };
   };
+}
+
+/** Peers that a request names for one source. */
+const maxPeers = 16;
+
+/** A source file as agents are told about it. Each `turn` asks another peer first, so that none serves all. */
+export function sourceMessage(
+  plan: Plan,
+  source: number,
+  { peersOf, placeOf: placeOfSource }: Pick<RequestBuilderOptions, "peersOf" | "placeOf">,
+  turn = 0,
+): MessageInitShape<typeof SourceFileSchema> {
+  const planned = at(plan.sources, source);
+  const { path, modifiedMs } = placeOfSource?.(source) ?? planned;
+  const peers = peersOf?.(source) ?? [];
+  const first = turn % Math.max(1, peers.length);
+  const inTurn = [...peers.slice(first), ...peers.slice(0, first)].slice(0, maxPeers);
+  return { path, bytes: BigInt(planned.bytes), modifiedMs, peers: inTurn };
 }
 
 /** Elements in a row, which is the last dimension. */

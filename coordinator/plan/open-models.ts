@@ -6,6 +6,7 @@ import { quote } from "../../shared/quote.js";
 import { type Adapter, openAdapter } from "../lora/adapter.js";
 import { Complaints } from "../recipe/complaints.js";
 import type { Located, ModelReference, Position, RecipeFile } from "../recipe/recipe.js";
+import { isNodeModel } from "../sources/node-models.js";
 import { type OpenTokenizer, openTokenizer } from "../tokenizer/open.js";
 import { referencesOf, slicesOf } from "./references.js";
 
@@ -99,6 +100,9 @@ async function findFolder(
   file: string,
   complaints: Complaints,
 ): Promise<string | undefined> {
+  // A coordinator of a cluster has put the models of its agents in place by now.
+  if (isNodeModel(path))
+    return complaints.add(at, `Cannot open ${what} ${quote(path)}: only a cluster can, see "amalgam submit"`);
   const candidates = isAbsolute(path) ? [path] : [...new Set([join(dirname(resolve(file)), path), resolve(path)])];
   for (const candidate of candidates) {
     try {

@@ -4,6 +4,7 @@ import { AmalgamError } from "../../shared/errors.js";
 import type { FactorizeRequest, TensorSource } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../../shared/quote.js";
 import { maxMessageBytes } from "../../shared/rpc/channel.js";
+import { assertSource } from "../check-request.js";
 
 /** No matrix has more singular values. What a decomposition can do is less and depends on the matrix. */
 const maxRank = 1 << 24;
@@ -22,7 +23,8 @@ export function assertFactorizeRequest(request: FactorizeRequest): void {
   if (rank < 1 || rank > maxRank) throw refuse(`rank ${rank} is not between 1 and ${maxRank}`);
   if (!(epsilon >= 0)) throw refuse(`epsilon is ${epsilon}`);
   if (chunkBytes < 4 || chunkBytes > maxChunkBytes) throw refuse(`chunks of ${chunkBytes} bytes`);
-  const assertSource = ({ file, offset, dtype, updates, rows: rowMap }: TensorSource): void => {
+  for (const source of request.sources) assertSource(source);
+  const assertTensor = ({ file, offset, dtype, updates, rows: rowMap }: TensorSource): void => {
     const source = request.sources[file];
     if (source === undefined) throw refuse(`source file ${file} of ${request.sources.length}`);
     if (!isDtype(dtype) || !isComputable(dtype)) throw refuse(`it has the dtype ${quote(dtype)}`);
@@ -32,6 +34,6 @@ export function assertFactorizeRequest(request: FactorizeRequest): void {
       throw refuse(`${rows} × ${columns} elements at ${offset} go beyond ${quote(source.path)}`);
     }
   };
-  assertSource(matrix);
-  if (base !== undefined) assertSource(base);
+  assertTensor(matrix);
+  if (base !== undefined) assertTensor(base);
 }

@@ -6,45 +6,37 @@ import type { FactorizeRequest, TensorSource } from "../../shared/gen/amalgam/v1
 import type { Matrix } from "../../shared/linalg/matrix.js";
 import { quote } from "../../shared/quote.js";
 import type { UnitContext } from "../execute.js";
+import { Extents } from "../files/extents.js";
+import { RemoteFiles } from "../files/remote-files.js";
+import { ProgressMeter } from "../progress-meter.js";
 import { UnitFiles } from "../source-files.js";
 import { decompose } from "./decompose.js";
 import { differenceRows, type StoredMatrix } from "./matrix-rows.js";
 
-/** A progress event at least this often. */
-const progressBytes = 16 << 20;
-
 /** Runs one factorization: request in, events out. Synchronous, as units are. The request has been checked. */
-export function executeFactorize(
-  request: FactorizeRequest,
-  context: Pick<UnitContext, "memory" | "confinement" | "emit" | "assertWanted">,
-): void {
+export function executeFactorize(request: FactorizeRequest, context: Omit<UnitContext, "kernels">): void {
   const { tensor, rank, epsilon, chunkBytes } = request;
-  const sources = request.sources.map(({ path, bytes, modifiedMs }) => {
-    return { path: context.confinement.readable(path), bytes: toSafeNumber(bytes), modifiedMs };
-  });
-  using files = new UnitFiles(sources, []);
-  let bytesRead = 0;
-  const report = (): void => {
-    context.emit({ type: "progress", bytesRead, bytesWritten: 0, ioSeconds: files.takeIoSeconds() });
-    bytesRead = 0;
-  };
+  const progress = new ProgressMeter(context);
+  const openRemote = (): RemoteFiles =>
+    new RemoteFiles({
+      arena: context.arena(),
+      fetch: context.fetch,
+      lookUp: () => progress.lookUp(),
+      streams: 2,
+      extents: new Extents([]),
+    });
+  using files = new UnitFiles(request.sources, [], { ...context, observer: progress, openRemote });
   const matrix = differenceRows(
     { rows: toSafeNumber(request.rows), columns: toSafeNumber(request.columns) },
     storedMatrix(request.matrix as TensorSource),
     request.base === undefined ? undefined : storedMatrix(request.base),
-    (file, into, position) => {
-      files.read(file, into, position);
-      bytesRead += into.length;
-    },
+    (file, into, position) => files.read(file, into, position),
   );
-  const onRows = (): void => {
-    context.assertWanted();
-    if (bytesRead >= progressBytes) report();
-  };
+  const onRows = (): void => progress.wrote(0);
   const { values, left, right } = namingTensor(tensor, () =>
     decompose(tensor, matrix, { rank, epsilon }, { memory: context.memory, onRows }),
   );
-  report();
+  progress.flush();
   context.emit({ type: "values", values });
   emitVectors(left, 0);
   emitVectors(right, 1);

@@ -1,14 +1,26 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
+import { Client, credentials, status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { createRequestBuilder } from "../../../coordinator/dispatch/request.js";
 import { runAgent } from "../../../node-agent/main.js";
 import { AgentService, type MergeRequest, MergeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import { createClient } from "../../../shared/rpc/client.js";
+import { readSecurity, type Security } from "../../../shared/rpc/security.js";
 import { packageVersion } from "../../../shared/rpc/version.js";
-import { collect, fakePlan, startAgent, streamed, temporaryFolder, unitPerTensor } from "../../support/dispatch.js";
+import { makeCertificates, noOpenssl } from "../../support/cluster/certificates.js";
+import {
+  collect,
+  fakePlan,
+  fakeWorker,
+  startAgent,
+  streamed,
+  temporaryFolder,
+  unitPerTensor,
+} from "../../support/dispatch.js";
 
 const plan = fakePlan([{ name: "a", elements: 20_000 }]);
 const [unit] = unitPerTensor(plan);
@@ -44,7 +56,7 @@ test("an agent describes itself", async () => {
 
 test("an agent refuses to listen on anything but loopback", async () => {
   await using folder = await temporaryFolder();
-  for (const host of ["0.0.0.0", "::", "192.0.2.7"]) {
+  for (const host of ["0.0.0.0", "::", "192.0.2.7", "127.0.0.1.example"]) {
     await expect(runAgent({ roots: [folder.path], host })).rejects.toMatchObject({
       code: "usage",
       message: expect.stringContaining(
@@ -114,6 +126,70 @@ test("an agent out of grace ends its units with agent_draining", async () => {
   await failed;
 });
 
+const withoutOpenssl = noOpenssl();
+
+/** An agent that speaks TLS, in a test of its own. */
+async function startSecured() {
+  const folder = await temporaryFolder();
+  const files = makeCertificates(join(folder.path, "ours"), []);
+  const security = readSecurity(files);
+  const agent = await runAgent({ roots: [folder.path], worker: fakeWorker, slots: 1, security });
+  return {
+    agent,
+    files,
+    folder,
+    security,
+    async [Symbol.asyncDispose]() {
+      await agent.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test.skipIf(withoutOpenssl)(
+  `with TLS, an agent serves one whose certificate its authority signed ${withoutOpenssl ?? ""}`,
+  async () => {
+    await using started = await startSecured();
+    const client = createClient(AgentService, started.agent.address, started.security);
+    expect((await client.describe({})).name).toBe(started.agent.name);
+    expect((await collect(client.merge(request))).length).toBeGreaterThan(10);
+    client.close();
+  },
+);
+
+test.skipIf(withoutOpenssl)("with TLS, an agent refuses everybody else", async () => {
+  await using started = await startSecured();
+  const others = readSecurity(makeCertificates(join(started.folder.path, "others"), []));
+  if (started.security.kind !== "mutual-tls" || others.kind !== "mutual-tls") throw new Error("There are certificates");
+  const strangers: readonly (readonly [string, Security])[] = [
+    ["in plain text", { kind: "loopback" }],
+    ["with another authority", others],
+    ["with another authority's certificate", { ...others, ca: started.security.ca }],
+    ["who trusts another authority", { ...started.security, ca: others.ca }],
+  ];
+  for (const [who, security] of strangers) {
+    const client = createClient(AgentService, started.agent.address, security);
+    await expect(client.describe({}, { timeoutMs: 10_000 }), who).rejects.toMatchObject({ code: "agent_lost" });
+    client.close();
+  }
+});
+
+test.skipIf(withoutOpenssl)("with TLS, an agent refuses one without a certificate", async () => {
+  await using started = await startSecured();
+  if (started.security.kind !== "mutual-tls") throw new Error("There are certificates");
+  const client = new Client(started.agent.address, credentials.createSsl(started.security.ca));
+  const ready = new Promise<void>((resolve, reject) => {
+    const asBytes = (bytes: Buffer): Buffer => bytes;
+    const path = "/amalgam.v1.AgentService/Describe";
+    client.makeUnaryRequest(path, asBytes, asBytes, Buffer.alloc(0), { deadline: Date.now() + 10_000 }, (error) => {
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
+  await expect(ready).rejects.toMatchObject({ code: status.UNAVAILABLE });
+  client.close();
+});
+
 const main = fileURLToPath(new URL("../../../node-agent/main.js", import.meta.url));
 
 /** `amalgam agent`, and the line that it prints. */
@@ -133,6 +209,30 @@ test("the agent command prints its address and exits with 0 on SIGTERM", async (
   const exited = once(child, "exit");
   child.kill("SIGTERM");
   expect(await exited).toEqual([0, null]);
+});
+
+test.each([
+  [["--host", "0.0.0.0"], 'Cannot listen on "0.0.0.0": connections are neither encrypted nor authenticated'],
+  [["--tls-ca", "ca.pem"], 'Cannot use TLS: give all of "--tls-ca", "--tls-cert" and "--tls-key"'],
+  [["--nats", "nats://192.0.2.1:4222"], 'Cannot use NATS at "nats://192.0.2.1:4222" without TLS and credentials'],
+  [["--nats", "http://127.0.0.1"], 'Cannot use "http://127.0.0.1" as NATS'],
+])("the agent command refuses %j", async (words, message) => {
+  await using folder = await temporaryFolder();
+  const { child, line } = await spawnAgent("--root", folder.path, ...words);
+  expect(line).toContain(message);
+  expect(await once(child, "exit")).toEqual([2, null]);
+});
+
+test("the agent command ends with an error line when something happens that nobody was prepared for", async () => {
+  await using folder = await temporaryFolder();
+  const surprise = 'process.on("SIGUSR2", () => void Promise.reject(new Error("out of the blue")))';
+  const imported = ["--import", `data:text/javascript,${encodeURIComponent(surprise)}`];
+  const child = spawn(process.execPath, [...imported, main, "--root", folder.path, "--slots", "1"]);
+  await once(child.stdout, "data");
+  child.kill("SIGUSR2");
+  const [[line], exit] = await Promise.all([once(child.stderr, "data"), once(child, "exit")]);
+  expect(String(line)).toContain("out of the blue");
+  expect(exit).toEqual([1, null]);
 });
 
 test("the agent command says what is wrong with its arguments and exits with 2", async () => {

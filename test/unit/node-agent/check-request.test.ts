@@ -36,6 +36,14 @@ test("assertRequest() refuses a request that contradicts itself", () => {
     [(request) => void Object.assign(request, { pieces: [] }), "it has no pieces"],
     [(request) => void Object.assign(request, { task: { case: undefined } }), "no task"],
     [(request) => void Object.assign(request, { seed: 2n ** 60n }), "seed"],
+    [
+      ({ sources }) => void Object.assign(sources[0] ?? {}, { peers: ["nowhere"] }),
+      'Cannot use "nowhere" as an address',
+    ],
+    [
+      ({ sources }) => void Object.assign(sources[0] ?? {}, { peers: new Array(1_001).fill("127.0.0.1:1") }),
+      "is said to be at 1001 agents, the limit is 1000",
+    ],
     [piece({ program: 9 }), "runs program 9 of 1"],
     [piece({ begin: 5n, end: 4n }), "elements [5, 4) of 1000"],
     [piece({ end: 1_001n }), "elements [0, 1001) of 1000"],

@@ -2,23 +2,71 @@ import { expect, test } from "vitest";
 import { completeSettings, parseAgentArguments } from "../../../node-agent/settings.js";
 
 test("parseAgentArguments() reads every option", () => {
-  const words = "--root /a --root /b --port 4000 --host ::1 --slots 3 --memory 2GiB --name box".split(" ");
-  expect(parseAgentArguments(words)).toEqual({
-    roots: ["/a", "/b"],
-    port: 4000,
-    host: "::1",
-    slots: 3,
-    memoryBytes: 2 * 1024 ** 3,
-    name: "box",
+  const words =
+    "--root /a --root /b --port 4000 --host ::1 --slots 3 --memory 2GiB --io-limit 20MB --name box --grace 2.5 " +
+    "--nats nats://n:4222 --nats-wait 7 --advertise box:1 --tls-ca ca.pem --tls-cert cert.pem --tls-key key.pem";
+  expect(parseAgentArguments(words.split(" "))).toEqual({
+    agent: {
+      roots: ["/a", "/b"],
+      port: 4000,
+      host: "::1",
+      slots: 3,
+      memoryBytes: 2 * 1024 ** 3,
+      ioBytesPerSecond: 20_000_000,
+      name: "box",
+    },
+    tls: { ca: "ca.pem", certificate: "cert.pem", key: "key.pem" },
+    graceMs: 2_500,
+    cluster: { url: "nats://n:4222", waitMs: 7_000, advertise: "box:1" },
   });
 });
 
-test("parseAgentArguments() says which option is wrong", () => {
-  expect(() => parseAgentArguments(["--memory", "much"])).toThrow('Cannot use "much" for "--memory"');
-  expect(() => parseAgentArguments(["--slots", "-1"])).toThrow("slots");
-  expect(() => parseAgentArguments(["--slots", "1.5"])).toThrow('Cannot use "1.5" for "--slots"');
-  expect(() => parseAgentArguments(["--rot", "/a"])).toThrow("--rot");
-  expect(parseAgentArguments(["--help"])).toBeUndefined();
+test("parseAgentArguments() leaves open what is not said", () => {
+  expect(parseAgentArguments(["--root", "/a"])).toEqual({
+    agent: { roots: ["/a"] },
+    tls: { ca: undefined, certificate: undefined, key: undefined },
+    graceMs: 30_000,
+    cluster: undefined,
+  });
+});
+
+test("parseAgentArguments() takes the cluster and its files from the environment, unless words say otherwise", () => {
+  const environment = {
+    AMALGAM_NATS: "nats://e",
+    AMALGAM_TLS_CA: "e.ca",
+    AMALGAM_TLS_CERT: "e.cert",
+    AMALGAM_TLS_KEY: "e.key",
+  };
+  expect(parseAgentArguments([], environment)).toMatchObject({
+    tls: { ca: "e.ca", certificate: "e.cert", key: "e.key" },
+    cluster: { url: "nats://e", waitMs: 30_000 },
+  });
+  expect(parseAgentArguments(["--nats", "nats://w", "--tls-ca", "w.ca"], environment)).toMatchObject({
+    tls: { ca: "w.ca", certificate: "e.cert" },
+    cluster: { url: "nats://w" },
+  });
+  expect(parseAgentArguments([], { AMALGAM_NATS: "" })?.cluster).toBeUndefined();
+});
+
+test.each([
+  [["--memory", "much"], 'Cannot use "much" for "--memory": it is not a size'],
+  [["--io-limit", "slow"], 'Cannot use "slow" for "--io-limit": it is not a size'],
+  [["--slots", "-1"], "slots"],
+  [["--slots", "1.5"], 'Cannot use "1.5" for "--slots": it is not a whole number'],
+  [["--grace", "soon"], 'Cannot use "soon" for "--grace": it is not a number of seconds'],
+  [["--nats-wait", "1e9"], 'Cannot use "1e9" for "--nats-wait"'],
+  [["--rot", "/a"], "--rot"],
+  [["--advertise", "box"], 'Cannot use "--advertise" without "--nats"'],
+  [["--nats", "nats://n", "--host", "0.0.0.0"], '"--advertise HOST"'],
+  [["--nats", "nats://n", "--host", "::"], 'Cannot join a cluster as "::"'],
+])("parseAgentArguments() refuses %j", (words, message) => {
+  expect(() => parseAgentArguments(words)).toThrow(
+    expect.objectContaining({ code: "usage", message: expect.stringContaining(message) }),
+  );
+});
+
+test("parseAgentArguments() knows when help is asked for", () => {
+  expect(parseAgentArguments(["--help", "--root", "/a"])).toBeUndefined();
 });
 
 test("completeSettings() fills in defaults and refuses an agent without a root", () => {
@@ -29,4 +77,5 @@ test("completeSettings() fills in defaults and refuses an agent without a root",
     "a number of slots of 0 is not between 1 and 1024",
   );
   expect(() => completeSettings({ roots: ["/a"], memoryBytes: 5 })).toThrow("a memory size of 5");
+  expect(() => completeSettings({ roots: ["/a"], ioBytesPerSecond: 5 })).toThrow("a limit in bytes per second of 5");
 });

@@ -1,0 +1,170 @@
+import { crc32 } from "node:zlib";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { AmalgamError } from "../../shared/errors.js";
+import { AgentService, type LeadershipSchema, type SourceFile } from "../../shared/gen/amalgam/v1/agent_pb.js";
+import { quote } from "../../shared/quote.js";
+import { type ClientOf, createClient } from "../../shared/rpc/client.js";
+import type { Security } from "../../shared/rpc/security.js";
+
+/** A range of a source file that this agent does not have. */
+export interface WantedRange {
+  readonly file: Pick<SourceFile, "path" | "bytes" | "modifiedMs" | "peers">;
+  readonly offset: number;
+  readonly length: number;
+  readonly leadership?: MessageInitShape<typeof LeadershipSchema>;
+}
+
+export interface PeerFilesOptions {
+  readonly security: Security;
+  /** A peer that sends nothing for so long has stalled. @default 30 s */
+  readonly stallMs?: number;
+}
+
+/** Small enough that a worker can go on with the first while others are on their way. */
+const chunkBytes = 256 << 10;
+/** A frozen one is found in seconds by its pings; one whose disk is slow is waited for. */
+const defaultStallMs = 30_000;
+/** A peer that failed is asked after the others for so long. */
+const avoidMs = 10_000;
+/** A connection that nobody has used for so long is closed. */
+const idleMs = 30_000;
+
+interface Peer {
+  readonly client: ClientOf<typeof AgentService>;
+  users: number;
+  idle: NodeJS.Timeout | undefined;
+}
+
+/** Reads from other agents what this one does not have. Lives in the main thread, for all workers. */
+export class PeerFiles {
+  readonly #security: Security;
+  readonly #stallMs: number;
+  readonly #peers = new Map<string, Peer>();
+  readonly #avoidedUntil = new Map<string, number>();
+
+  constructor({ security, stallMs = defaultStallMs }: PeerFilesOptions) {
+    this.#security = security;
+    this.#stallMs = stallMs;
+  }
+
+  /**
+   * Hands the range to `deliver` in order, checked. The next peer goes on where one fails. Fails with `io_failed`, which
+   * names the peers, when none is left; with `fenced` when a peer has heard a later leader; with the signal's reason.
+   */
+  async fetch(wanted: WantedRange, deliver: (bytes: Uint8Array) => void, signal: AbortSignal): Promise<void> {
+    const failures: string[] = [];
+    let done = 0;
+    for (const address of this.#inOrder(wanted.file.peers)) {
+      try {
+        const rest = { ...wanted, offset: wanted.offset + done, length: wanted.length - done };
+        for await (const bytes of this.#read(address, rest, signal)) {
+          // Nobody may write into the window of a unit that is over.
+          if (signal.aborted) break;
+          deliver(bytes);
+          done += bytes.length;
+        }
+        signal.throwIfAborted();
+        return;
+      } catch (reason) {
+        if (signal.aborted) throw AmalgamError.from(signal.reason);
+        const error = AmalgamError.from(reason);
+        if (error.code === "fenced") throw error;
+        this.#avoidedUntil.set(address, performance.now() + avoidMs);
+        failures.push(`${address} (${error.message})`);
+      }
+    }
+    const path = quote(wanted.file.path);
+    throw new AmalgamError(
+      "io_failed",
+      `Cannot read ${path} from another agent: none of ${failures.length} serves it: ${failures.join(", ")}`,
+      { details: { file: wanted.file.path } },
+    );
+  }
+
+  close(): void {
+    for (const { client, idle } of this.#peers.values()) {
+      clearTimeout(idle);
+      client.close();
+    }
+    this.#peers.clear();
+  }
+
+  /** As they are given, those that failed lately last. */
+  #inOrder(peers: readonly string[]): readonly string[] {
+    const now = performance.now();
+    for (const [peer, until] of this.#avoidedUntil) if (until <= now) this.#avoidedUntil.delete(peer);
+    const isAvoided = (peer: string): number => (this.#avoidedUntil.has(peer) ? 1 : 0);
+    return peers.toSorted((a, b) => isAvoided(a) - isAvoided(b));
+  }
+
+  async *#read(address: string, { file, offset, length, leadership }: WantedRange, signal: AbortSignal) {
+    const peer = this.#use(address);
+    using watch = new StallWatch(address, this.#stallMs);
+    try {
+      const { path, bytes, modifiedMs } = file;
+      const responses = peer.client.read(
+        {
+          file: { path, bytes, modifiedMs },
+          offset: BigInt(offset),
+          length: BigInt(length),
+          chunkBytes,
+          ...(leadership && { leadership }),
+        },
+        { signal: AbortSignal.any([signal, watch.signal]) },
+      );
+      let left = length;
+      for await (const { data, crc32: sum } of responses) {
+        if (crc32(data) !== sum || data.length === 0 || data.length > left) {
+          throw new AmalgamError("chunk_corrupt", `${data.length} bytes came of ${left}, or others than were sent`);
+        }
+        left -= data.length;
+        yield data;
+        watch.restart();
+      }
+      if (left > 0) throw new AmalgamError("chunk_corrupt", `${left} of ${length} bytes did not come`);
+    } finally {
+      this.#release(address, peer);
+    }
+  }
+
+  #use(address: string): Peer {
+    let peer = this.#peers.get(address);
+    if (peer === undefined) {
+      peer = { client: createClient(AgentService, address, this.#security), users: 0, idle: undefined };
+      this.#peers.set(address, peer);
+    }
+    clearTimeout(peer.idle);
+    peer.users += 1;
+    return peer;
+  }
+
+  #release(address: string, peer: Peer): void {
+    peer.users -= 1;
+    if (peer.users > 0 || this.#peers.get(address) !== peer) return;
+    peer.idle = setTimeout(() => {
+      this.#peers.delete(address);
+      peer.client.close();
+    }, idleMs);
+    peer.idle.unref();
+  }
+}
+
+/** Aborts when it is not restarted in time. */
+class StallWatch implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly signal: AbortSignal = this.#controller.signal;
+
+  constructor(address: string, stallMs: number) {
+    const stalled = new AmalgamError("stalled", `Agent ${address} sent nothing for ${stallMs} ms`);
+    this.#timer = setTimeout(() => this.#controller.abort(stalled), stallMs);
+  }
+
+  restart(): void {
+    this.#timer.refresh();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}

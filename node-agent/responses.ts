@@ -1,0 +1,89 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { ServerWritableStream } from "@grpc/grpc-js";
+import type { FactorizeRequest, FactorizeResponseSchema, MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type { MergeResponseInit } from "../shared/rpc/chunk-encoder.js";
+import { toStatus } from "../shared/rpc/status.js";
+import type { TaskEvent } from "./pool-worker.js";
+
+export type FactorizeResponseInit = MessageInitShape<typeof FactorizeResponseSchema>;
+
+/** Merge and factorize answer with events of the same form. */
+type ResponseInit = MergeResponseInit | FactorizeResponseInit;
+export type ResponseStream =
+  | ServerWritableStream<MergeRequest, MergeResponseInit>
+  | ServerWritableStream<FactorizeRequest, FactorizeResponseInit>;
+
+/**
+ * The stream back to the coordinator. A chunk counts as taken when it has left this process, so a slow network holds
+ * its worker at a few chunks; progress that cannot leave is added up instead of queued.
+ */
+export class Responses {
+  readonly #call: ServerWritableStream<unknown, ResponseInit>;
+  #ended = false;
+  #read = 0;
+  #written = 0;
+  #ioSeconds = 0;
+  #hasProgress = false;
+  #isSendingProgress = false;
+
+  constructor(call: ResponseStream) {
+    this.#call = call as ServerWritableStream<unknown, ResponseInit>;
+    // Without a listener a write to a call that broke would end the agent.
+    call.on("error", () => undefined);
+  }
+
+  send(event: TaskEvent, taken: () => void): void {
+    if (event.type === "progress") {
+      this.progress(event.bytesRead, event.bytesWritten, event.ioSeconds);
+    } else if (event.type === "chunk") {
+      const { piece, offset, data, crc32 } = event;
+      this.#write({ event: { case: "chunk", value: { piece, offset: BigInt(offset), data, crc32 } } }, taken);
+    } else if (event.type === "receipt") {
+      this.#write({ event: { case: "receipt", value: event.receipt } });
+    } else if (event.type === "values") {
+      this.#write({ event: { case: "values", value: { values: [...event.values] } } });
+    } else {
+      this.#write({ event: { case: "partial", value: event.partial } });
+    }
+  }
+
+  progress(bytesRead: number, bytesWritten: number, ioSeconds: number): void {
+    this.#read += bytesRead;
+    this.#written += bytesWritten;
+    this.#ioSeconds += ioSeconds;
+    this.#hasProgress = true;
+    this.#flushProgress();
+  }
+
+  end(): void {
+    if (this.#hasProgress) {
+      this.#isSendingProgress = false;
+      this.#flushProgress();
+    }
+    this.#ended = true;
+    this.#call.end();
+  }
+
+  fail(error: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#call.emit("error", toStatus(error));
+  }
+
+  #flushProgress(): void {
+    if (this.#isSendingProgress || !this.#hasProgress) return;
+    const ioSeconds = this.#ioSeconds;
+    const value = { bytesRead: BigInt(this.#read), bytesWritten: BigInt(this.#written), ioSeconds };
+    [this.#read, this.#written, this.#ioSeconds] = [0, 0, 0];
+    [this.#hasProgress, this.#isSendingProgress] = [false, true];
+    this.#write({ event: { case: "progress", value } }, () => {
+      this.#isSendingProgress = false;
+      this.#flushProgress();
+    });
+  }
+
+  #write(response: ResponseInit, sent?: () => void): void {
+    if (this.#ended || this.#call.cancelled) sent?.();
+    else this.#call.write(response, () => sent?.());
+  }
+}
