@@ -31,9 +31,9 @@ export interface UnitResult {
 export interface AttemptOptions {
   /** Needed for units that stream. */
   readonly sink?: ChunkSink;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called with all that the attempt has done so far. */
-  readonly onProgress?: (bytesRead: number, bytesWritten: number) => void;
+  readonly onProgress?: ((bytesRead: number, bytesWritten: number) => void) | undefined;
   /** An agent that sends nothing at all for so long has stalled. Time spent in the sink does not count. @default 60 s */
   readonly stallMs?: number;
 }

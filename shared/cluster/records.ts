@@ -41,10 +41,13 @@ export const defaultBeatMs = 1_000;
 /** Missed beats after which a node counts as gone. */
 export const staleBeats = 4;
 
+/** A record with a recipe must fit into a message. */
+const maxRecipeLength = 300_000;
+
 /** What a job is asked to do. Paths are absolute. */
 export const jobRequest = z.object({
   /** The recipe's text and where it stood: models' relative paths count from its folder. */
-  recipe: z.object({ text: z.string().max(1 << 20), file: z.string().max(4096) }),
+  recipe: z.object({ text: z.string().max(maxRecipeLength), file: z.string().max(4096) }),
   output: z.string().max(4096),
   /** `auto`: agents that see the output's file system write themselves, others stream. */
   assembly: z.enum(["auto", "direct", "stream"]),
@@ -81,6 +84,8 @@ export const jobRecord = z.object({
   cancel: z.boolean(),
   /** How often a coordinator began to lead it. */
   starts: count,
+  /** The number of starts that were well: what was led since got something done, or was handed over in order. */
+  startsWell: count.optional(),
   /** The name of the coordinator that leads or led it. */
   leader: name.optional(),
   submittedBy: z.string().max(300),
@@ -112,7 +117,7 @@ export type ProgressRecord = z.infer<typeof progressRecord>;
 
 /** The right to lead a job. In {@link Bus.state} under `leases.<id>`. */
 export const leaseRecord = z.object({
-  /** The coordinator, and its instance. */
+  /** The coordinator, and its instance: empty when it gave the lease up. */
   holder: name,
   instance: z.string().max(100),
   /** Grows whenever the lease changes hands. */

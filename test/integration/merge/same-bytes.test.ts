@@ -11,6 +11,7 @@ const variations: Readonly<Record<string, MergeVariation>> = {
   "five agents, small units": { agents: 5, unitBytes: 150_000 },
   "two agents that stream": { agents: 2, assembly: "stream" },
   "one agent that streams tiny units": { agents: 1, slots: 2, assembly: "stream", unitBytes: 20_000 },
+  "two agents that stream to assembling threads": { agents: 2, assembly: "stream", assemblers: 2, unitBytes: 60_000 },
   "two agent processes": { agents: 2, mode: "process", unitBytes: 60_000 },
 };
 

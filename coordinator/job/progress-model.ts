@@ -1,4 +1,4 @@
-import type { JobEvent } from "../job.js";
+import type { JobEvent } from "./types.js";
 
 /** Where a job stands, worked out from its events. */
 export interface Progress {
@@ -68,7 +68,7 @@ export class ProgressModel {
   }
 
   #observeDispatch(event: Extract<JobEvent, { type: "dispatch" }>["event"]): void {
-    if (event.type === "agent") return;
+    if (!("unit" in event)) return;
     const attempt = `${event.unit.id}/${event.epoch}`;
     if (event.type === "started") this.#running.set(attempt, 0);
     else if (event.type === "progress") this.#running.set(attempt, event.bytesRead + event.bytesWritten);

@@ -1,0 +1,46 @@
+import type { ClusterEvent, JobRecord, JobState, ProgressRecord } from "../../shared/cluster/records.js";
+import type { Registry } from "./registry.js";
+
+/** Carries one job out, from whatever state its journal is in. Rejects with why it could not. */
+export type LeadJob = (lead: Lead) => Promise<LeadResult>;
+
+/** A job in the hands of this coordinator. */
+export interface Lead {
+  /** As it was when this lead began. */
+  readonly record: JobRecord;
+  /** Of the lease. Grows when the engine lost its data. The fence of RPCs is the staging directory's generation instead. */
+  readonly epoch: number;
+  /**
+   * Aborted with `fenced` when somebody else leads by now, with `canceled` when the job was canceled or this coordinator
+   * shuts down. Stop and reject; what becomes of the job's record is not the lead's to say.
+   */
+  readonly signal: AbortSignal;
+  readonly registry: Registry;
+  /**
+   * To be awaited before every step that cannot be taken back. Resolves while the lease is surely ours; waits while the
+   * engine does not answer; rejects with the signal's reason.
+   */
+  assertLeading(): Promise<void>;
+  /**
+   * Says where the job is. Returns when it is told, or known not to be told for now: it is told again later, so that an
+   * outage of the engine stops no work. Rejects only with `fenced`.
+   */
+  setState(state: LeadState, fields?: LeadFields): Promise<void>;
+  /** At most one a second is told, the latest. */
+  progress(progress: ProgressRecord): void;
+  /** Tells the cluster's event stream, under the job's id, and the log. */
+  event(level: ClusterEvent["level"], type: string, message: string, fields?: ClusterEvent["fields"]): void;
+}
+
+/** The states between the beginning and the end, which are the lead's to choose. */
+export type LeadState = Exclude<JobState, "queued" | "done" | "failed" | "canceled">;
+
+export interface LeadFields {
+  /** Why it waits. */
+  readonly reason?: string;
+  readonly digest?: string;
+}
+
+export interface LeadResult {
+  readonly digest?: string;
+}

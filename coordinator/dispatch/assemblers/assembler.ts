@@ -1,0 +1,126 @@
+import { constants } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { fromBinary } from "@bufbuild/protobuf";
+import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
+import { AmalgamError } from "../../../shared/errors.js";
+import type { Schedule } from "../../../shared/expression/passes.js";
+import { AgentService, MergeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { createClient } from "../../../shared/rpc/client.js";
+import { openOwn, writeError, writeFully } from "../../assemble/durable.js";
+import type { AgentClient } from "../agents.js";
+import { runAttempt, type UnitResult } from "../attempt.js";
+import {
+  type AssemblerData,
+  type AssemblerTask,
+  type FromAssembler,
+  plainError,
+  type ToAssembler,
+} from "./protocol.js";
+
+// An assembling thread: it pulls units from agents over connections of its own, checks every byte and writes it in its
+// place.
+
+const { files, security } = workerData as AssemblerData;
+const clients = new Map<string, AgentClient>();
+const handles = new Map<number, Promise<FileHandle>>();
+const running = new Map<number, AbortController>();
+
+/** Only statistics passes have one, and those do not come here. */
+const noSchedule: Schedule = {
+  statistics: [],
+  slots: 0,
+  rowwise: false,
+  columnwise: false,
+  modelwide: false,
+  prepared: [],
+};
+
+async function run(task: AssemblerTask): Promise<UnitResult> {
+  const { id, agent, unit, epoch, chunkBytes } = task;
+  const controller = new AbortController();
+  running.set(id, controller);
+  try {
+    const request = {
+      unit,
+      epoch,
+      task: { kind: "stream", chunkBytes } as const,
+      message: fromBinary(MergeRequestSchema, task.message),
+      pieces: task.pieces.map((piece) => ({ ...piece, schedule: noSchedule })),
+    };
+    return await runAttempt({ ...agent, client: clientOf(agent.address) }, request, {
+      sink: { write },
+      signal: controller.signal,
+      onProgress: (bytesRead, bytesWritten) => send({ type: "progress", id, bytesRead, bytesWritten }),
+    });
+  } finally {
+    running.delete(id);
+  }
+}
+
+function clientOf(address: string): AgentClient {
+  let client = clients.get(address);
+  if (client === undefined) {
+    client = createClient(AgentService, address, security);
+    clients.set(address, client);
+  }
+  return client;
+}
+
+async function write(file: number, offset: number, data: Uint8Array): Promise<void> {
+  const place = files[file];
+  if (place === undefined || !(offset >= place.begin && offset + data.length <= place.end)) {
+    throw new RangeError(`Cannot write bytes [${offset}, ${offset + data.length}) of file ${file}: not its data`);
+  }
+  try {
+    let handle = handles.get(file);
+    if (handle === undefined) {
+      handle = openOwn(place.path, constants.O_WRONLY);
+      handles.set(file, handle);
+    }
+    await writeFully(await handle, data, offset);
+  } catch (error) {
+    throw writeError(error, "write", place.path);
+  }
+}
+
+/** Through the handles that wrote: a network file system may tell of a failed write to those only. */
+async function sync(): Promise<void> {
+  for (const [file, handle] of handles) {
+    try {
+      await (await handle).sync();
+    } catch (error) {
+      throw writeError(error, "sync", files[file]?.path ?? "");
+    }
+  }
+}
+
+function send(message: FromAssembler): void {
+  parentPort?.postMessage(message);
+}
+
+function answer(id: number, work: Promise<UnitResult | undefined>): void {
+  work.then(
+    (result) => send({ type: "done", id, result }),
+    (reason: unknown) => send({ type: "failed", id, error: plainError(AmalgamError.from(reason)) }),
+  );
+}
+
+setLogVerbosity(logVerbosity.NONE);
+parentPort?.on("message", (message: ToAssembler) => {
+  switch (message.type) {
+    case "run":
+      answer(message.task.id, run(message.task));
+      return;
+    case "cancel": {
+      const { code, message: text, details } = message.reason;
+      running.get(message.id)?.abort(new AmalgamError(code, text, { details }));
+      return;
+    }
+    case "sync":
+      answer(
+        message.id,
+        sync().then(() => undefined),
+      );
+  }
+});

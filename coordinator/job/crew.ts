@@ -1,0 +1,85 @@
+import { dirname } from "node:path";
+import type { Security } from "../../shared/rpc/security.js";
+import type { Staging } from "../assemble/staging.js";
+import { type Agent, Agents, connectAgents } from "../dispatch/agents.js";
+import { startLocalAgents } from "../dispatch/local-agents.js";
+import { type Located, locateSources } from "../dispatch/locate.js";
+import type { Plan } from "../plan/types.js";
+import { type Mirrors, placesOf } from "../sources/mirror.js";
+import { followRegistry } from "./follow-registry.js";
+import { JobAgents } from "./job-agents.js";
+import type { AgentsWanted } from "./types.js";
+
+/** What the agents of a job are told about it. */
+export interface CrewContext {
+  readonly plan: Plan;
+  readonly staging: Staging;
+  /** Goes with every call; see `Leadership` in agent.proto. */
+  readonly leadership: { readonly job: string; readonly fence: bigint };
+  readonly security: Security | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly mirrors: Mirrors["files"] | undefined;
+}
+
+/** The agents of a job. Disposing lets go of them, and ends those that were started for it. */
+export interface Crew extends AsyncDisposable {
+  readonly agents: JobAgents;
+}
+
+/** An agent that cannot say within this time which files it sees has a file system that hangs. */
+const locateTimeoutMs = 60_000;
+
+/** Agents as they are wanted: connected to, found in the cluster, or started here with just the folders of this job. */
+export async function assembleCrew(wanted: AgentsWanted, context: CrewContext): Promise<Crew> {
+  const opened: AsyncDisposable[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of opened.splice(0).reverse()) await one[Symbol.asyncDispose]();
+  };
+  const keep = <T extends AsyncDisposable>(one: T): T => {
+    opened.push(one);
+    return one;
+  };
+  try {
+    return { agents: await assemble(wanted, context, keep), [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assemble(
+  wanted: AgentsWanted,
+  context: CrewContext,
+  keep: <T extends AsyncDisposable>(one: T) => T,
+): Promise<JobAgents> {
+  const { plan, staging, leadership, security, signal, mirrors } = context;
+  const options = {
+    leadership: () => leadership,
+    ...(security === undefined ? {} : { security }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  if (wanted.kind === "local") {
+    const roots = new Set([...plan.sources.map(({ path }) => path), ...staging.paths].map((path) => dirname(path)));
+    const local = keep(await startLocalAgents({ ...wanted, roots: [...roots] }));
+    const agents = keep(await connectAgents(local.addresses, options));
+    local.onExit((address, reason) => agents.remove(address, reason));
+    return new JobAgents(agents);
+  }
+  const look = (agent: Agent): Promise<Located> =>
+    locateSources(agent, plan, {
+      leadership,
+      probe: staging.probe,
+      timeoutMs: locateTimeoutMs,
+      ...(mirrors && { placeOf: placesOf(plan, { files: mirrors }) }),
+    });
+  if (wanted.kind === "running") {
+    const agents = new JobAgents(keep(await connectAgents(wanted.addresses, options)), look);
+    await agents.settled();
+    return agents;
+  }
+  const connected = keep(new Agents(options));
+  const agents = new JobAgents(connected, look);
+  await keep(followRegistry(wanted.registry, connected)).started;
+  await agents.settled();
+  return agents;
+}

@@ -1,0 +1,79 @@
+import { type Clock, sleep, systemClock } from "../../shared/clock.js";
+import { AmalgamError } from "../../shared/errors.js";
+import { kernelsVersion, protocolVersion } from "../../shared/rpc/version.js";
+import type { Registry } from "../cluster/registry.js";
+import type { Agent, Agents } from "../dispatch/agents.js";
+
+/** How often agents that were lost and still beat are asked again. */
+const lookMs = 2_000;
+
+export interface Following extends AsyncDisposable {
+  /** Resolves when the first agents that there are have answered, or after a moment. */
+  readonly started: Promise<void>;
+}
+
+/** How long a job's start waits for agents that do not answer. */
+const startMs = 2_000;
+
+/**
+ * Keeps a job's agents in step with the cluster's: whoever appears is connected to, whoever is gone is removed. An agent
+ * that answers is kept although its beats do not arrive, since only its way to the engine may be broken; one that beats
+ * and does not answer is asked again and again.
+ */
+export function followRegistry(registry: Registry, agents: Agents, clock: Clock = systemClock): Following {
+  /** The instance that each address was when it was added. */
+  const instances = new Map<string, string>();
+  let isOver = false;
+  let timer = clock.after(lookMs, look);
+
+  function look(): readonly Promise<unknown>[] {
+    const added: Promise<unknown>[] = [];
+    if (isOver) return added;
+    timer.clear();
+    timer = clock.after(lookMs, look);
+    const beating = new Set<string>();
+    for (const { record } of registry.list) {
+      const { role, address, instance, name, protocol, kernels } = record;
+      if (role !== "agent" || address === undefined) continue;
+      if (protocol !== protocolVersion || kernels !== kernelsVersion) continue;
+      beating.add(address);
+      const known = find(address);
+      if (known !== undefined && instances.get(address) !== instance) {
+        agents.remove(address, new AmalgamError("agent_lost", `Agent "${name}" at ${address} was started anew`));
+      } else if (known !== undefined && known.state !== "lost") continue;
+      instances.set(address, instance);
+      added.push(agents.add(address));
+    }
+    for (const agent of agents.list) {
+      if (beating.has(agent.address) || agent.state === "ready" || agent.state === "lost") continue;
+      agents.remove(agent.address, new AmalgamError("agent_lost", `Agent ${agent.label} has left the cluster`));
+    }
+    return added;
+  }
+
+  function find(address: string): Agent | undefined {
+    return agents.list.find((agent) => agent.address === address);
+  }
+
+  const unsubscribe = registry.onChange(look);
+  const over = new AbortController();
+  const answered = (async () => {
+    let added = look();
+    const giveUpAt = clock.now() + startMs;
+    while (added.length === 0 && agents.list.length === 0 && clock.now() < giveUpAt && !isOver) {
+      await sleep(clock, 100);
+      added = look();
+    }
+    await Promise.allSettled(added);
+    over.abort();
+  })();
+  return {
+    started: Promise.race([answered, sleep(clock, startMs, over.signal)]),
+    [Symbol.asyncDispose]: () => {
+      isOver = true;
+      timer.clear();
+      unsubscribe();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import { formatBytes } from "../../shared/bytes.js";
+import { quote } from "../../shared/quote.js";
+import type { Located } from "../dispatch/locate.js";
+import { formatQuantity } from "../plan/report.js";
+import type { Plan, Unit } from "../plan/types.js";
+import type { Mirrors } from "../sources/mirror.js";
+import type { JobAgent, JobAgents } from "./job-agents.js";
+import { unitSources } from "./unit-sources.js";
+
+export interface PlacementOptions {
+  /** Tensor data that one slot must be able to hold. */
+  readonly bytesPerSlot: number;
+  /** Agents must write the output's files themselves. */
+  readonly needsOutput: boolean;
+  readonly mirrors: Mirrors["files"] | undefined;
+}
+
+/** Which agent may run which unit, and how much of what it reads would come from other agents. */
+export class JobPlacement {
+  readonly #plan: Plan;
+  readonly #agents: JobAgents;
+  readonly #options: PlacementOptions;
+  readonly #sighted = new WeakMap<Located, boolean>();
+  /** By unit; made when first asked for. */
+  readonly #sources = new Map<Unit, ReadonlyMap<number, number>>();
+
+  constructor(plan: Plan, agents: JobAgents, options: PlacementOptions) {
+    this.#plan = plan;
+    this.#agents = agents;
+    this.#options = options;
+  }
+
+  /** Why the agent cannot run the unit, if it cannot. */
+  refuses(unit: Unit, agent: JobAgent): string | undefined {
+    const { bytesPerSlot, needsOutput } = this.#options;
+    const memory = agent.description?.memoryBytes ?? Infinity;
+    if (bytesPerSlot > memory / agent.slots) {
+      return (
+        `it may hold ${formatBytes(memory)} of tensor data, and ${formatQuantity(agent.slots, "slot")} need ` +
+        `${formatBytes(bytesPerSlot * agent.slots)} for this merge: give it more with --memory or fewer with --slots`
+      );
+    }
+    const { sight } = agent;
+    if (sight === undefined) return undefined;
+    if (needsOutput && !sight.sharesOutput) return "it does not see the output's folder";
+    if (this.#seesAll(sight)) return undefined;
+    for (const source of this.#sourcesOf(unit).keys()) {
+      if (sight.has(source) || this.peersOf(source).length > 0) continue;
+      const planned = this.#plan.sources[source]?.path ?? "";
+      const path = this.#options.mirrors?.get(planned)?.path ?? planned;
+      return `it cannot read ${quote(path)}, and no other agent has it`;
+    }
+    return undefined;
+  }
+
+  /** Input bytes that the agent would have to fetch. */
+  remoteBytes(unit: Unit, { sight }: JobAgent): number {
+    if (sight === undefined || this.#seesAll(sight)) return 0;
+    let bytes = 0;
+    for (const [source, size] of this.#sourcesOf(unit)) if (!sight.has(source)) bytes += size;
+    return bytes;
+  }
+
+  /** The agents that can serve a source file to others, by address. */
+  peersOf(source: number): readonly string[] {
+    return this.#agents.list
+      .filter(({ state, sight }) => (state === "ready" || state === "draining") && sight?.has(source) === true)
+      .map(({ address }) => address);
+  }
+
+  /** The usual case, decided once per agent. */
+  #seesAll(sight: Located): boolean {
+    let seesAll = this.#sighted.get(sight);
+    if (seesAll === undefined) {
+      seesAll = this.#plan.sources.every((_, source) => sight.has(source));
+      this.#sighted.set(sight, seesAll);
+    }
+    return seesAll;
+  }
+
+  #sourcesOf(unit: Unit): ReadonlyMap<number, number> {
+    let sources = this.#sources.get(unit);
+    if (sources === undefined) {
+      sources = unitSources(this.#plan, unit);
+      this.#sources.set(unit, sources);
+    }
+    return sources;
+  }
+}

@@ -1,0 +1,94 @@
+import type { Security } from "../../shared/rpc/security.js";
+import type { CommitResult } from "../assemble/commit.js";
+import type { Authority } from "../assemble/lock.js";
+import type { ResumeSummary } from "../assemble/staging.js";
+import type { Registry } from "../cluster/registry.js";
+import type { DispatchEvent } from "../dispatch/dispatcher.js";
+import type { Estimate } from "../plan/estimate.js";
+import type { Plan, Unit } from "../plan/types.js";
+import type { RecipeFile } from "../recipe/recipe.js";
+import type { Mirrors } from "../sources/mirror.js";
+import type { JobAgent } from "./job-agents.js";
+
+/** How a plan is carried out. */
+export interface PlanRun {
+  readonly output: string;
+  readonly agents: AgentsWanted;
+  /**
+   * `direct`: agents write the staged files themselves. `stream`: they send bytes back and the coordinator writes.
+   * `auto`: each agent as it can.
+   */
+  readonly assembly: "direct" | "stream" | "auto";
+  /** Threads that take in what agents stream. @default 0: this one does it */
+  readonly assemblers?: number | undefined;
+  /** How agents are connected to. @default loopback alone */
+  readonly security?: Security | undefined;
+  /** Models that only agents have, by where the plan has them. */
+  readonly mirrors?: Mirrors["files"] | undefined;
+  /** Set when a coordinator of a cluster leads the job. */
+  readonly cluster?: ClusterLead | undefined;
+  /** Output bytes per unit. Default: see chooseUnitBytes(). */
+  readonly unitBytes?: number | undefined;
+  readonly overwrite: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: JobEvent) => void;
+}
+
+export interface MergeJob extends PlanRun {
+  readonly recipeFile: string;
+  readonly shardBytes: number;
+}
+
+/** The same with a recipe that was read elsewhere. */
+export type RecipeJob = Omit<MergeJob, "recipeFile"> & { readonly recipe: RecipeFile };
+
+export type AgentsWanted =
+  | LocalAgentsWanted
+  | { readonly kind: "running"; readonly addresses: readonly string[] }
+  /** Those of the cluster, as they come and go. `maxWaitMs`: how long the job waits while there is none for it. */
+  | { readonly kind: "cluster"; readonly registry: Registry; readonly maxWaitMs: number };
+
+/** By what right a coordinator works on the output. */
+export interface ClusterLead {
+  readonly authority: Authority;
+  /** Fails with `fenced` when another coordinator leads by now. */
+  readonly assertLeading: () => Promise<void>;
+  /** A folder that keeps the journals of finished jobs. */
+  readonly keepJournal?: string | undefined;
+}
+
+export interface LocalAgentsWanted {
+  readonly kind: "local";
+  readonly count: number;
+  readonly mode: "thread" | "process";
+  /** The agent's module. */
+  readonly entry: URL;
+  readonly slotsEach: number;
+  readonly memoryBytesEach: number;
+}
+
+/** What happens to a job, as it happens. */
+export type JobEvent =
+  | { readonly type: "planned"; readonly plan: Plan }
+  /** A document is merged by itself first; see MustBeStored. */
+  | { readonly type: "stage"; readonly name: string; readonly reason: string }
+  | { readonly type: "resumed"; readonly resumed: ResumeSummary }
+  | { readonly type: "started"; readonly agents: readonly string[]; readonly cost: Estimate }
+  /** Statistics passes that need several agents are over, and units that write begin. */
+  | { readonly type: "writing"; readonly units: number; readonly work: number }
+  | { readonly type: "gathering"; readonly pass: number; readonly units: number; readonly work: number }
+  | { readonly type: "dispatch"; readonly event: DispatchEvent<Unit, JobAgent> }
+  | { readonly type: "committing" };
+
+export interface JobResult {
+  readonly plan: Plan;
+  /** Undefined: the output was complete already. */
+  readonly committed: CommitResult | undefined;
+  readonly seconds: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  /** Seconds that agents and coordinator spent in reads and writes, summed over slots. */
+  readonly ioSeconds: number;
+  readonly slots: number;
+  readonly retries: number;
+}
