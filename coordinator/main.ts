@@ -20,6 +20,8 @@ function goOnUnread(error: NodeJS.ErrnoException): void {
 }
 
 if (isEntry()) {
+  // Servers are known by their addresses, of which Node warns once in every process that connects to one over TLS.
+  Object.assign(process, { noDeprecation: true });
   process.stdout.on("error", goOnUnread);
   process.stderr.on("error", goOnUnread);
   process.exitCode = await run(process.argv.slice(2), {

@@ -3,6 +3,7 @@ import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { type ExtractEvent, type Extracted, type ExtractJob, extractLora } from "../lora/extract.js";
 import { formatQuantity } from "../plan/report.js";
+import { interruptible } from "./interrupt.js";
 import { defaultSlots } from "./plan.js";
 import type { Terminal } from "./terminal.js";
 
@@ -30,17 +31,10 @@ export async function extractLoraCommand(
   options: ExtractLoraOptions,
   { stdout, stderr, agentEntry }: Terminal,
 ): Promise<number> {
-  const interrupt = new AbortController();
-  const stop = (): void => {
-    if (interrupt.signal.aborted) process.exit(130);
-    interrupt.abort(new AmalgamError("canceled", "Interrupted"));
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
   const started = performance.now();
-  try {
-    const show = options.json ? jsonLines(stdout) : progressLines(stderr);
-    const extracted = await extractLora({
+  const show = options.json ? jsonLines(stdout) : progressLines(stderr);
+  const extracted = await interruptible((signal) =>
+    extractLora({
       ...jobOf(output, options),
       agents: {
         kind: "local",
@@ -50,18 +44,15 @@ export async function extractLoraCommand(
         slotsEach: options.slots ?? defaultSlots(options.agents),
         memoryBytesEach: options.memory,
       },
-      signal: interrupt.signal,
+      signal,
       onEvent: show,
-    });
-    const seconds = (performance.now() - started) / 1000;
-    stdout.write(
-      options.json ? `${JSON.stringify(summarize(extracted, seconds))}\n` : describe(output, extracted, seconds),
-    );
-    return 0;
-  } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
-  }
+    }),
+  );
+  const seconds = (performance.now() - started) / 1000;
+  stdout.write(
+    options.json ? `${JSON.stringify(summarize(extracted, seconds))}\n` : describe(output, extracted, seconds),
+  );
+  return 0;
 }
 
 function jobOf(output: string, options: ExtractLoraOptions): Omit<ExtractJob, "agents" | "signal" | "onEvent"> {

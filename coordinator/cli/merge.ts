@@ -2,14 +2,16 @@ import { formatBytes } from "../../shared/bytes.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote, quoteList } from "../../shared/quote.js";
 import type { Manifest } from "../assemble/manifest.js";
-import { isResumable, type JobEvent, type JobResult, type PlanRun, runMerge } from "../job.js";
+import { type AgentsWanted, isResumable, type JobEvent, type JobResult, type PlanRun, runMerge } from "../job.js";
 import { formatQuantity } from "../plan/report.js";
+import { securityOf, type TlsOptions } from "./cluster-options.js";
+import { interruptible } from "./interrupt.js";
 import { defaultSlots } from "./plan.js";
 import type { Terminal } from "./terminal.js";
 import { createView } from "./view.js";
 
 /** Options of every command that makes a checkpoint. */
-export interface RunOptions {
+export interface RunOptions extends TlsOptions {
   readonly agents: number;
   readonly agentProcesses: boolean;
   readonly agent?: readonly string[] | undefined;
@@ -38,37 +40,23 @@ export async function carryOut(
   job: (run: PlanRun) => Promise<JobResult>,
 ): Promise<number> {
   const view = createView({ json: options.json, stdout, stderr });
-  const interrupt = new AbortController();
   let hasWork = false;
-  const stop = (): void => {
-    if (interrupt.signal.aborted) process.exit(130);
-    interrupt.abort(new AmalgamError("canceled", "Interrupted"));
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
   try {
-    const result = await job({
-      output,
-      agents:
-        options.agent === undefined
-          ? {
-              kind: "local",
-              count: options.agents,
-              mode: options.agentProcesses ? "process" : "thread",
-              entry: agentEntry,
-              slotsEach: options.slots ?? defaultSlots(options.agents),
-              memoryBytesEach: options.memory,
-            }
-          : { kind: "running", addresses: options.agent },
-      assembly: options.assembly,
-      unitBytes: options.unitSize,
-      overwrite: options.overwrite,
-      signal: interrupt.signal,
-      onEvent: (event) => {
-        hasWork ||= isWork(event);
-        view.observe(event);
-      },
-    });
+    const result = await interruptible((signal) =>
+      job({
+        output,
+        agents: agentsOf(options, agentEntry),
+        security: options.agent === undefined ? undefined : securityOf(options),
+        assembly: options.assembly,
+        unitBytes: options.unitSize,
+        overwrite: options.overwrite,
+        signal,
+        onEvent: (event) => {
+          hasWork ||= isWork(event);
+          view.observe(event);
+        },
+      }),
+    );
     view.close();
     stdout.write(options.json ? `${JSON.stringify(summarize(result))}\n` : `${describe(result, output)}\n`);
     return 0;
@@ -80,10 +68,14 @@ export async function carryOut(
     if (!hasWork || !isResumable(error)) throw error;
     const remedy = "The work done so far is kept: run the same command again to go on";
     throw new AmalgamError(error.code, `${error.message}\n${remedy}`, { cause: error, details: error.details });
-  } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
   }
+}
+
+function agentsOf(options: RunOptions, entry: URL): AgentsWanted {
+  const { agent: addresses, agents: count, agentProcesses, memory: memoryBytesEach } = options;
+  if (addresses !== undefined) return { kind: "running", addresses };
+  const slotsEach = options.slots ?? defaultSlots(count);
+  return { kind: "local", count, mode: agentProcesses ? "process" : "thread", entry, slotsEach, memoryBytesEach };
 }
 
 /** Whether something was done by now that another run need not do again. */

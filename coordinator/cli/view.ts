@@ -1,9 +1,9 @@
-import { SingleBar } from "cli-progress";
 import { formatBytes } from "../../shared/bytes.js";
 import { formatCount, quote } from "../../shared/quote.js";
+import { ProgressModel } from "../job/progress-model.js";
 import type { JobEvent } from "../job.js";
 import { formatQuantity, summarizePlan } from "../plan/report.js";
-import { type Progress, ProgressModel } from "./progress-model.js";
+import { ProgressBar, ProgressLines } from "./progress-bar.js";
 
 /** How a job is shown while it runs. */
 export interface JobView {
@@ -23,74 +23,47 @@ export function createView(options: {
 }
 
 const redrawMs = 100;
-const lineEveryMs = 5_000;
 
 class BarView implements JobView {
-  readonly #stream: NodeJS.WriteStream;
   readonly #model = new ProgressModel(() => performance.now());
-  readonly #bar: SingleBar;
+  readonly #bar: ProgressBar;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
-    this.#bar = new SingleBar({
-      stream,
-      clearOnComplete: true,
-      hideCursor: true,
-      format: "{phase} [{bar}] {percentage} %  {text}",
-      barsize: 28,
-    });
+    this.#bar = new ProgressBar(stream);
   }
 
   observe(event: JobEvent): void {
     this.#model.observe(event);
-    for (const line of describe(event)) this.#say(line);
-    if (event.type === "writing" || event.type === "gathering") {
-      if (this.#timer === undefined) {
-        this.#bar.start(100, 0, { phase: "", text: "" });
-        this.#timer = setInterval(() => this.#draw(), redrawMs);
-      }
-      this.#draw();
-    }
+    for (const line of describe(event)) this.#bar.say(line);
+    if (event.type !== "writing" && event.type !== "gathering") return;
+    this.#timer ??= setInterval(() => this.#draw(), redrawMs);
+    this.#draw();
   }
 
   close(): void {
     clearInterval(this.#timer);
-    if (this.#timer !== undefined) this.#bar.stop();
     this.#timer = undefined;
+    this.#bar.close();
   }
 
   #draw(): void {
-    const { progress } = this.#model;
-    const share = progress.work === 0 ? 100 : (100 * progress.done) / progress.work;
-    this.#bar.update(Math.floor(share), { phase: progress.phase, text: formatProgress(progress) });
-  }
-
-  /** A line above the bar, which is drawn again below it. */
-  #say(line: string): void {
-    if (this.#timer !== undefined) this.#stream.write("\r\u001b[K");
-    this.#stream.write(`${line}\n`);
-    if (this.#timer !== undefined) this.#draw();
+    this.#bar.draw(this.#model.progress);
   }
 }
 
 class LineView implements JobView {
-  readonly #stream: NodeJS.WriteStream;
   readonly #model = new ProgressModel(() => performance.now());
-  #lastLine = performance.now();
+  readonly #lines: ProgressLines;
 
   constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
+    this.#lines = new ProgressLines(stream);
   }
 
   observe(event: JobEvent): void {
     this.#model.observe(event);
-    for (const line of describe(event)) this.#stream.write(`${line}\n`);
-    if (performance.now() - this.#lastLine < lineEveryMs) return;
-    this.#lastLine = performance.now();
-    const { progress } = this.#model;
-    const share = progress.work === 0 ? 100 : (100 * progress.done) / progress.work;
-    this.#stream.write(`${progress.phase} ${share.toFixed(0)} %  ${formatProgress(progress)}\n`);
+    for (const line of describe(event)) this.#lines.say(line);
+    this.#lines.draw(this.#model.progress);
   }
 
   close(): void {}
@@ -129,6 +102,10 @@ class JsonView implements JobView {
       if (performance.now() - this.#lastProgress < redrawMs) return;
       this.#lastProgress = performance.now();
       this.#write({ event: "progress", ...this.#model.progress });
+    } else if (event.type === "waiting") {
+      this.#write({ event: "waiting", reason: event.reason });
+    } else if (event.type === "resumed") {
+      this.#write({ event: "agents came" });
     } else {
       const { type, unit, agent, epoch } = event;
       const failure = type === "failed" ? { reason: event.error.message, retryMs: event.retryMs } : {};
@@ -161,35 +138,26 @@ function describe(event: JobEvent): readonly string[] {
     case "started":
       return [`${formatQuantity(event.cost.units, "unit")} on ${event.agents.join(", ")}`];
     case "dispatch":
-      if (event.event.type === "failed") {
-        const { unit, agent, error, retryMs } = event.event;
-        const next = retryMs === undefined ? "" : `; again in ${(retryMs / 1000).toFixed(1)} s`;
-        return [`unit ${unit.id} failed on ${agent.name}: ${error.message}${next}`];
-      }
-      if (event.event.type === "agent" && event.event.state !== "ready") {
-        return [`agent ${event.event.agent.name} is ${event.event.state}`];
-      }
-      return [];
+      return describeDispatch(event.event);
     default:
       return [];
   }
 }
 
-function formatProgress({ done, work, bytesPerSecond, etaSeconds, unitsDone, units, retries }: Progress): string {
-  const parts = [
-    `${formatBytes(done)} of ${formatBytes(work)}`,
-    `${formatBytes(bytesPerSecond)}/s`,
-    ...(etaSeconds === undefined ? [] : [`ETA ${formatSeconds(etaSeconds)}`]),
-    `${unitsDone}/${units} units`,
-    ...(retries > 0 ? [formatQuantity(retries, "failed attempt")] : []),
-  ];
-  return parts.join("  ");
-}
-
-/** `75` → `"1m15s"`. */
-export function formatSeconds(seconds: number): string {
-  if (seconds < 60) return `${Math.ceil(seconds)}s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes}m${String(Math.floor(seconds % 60)).padStart(2, "0")}s`;
-  return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, "0")}m`;
+function describeDispatch(event: Extract<JobEvent, { type: "dispatch" }>["event"]): readonly string[] {
+  switch (event.type) {
+    case "failed": {
+      const { unit, agent, error, retryMs } = event;
+      const next = retryMs === undefined ? "" : `; again in ${(retryMs / 1000).toFixed(1)} s`;
+      return [`unit ${unit.id} failed on ${agent.name}: ${error.message}${next}`];
+    }
+    case "agent":
+      return event.state === "ready" ? [] : [`agent ${event.agent.name} is ${event.state}`];
+    case "waiting":
+      return [event.reason];
+    case "resumed":
+      return ["work goes on"];
+    default:
+      return [];
+  }
 }

@@ -83,9 +83,16 @@ export interface RunningCommand extends AsyncDisposable {
   kill(signal?: NodeJS.Signals): Promise<Outcome>;
 }
 
-/** Starts `amalgam …` as a user does. `leader`: as the head of a process group of its own, as a shell starts it. */
-export function startAmalgam(argv: readonly string[], options: { readonly leader?: boolean } = {}): RunningCommand {
-  const child = spawn(process.execPath, [binary, ...argv], {
+/**
+ * Starts `amalgam …` as a user does. `leader`: as the head of a process group of its own, as a shell starts it. `prefix`:
+ * words before the command, such as those that run it on another host of a test's network.
+ */
+export function startAmalgam(
+  argv: readonly string[],
+  options: { readonly leader?: boolean; readonly prefix?: readonly string[] } = {},
+): RunningCommand {
+  const [command = "", ...words] = [...(options.prefix ?? []), process.execPath, binary, ...argv];
+  const child = spawn(command, words, {
     stdio: ["ignore", "pipe", "pipe"],
     detached: options.leader === true,
   });

@@ -1,0 +1,32 @@
+import { type Command, Option } from "commander";
+import { withTlsOptions } from "./cluster-options.js";
+import { size, wholeNumber, withOverwrite, withSizes } from "./options.js";
+
+/** Agents that a command starts for itself. `what` one of their slots works on, such as `units`. */
+export function withLocalAgents(command: Command, what: string): Command {
+  return command
+    .addOption(new Option("--agents <n>", "local agents to start").argParser(wholeNumber).default(1))
+    .addOption(
+      new Option("--slots <n>", `${what} at once per local agent (default: cores / agents)`).argParser(wholeNumber),
+    )
+    .addOption(
+      new Option("--memory <size>", "tensor data per local agent").argParser(size).default(2 * 1024 ** 3, "2GiB"),
+    );
+}
+
+/** What every command has that makes a checkpoint with agents of its own or by address. */
+export function withRunOptions(command: Command): Command {
+  withLocalAgents(command, "units")
+    .option("--agent-processes", "start local agents as processes of their own, not threads", false)
+    .option("--agent <address...>", "use these running agents (host:port) and start none");
+  withTlsOptions(command).addOption(
+    new Option("--assembly <mode>", "agents write files themselves, or stream bytes back")
+      .choices(["direct", "stream"] as const)
+      .default("direct" as const),
+  );
+  return withOverwrite(withSizes(command)).option(
+    "--json",
+    "one event per line for machines, instead of progress",
+    false,
+  );
+}

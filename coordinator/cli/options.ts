@@ -1,0 +1,58 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseBytes } from "../../shared/bytes.js";
+import { parseDuration } from "./duration.js";
+
+// How words of a command line become values, and options that several commands have.
+
+export function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1 || number > 1024)
+    throw new InvalidArgumentError("It is not a number from 1 to 1024.");
+  return number;
+}
+
+export function rank(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1 || number > 65_536)
+    throw new InvalidArgumentError("It is not a number from 1 to 65536.");
+  return number;
+}
+
+export function nonNegative(text: string): number {
+  const number = Number(text);
+  if (text.trim() === "" || !(number >= 0) || number === Number.POSITIVE_INFINITY) {
+    throw new InvalidArgumentError("It is not a number from 0 on.");
+  }
+  return number;
+}
+
+/** One more value of an option that may be repeated. */
+export function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+/** Bytes. */
+export function size(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === undefined || bytes === 0) throw new InvalidArgumentError('It is not a size such as "512MiB".');
+  return bytes;
+}
+
+/** Milliseconds. */
+export function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError('It is not a time such as "30s", "10m" or "2h".');
+  return ms;
+}
+
+/** How an output is cut: into units of work, and into files. */
+export function withSizes(command: Command): Command {
+  return command
+    .addOption(new Option("--unit-size <size>", "output per unit of work (default: by the job's size)").argParser(size))
+    .addOption(new Option("--shard-size <size>", "largest output file").argParser(size).default(5e9, "5GB"));
+}
+
+export function withOverwrite(command: Command): Command {
+  const what = "replace an output that Amalgam made, and discard unfinished work of another recipe";
+  return command.option("--overwrite", what, false);
+}

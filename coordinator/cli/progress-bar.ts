@@ -1,0 +1,79 @@
+import { SingleBar } from "cli-progress";
+import { formatBytes } from "../../shared/bytes.js";
+import type { Progress } from "../job/progress-model.js";
+import { formatQuantity } from "../plan/report.js";
+import { formatSeconds } from "./duration.js";
+
+/** Progress on a terminal: a bar on the last line, and above it what is worth a line of its own. */
+export class ProgressBar {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #bar: SingleBar;
+  #last: Progress | undefined;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+    this.#bar = new SingleBar({
+      stream,
+      clearOnComplete: true,
+      hideCursor: true,
+      format: "{phase} [{bar}] {percentage} %  {text}",
+      barsize: 28,
+    });
+  }
+
+  draw(progress: Progress): void {
+    if (this.#last === undefined) this.#bar.start(100, 0, { phase: "", text: "" });
+    this.#last = progress;
+    this.#bar.update(Math.floor(percentOf(progress)), { phase: progress.phase, text: formatProgress(progress) });
+  }
+
+  say(line: string): void {
+    if (this.#last !== undefined) this.#stream.write("\r\u001b[K");
+    this.#stream.write(`${line}\n`);
+    if (this.#last !== undefined) this.draw(this.#last);
+  }
+
+  close(): void {
+    if (this.#last !== undefined) this.#bar.stop();
+    this.#last = undefined;
+  }
+}
+
+const lineEveryMs = 5_000;
+
+/** Progress in a pipe: a line every few seconds. */
+export class ProgressLines {
+  readonly #stream: NodeJS.WriteStream;
+  #lastLine = performance.now();
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  draw(progress: Progress): void {
+    if (performance.now() - this.#lastLine < lineEveryMs) return;
+    this.#lastLine = performance.now();
+    this.say(`${progress.phase} ${percentOf(progress).toFixed(0)} %  ${formatProgress(progress)}`);
+  }
+
+  say(line: string): void {
+    this.#stream.write(`${line}\n`);
+  }
+
+  close(): void {}
+}
+
+export function percentOf({ done, work }: Pick<Progress, "done" | "work">): number {
+  return work === 0 ? 100 : (100 * done) / work;
+}
+
+function formatProgress({ done, work, bytesPerSecond, etaSeconds, unitsDone, units, retries }: Progress): string {
+  const parts = [
+    `${formatBytes(done)} of ${formatBytes(work)}`,
+    `${formatBytes(bytesPerSecond)}/s`,
+    ...(etaSeconds === undefined ? [] : [`ETA ${formatSeconds(etaSeconds)}`]),
+    `${unitsDone}/${units} units`,
+    ...(retries > 0 ? [formatQuantity(retries, "failed attempt")] : []),
+  ];
+  return parts.join("  ");
+}

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { amalgam } from "../../../support/command.js";
+
+test("--help shows every command under its theme", async () => {
+  const { code, stdout } = await amalgam("--help");
+  expect(code).toBe(0);
+  const groups = stdout.split(/^(?=\S.*:$)/m).map((part) => {
+    const [heading = "", ...lines] = part.split("\n");
+    return [heading, lines.flatMap((line) => /^ {2}([a-z-]+)/.exec(line)?.[1] ?? [])] as const;
+  });
+  expect(Object.fromEntries(groups)).toMatchObject({
+    "Merging:": ["merge", "plan", "moe", "methods"],
+    "Checkpoints:": ["verify", "diff", "gc"],
+    "Adapters:": ["extract-lora", "merge-adapters"],
+    "Cluster:": [
+      ...["agent", "coordinator", "submit", "status", "watch", "cancel", "logs", "nodes", "drain", "doctor"],
+    ],
+  });
+});
+
+test.each([
+  [["submit", "r", "o", "--watch", "--detach"], "option '--watch' cannot be used with option '--detach'"],
+  [["submit", "r", "o", "--max-wait", "soon"], 'It is not a time such as "30s", "10m" or "2h".'],
+  [["submit", "r", "o", "--assembly", "both"], "Allowed choices are auto, direct, stream."],
+  [["coordinator", "--jobs", "0"], "It is not a number from 1 to 1024."],
+  [["gc"], "missing required argument 'folders'"],
+  [["stauts"], "(Did you mean status?)"],
+])("amalgam %j is refused with exit code 2", async (argv, reason) => {
+  const { code, stdout, stderr } = await amalgam(...argv);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain(reason);
+});
