@@ -8,16 +8,17 @@ export interface CoordinatorOptions extends ClusterOptions {
   readonly name?: string | undefined;
   readonly jobs: number;
   readonly keepJournals?: string | undefined;
+  readonly assemblers?: number | undefined;
 }
 
 /** `amalgam coordinator`: leads jobs until SIGTERM or Ctrl-C, hands them over then and leaves. */
 export async function coordinator(options: CoordinatorOptions, { stdout, stderr }: Terminal): Promise<number> {
-  const { nats, name, jobs: maxJobs, keepJournals, json } = options;
+  const { nats, name, jobs: maxJobs, keepJournals, assemblers, json } = options;
   const security = securityOf(options);
   const { shownUrl } = settle({ url: nats, security, name: "amalgam coordinator" });
   await interruptible((signal) =>
     runCoordinator({
-      ...{ nats, name, maxJobs, keepJournals, security, signal },
+      ...{ nats, name, maxJobs, keepJournals, assemblers, security, signal },
       log: (line) => stderr.write(`${line}\n`),
       onReady: (joined) => {
         const event = { event: "joined", node: joined, nats: shownUrl };

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { formatBytes } from "../../shared/bytes.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
@@ -19,6 +20,9 @@ export async function gc(folders: readonly string[], options: GcOptions, termina
   const olderThanMs = olderThan === undefined ? undefined : parseDuration(olderThan);
   if (olderThan !== undefined && olderThanMs === undefined) {
     throw new AmalgamError("usage", `Cannot read age ${quote(olderThan)}: write one such as "12h" or "30d"`);
+  }
+  for (const folder of folders) {
+    if (!existsSync(folder)) throw new AmalgamError("usage", `Cannot look into ${quote(folder)}: it is not there`);
   }
   const report = await collectGarbage(folders, { olderThanMs, dryRun });
   for (const warning of report.warnings) stderr.write(`${warning}\n`);

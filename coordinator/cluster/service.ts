@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { ackWaitMs, type Bus, type Delivery } from "../../shared/bus/bus.js";
 import { type Clock, sleep } from "../../shared/clock.js";
+import { claimName } from "../../shared/cluster/claim-name.js";
 import { defaultBeatMs, isOver, type JobRecord, keys, type NodeRecord } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { kernelsVersion, packageVersion, protocolVersion } from "../../shared/rpc/version.js";
@@ -12,6 +13,7 @@ import { Lease } from "./lease.js";
 import { defaultTtlMs, type SeenLease, seenLease } from "./lease-state.js";
 import { OpenJobs } from "./open-jobs.js";
 import { Registry } from "./registry.js";
+import { tidy } from "./tidy.js";
 
 export type { Lead, LeadFields, LeadJob, LeadResult, LeadState } from "./lead.js";
 
@@ -80,7 +82,8 @@ export class CoordinatorService {
 
   /**
    * Takes part until the signal; then gives its jobs into other hands and leaves. Fails with `bus_failed` when the engine
-   * does not answer at the beginning; later its absence is waited out.
+   * does not answer at the beginning, and with `usage` when another coordinator is alive under its name; later the
+   * engine's absence is waited out.
    */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, name, beatMs, date } = this.#options;
@@ -93,6 +96,13 @@ export class CoordinatorService {
     signal.addEventListener("abort", leave, { once: true });
     if (signal.aborted) leave();
     const gone = new AbortController();
+    if (leaving.signal.aborted) return;
+    try {
+      await claimName(this.#bus.nodes, { ...this.#describe(startedAt, false), beat: 0 }, clock, leaving.signal);
+    } catch (error) {
+      if (error === leaving.signal.reason) return;
+      throw error;
+    }
     await using registry = await Registry.watch(this.#bus, clock, { self: { name, beatMs } });
     await using _watch = await this.#bus.state.watch("jobs.", (change) => {
       const id = this.#open.hear(change, clock.now());
@@ -100,7 +110,11 @@ export class CoordinatorService {
     });
     const beating = beat(this.#bus, clock, () => this.#describe(startedAt, leaving.signal.aborted), gone.signal);
     try {
-      await Promise.all([this.#takeJobs(registry, leaving.signal), this.#standBy(registry, leaving.signal)]);
+      await Promise.all([
+        this.#takeJobs(registry, leaving.signal),
+        this.#standBy(registry, leaving.signal),
+        tidy(this.#bus, this.#options, leaving.signal),
+      ]);
     } finally {
       signal.removeEventListener("abort", leave);
       leave();

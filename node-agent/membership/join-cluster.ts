@@ -1,5 +1,6 @@
 import { type Bus, wordOf } from "../../shared/bus/bus.js";
 import { type Clock, sleep, systemClock } from "../../shared/clock.js";
+import { claimName } from "../../shared/cluster/claim-name.js";
 import {
   type ClusterEvent,
   defaultBeatMs,
@@ -12,7 +13,6 @@ import {
 } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import { claimName } from "./claim-name.js";
 
 /** What an agent says of itself that does not change while it runs. */
 export type NodeDescription = Omit<NodeRecord, "state" | "running" | "beat" | "beatMs">;

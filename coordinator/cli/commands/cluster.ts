@@ -16,6 +16,12 @@ export function registerCluster({ amalgam, terminal, run }: Registration): void 
     .option("--name <name>", "what it is called (default: host name and process id)")
     .addOption(new Option("--jobs <n>", "jobs to lead at once").argParser(wholeNumber).default(2))
     .option("--keep-journals <folder>", "keep the journals of finished jobs there")
+    .addOption(
+      new Option(
+        "--assemblers <n>",
+        "threads per job that take in what agents stream (default: 1 to 4, by the cores there are)",
+      ).argParser(wholeNumber),
+    )
     .action((options) => run(async () => (await import("../coordinator.js")).coordinator(options, terminal)));
 
   const submit = command("submit", events)

@@ -369,6 +369,15 @@ test("messages that are no job's are forgotten, and records that are none are sk
   expect(world.engine.jobs.size).toBe(0);
 });
 
+test("a second coordinator under the name of one that is alive is refused", async () => {
+  const world = new World();
+  world.start("one");
+  await world.clock.advance(2_000);
+  const other = world.start("one");
+  await world.clock.advance(2_000);
+  await expect(other.stop()).rejects.toMatchObject({ code: "usage" });
+});
+
 test("an engine that does not answer at the beginning is an error", async () => {
   const world = new World();
   world.engine.stop();

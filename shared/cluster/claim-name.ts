@@ -1,8 +1,8 @@
-import type { Bucket, Entry } from "../../shared/bus/bus.js";
-import { type Clock, sleep } from "../../shared/clock.js";
-import { keys, type NodeRecord, nodeRecord, parseRecord, staleBeats } from "../../shared/cluster/records.js";
-import { AmalgamError } from "../../shared/errors.js";
-import { quote } from "../../shared/quote.js";
+import type { Bucket, Entry } from "../bus/bus.js";
+import { type Clock, sleep } from "../clock.js";
+import { AmalgamError } from "../errors.js";
+import { quote } from "../quote.js";
+import { keys, type NodeRecord, nodeRecord, parseRecord, staleBeats } from "./records.js";
 
 /** The longest that a name is left to one who is silent, whatever the record says. */
 const maxPatienceMs = 60_000;
