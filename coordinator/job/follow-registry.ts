@@ -20,7 +20,11 @@ const startMs = 2_000;
  * that answers is kept although its beats do not arrive, since only its way to the engine may be broken; one that beats
  * and does not answer is asked again and again.
  */
-export function followRegistry(registry: Registry, agents: Agents, clock: Clock = systemClock): Following {
+export function followRegistry(
+  registry: Pick<Registry, "list" | "onChange">,
+  agents: Agents,
+  clock: Clock = systemClock,
+): Following {
   /** The instance that each address was when it was added. */
   const instances = new Map<string, string>();
   let isOver = false;

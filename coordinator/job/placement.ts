@@ -18,13 +18,13 @@ export interface PlacementOptions {
 /** Which agent may run which unit, and how much of what it reads would come from other agents. */
 export class JobPlacement {
   readonly #plan: Plan;
-  readonly #agents: JobAgents;
+  readonly #agents: Pick<JobAgents, "list">;
   readonly #options: PlacementOptions;
   readonly #sighted = new WeakMap<Located, boolean>();
   /** By unit; made when first asked for. */
   readonly #sources = new Map<Unit, ReadonlyMap<number, number>>();
 
-  constructor(plan: Plan, agents: JobAgents, options: PlacementOptions) {
+  constructor(plan: Plan, agents: Pick<JobAgents, "list">, options: PlacementOptions) {
     this.#plan = plan;
     this.#agents = agents;
     this.#options = options;
