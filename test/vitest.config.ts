@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["dist/test/**/*.test.js"],
+    globalSetup: ["dist/test/support/before-all.js"],
     exclude: ["node_modules/**"],
     testTimeout: 60_000,
     hookTimeout: 60_000,

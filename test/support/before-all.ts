@@ -1,0 +1,8 @@
+import { natsBinaries } from "./nats-server.js";
+
+/** Runs once before all test files: fetches what several of them would otherwise fetch at the same time. */
+export function setup(): void {
+  for (const { binary, reason } of natsBinaries()) {
+    if (reason !== undefined) process.stderr.write(`Tests on nats-server (${binary}) are skipped: ${reason}\n`);
+  }
+}

@@ -1,0 +1,234 @@
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Cluster } from "./cluster.js";
+import { type Fault, faultsOf, nameOf, type Targets } from "./faults.js";
+import type { NodeProcess } from "./node-process.js";
+
+export interface ChaosOptions {
+  readonly seed: number;
+  /** Between two faults, on average. */
+  readonly everyMs: number;
+  /** Of the agents, those that are hit. @default all */
+  readonly agents?: readonly string[];
+}
+
+/** How long a process that was asked to end may take. */
+const endMs = 15_000;
+/** Pause before a process is started again that could not reach NATS. */
+const againMs = 300;
+
+/**
+ * Does to a cluster what a seed says, as somebody would who restarts whatever ends. The seed decides what is done, to
+ * whom and for how long; what happens meanwhile is the machine's to decide, and so which faults are passed over because
+ * the one they are meant for is hit already.
+ */
+export class Chaos {
+  readonly #cluster: Cluster;
+  readonly #faults: Generator<Fault, never>;
+  readonly #startedMs = performance.now();
+  readonly #lines: string[] = [];
+  readonly #surprises: string[] = [];
+  /** Processes and links that are hit right now. */
+  readonly #held = new Set<string>();
+  /** The life of each process: whether it may end. */
+  readonly #lives = new Map<NodeProcess, { mayEnd: boolean }>();
+  readonly #backup: string;
+  #hasBackup = false;
+  #injected = 0;
+
+  constructor(cluster: Cluster, { seed, everyMs, agents }: ChaosOptions) {
+    this.#cluster = cluster;
+    this.#backup = join(cluster.folder, "nats-backup");
+    const targets: Targets = {
+      nats: cluster.nats.name,
+      coordinators: cluster.coordinators.map(({ name }) => name),
+      agents: agents ?? cluster.agents.map(({ name }) => name),
+      canCut: cluster.network.kind === "namespaces",
+    };
+    this.#faults = faultsOf(seed, targets, everyMs);
+    for (const node of cluster.nodes) if (node.isRunning) this.#live(node);
+  }
+
+  /** Faults that took effect. */
+  get injected(): number {
+    return this.#injected;
+  }
+
+  /** What no fault explains: processes that ended by themselves, or not as they should. */
+  get surprises(): readonly string[] {
+    return this.#surprises;
+  }
+
+  /** What was done, and when. */
+  get log(): string {
+    return this.#lines.join("\n");
+  }
+
+  note(line: string): void {
+    this.#lines.push(`${((performance.now() - this.#startedMs) / 1000).toFixed(2).padStart(7)} s  ${line}`);
+  }
+
+  /** Returns when so many faults more were done and undone. */
+  async run(count: number): Promise<void> {
+    const until = this.#injected + count;
+    const open = new Set<Promise<void>>();
+    for (const fault of this.#faults) {
+      if (this.#injected >= until) break;
+      if (placesOf(fault).some((place) => this.#held.has(place))) continue;
+      await sleep(fault.afterMs);
+      const acting = this.#act(fault).finally(() => open.delete(acting));
+      open.add(acting);
+    }
+    await Promise.all(open);
+  }
+
+  async #act(fault: Fault): Promise<void> {
+    const places = placesOf(fault);
+    for (const place of places) this.#held.add(place);
+    this.note(`${nameOf(fault)}, ${fault.lastsMs} ms`);
+    try {
+      if (fault.on === "link") await this.#cut(fault.ends, fault.lastsMs);
+      else await this.#hit(this.#node(fault.node), fault);
+      this.note(`${nameOf(fault)}, undone`);
+    } catch (error) {
+      this.#surprise(`${nameOf(fault)}: ${String(error)}`);
+    } finally {
+      for (const place of places) this.#held.delete(place);
+    }
+  }
+
+  async #cut([one, other]: readonly [string, string], lastsMs: number): Promise<void> {
+    this.#injected += 1;
+    this.#cluster.network.cut(one, other);
+    await sleep(lastsMs);
+    this.#cluster.network.mend(one, other);
+  }
+
+  async #hit(node: NodeProcess, { act, lastsMs }: Exclude<Fault, { on: "link" }>): Promise<void> {
+    if (act === "drain" && !(await this.#order(node))) return;
+    this.#injected += 1;
+    switch (act) {
+      case "freeze":
+        node.freeze();
+        await sleep(lastsMs);
+        node.thaw();
+        return;
+      case "freeze, then kill":
+        node.freeze();
+        await sleep(lastsMs);
+        await this.#end(node, "SIGKILL");
+        break;
+      case "kill":
+      case "restore":
+      case "wipe":
+        await this.#end(node, "SIGKILL");
+        await sleep(lastsMs);
+        break;
+      case "end":
+        await this.#end(node, "SIGTERM");
+        await sleep(lastsMs);
+        break;
+      case "drain":
+        await this.#end(node);
+        await sleep(lastsMs);
+        break;
+    }
+    if (act === "restore" || act === "wipe") await this.#cluster.changeEngineData((data) => this.#change(data, act));
+    await this.#start(node);
+  }
+
+  /** Every restore brings back what was there at the one before. */
+  async #change(data: string, act: "restore" | "wipe"): Promise<void> {
+    const set = act === "restore" && this.#hasBackup ? `${this.#backup}-set` : undefined;
+    if (set !== undefined) await cp(this.#backup, set, { recursive: true });
+    if (act === "restore") {
+      await rm(this.#backup, { recursive: true, force: true });
+      await cp(data, this.#backup, { recursive: true });
+      this.#hasBackup = true;
+    }
+    if (act === "restore" && set === undefined) return;
+    await rm(data, { recursive: true, force: true });
+    if (set === undefined) return;
+    await cp(set, data, { recursive: true });
+    await rm(set, { recursive: true });
+  }
+
+  /** Whether the order to drain got through. */
+  async #order(node: NodeProcess): Promise<boolean> {
+    const life = this.#lives.get(node);
+    if (life !== undefined) life.mayEnd = true;
+    const { code, stderr } = await this.#cluster.run("drain", node.name, "--detach");
+    if (code === 0) return true;
+    this.note(`${node.name}: not drained: ${stderr.trim()}`);
+    if (life !== undefined && node.isRunning) life.mayEnd = false;
+    return false;
+  }
+
+  /** Waits for the end of a process that a signal, or an order before, asked for; takes care of it in the end. */
+  async #end(node: NodeProcess, signal?: "SIGKILL" | "SIGTERM"): Promise<void> {
+    const life = this.#lives.get(node);
+    if (life !== undefined) life.mayEnd = true;
+    const ending = signal === undefined ? node.ended : node.kill(signal).then(() => node.ended);
+    const timeout = new AbortController();
+    const late = sleep(endMs, "late" as const, { signal: timeout.signal }).catch(() => "late" as const);
+    const how = await Promise.race([ending, late]);
+    timeout.abort();
+    if (how === "late") {
+      this.note(`${node.name} is killed, for it has not ended ${endMs / 1000} s after it was asked to`);
+      await node.kill();
+    } else if (signal !== "SIGKILL" && how !== 0) {
+      this.#surprise(`${node.name} was asked to end and did with ${how}: ${lastOf(node)}`);
+    }
+  }
+
+  /** Until it is up: one that cannot reach NATS gives up, and is started again. */
+  async #start(node: NodeProcess): Promise<void> {
+    for (;;) {
+      const before = node.output.length;
+      try {
+        await node.start();
+        this.#live(node);
+        return;
+      } catch (error) {
+        if (!node.output.slice(before).includes("in NATS at") && !node.output.slice(before).includes("to NATS at")) {
+          throw error;
+        }
+        this.note(`${node.name} does not start: ${lastOf(node)}`);
+        await sleep(againMs);
+      }
+    }
+  }
+
+  #live(node: NodeProcess): void {
+    const life = { mayEnd: false };
+    this.#lives.set(node, life);
+    void node.ended.then((how) => {
+      if (!life.mayEnd) this.#surprise(`${node.name} ended by itself, with ${how}: ${lastOf(node)}`);
+    });
+  }
+
+  #surprise(text: string): void {
+    this.note(text);
+    this.#surprises.push(text);
+  }
+
+  #node(name: string): NodeProcess {
+    const node = this.#cluster.nodes.find((one) => one.name === name);
+    if (node === undefined) throw new RangeError(`No node "${name}"`);
+    return node;
+  }
+
+  /** The cluster may end from here on. */
+  expectEnd(): void {
+    for (const life of this.#lives.values()) life.mayEnd = true;
+  }
+}
+
+function placesOf(fault: Fault): readonly string[] {
+  return fault.on === "link" ? [fault.ends.toSorted().join(" ")] : [fault.node];
+}
+
+function lastOf(node: NodeProcess): string {
+  return node.output.slice(-1_000).trim();
+}
