@@ -9,6 +9,7 @@ import { assembleCrew } from "./job/crew.js";
 import { MergeRun, Totals } from "./job/merge-run.js";
 import type { JobResult, MergeJob, PlanRun, RecipeJob } from "./job/types.js";
 import { methodOf } from "./plan/check-method.js";
+import { planHere } from "./plan/planner.js";
 import type { Plan } from "./plan/types.js";
 import { readRecipe } from "./recipe/read.js";
 import { StoredDocuments } from "./stored-documents.js";
@@ -31,7 +32,8 @@ export async function runRecipe(job: RecipeJob, started: number): Promise<JobRes
   const store = async (plan: Plan, output: string): Promise<void> => {
     await runPlan(plan, recipe.text, { ...job, output, overwrite: true }, started);
   };
-  const documents = new StoredDocuments(job.output, { shardBytes: job.shardBytes }, store, (name, reason) => {
+  const { output, shardBytes, planner = planHere } = job;
+  const documents = new StoredDocuments(output, { shardBytes }, planner, store, (name, reason) => {
     job.onEvent?.({ type: "stage", name, reason });
   });
   const result = await runPlan(await documents.plan(recipe), recipe.text, job, started);
@@ -77,7 +79,8 @@ async function finish(
   const leadership = { job: fencedName(plan, staging), fence: BigInt(staging.generation) };
   for (let attempt = 1; ; attempt += 1) {
     const { security, signal, mirrors } = job;
-    const crew = await assembleCrew(job.agents, { plan, staging, leadership, security, signal, mirrors });
+    const onUnfit = (agent: string, reason: string): void => job.onEvent?.({ type: "unfit", agent, reason });
+    const crew = await assembleCrew(job.agents, { plan, staging, leadership, security, signal, mirrors, onUnfit });
     try {
       await new MergeRun({ job, plan, staging, agents: crew.agents, leadership, totals }).run();
     } catch (reason) {

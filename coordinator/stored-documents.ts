@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { openModels } from "./plan/open-models.js";
-import { type PlanOptions, planMerge } from "./plan/plan.js";
+import type { PlanOptions } from "./plan/plan.js";
+import type { Planner } from "./plan/planner.js";
 import { MustBeStored, upTo, withStored } from "./plan/stored-stages.js";
 import type { Plan } from "./plan/types.js";
 import type { RecipeFile } from "./recipe/recipe.js";
@@ -17,17 +17,20 @@ export type StoreDocument = (plan: Plan, folder: string) => Promise<void>;
 export class StoredDocuments {
   readonly #folder: string;
   readonly #options: PlanOptions;
+  readonly #planner: Planner;
   readonly #store: StoreDocument;
   readonly #onDocument: (name: string, reason: string) => void;
 
   constructor(
     output: string,
     options: PlanOptions,
+    planner: Planner,
     store: StoreDocument,
     onDocument: (name: string, reason: string) => void,
   ) {
     this.#folder = `${resolve(output)}.amalgam-stages`;
     this.#options = options;
+    this.#planner = planner;
     this.#store = store;
     this.#onDocument = onDocument;
   }
@@ -36,7 +39,7 @@ export class StoredDocuments {
     let file = recipe;
     for (;;) {
       try {
-        return planMerge(file, await openModels(file), this.#options);
+        return await this.#planner(file, this.#options);
       } catch (reason) {
         if (!(reason instanceof MustBeStored)) throw reason;
         file = withStored(file, reason.stage, await this.#stored(upTo(file, reason.stage), reason.message));

@@ -48,6 +48,12 @@ const authorsToFix: ReadonlySet<ErrorCode> = new Set([
   "output_refused",
 ]);
 
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: Readonly<Record<string, string>>;
+}
+
 /**
  * The one error that crosses processes. The message names the act, the thing and the numbers, quotes strings and ends
  * without a full stop. `details` carries the same facts as fields (tensor, file, unit) for logs and machines.
@@ -76,6 +82,16 @@ export class AmalgamError extends Error {
   get exitCode(): number {
     if (authorsToFix.has(this.code)) return 2;
     return this.code === "canceled" ? 130 : 1;
+  }
+
+  /** What can be sent to another thread. The stack and the cause stay here. */
+  get plain(): PlainError {
+    const { code, message, details } = this;
+    return { code, message, details };
+  }
+
+  static fromPlain({ code, message, details }: PlainError): AmalgamError {
+    return new AmalgamError(code, message, { details });
   }
 
   /** The same object if it already is one; otherwise an error with a code, the original kept as its cause. */

@@ -7,6 +7,7 @@ import type { JobAgent } from "../job/job-agents.js";
 import { ProgressModel } from "../job/progress-model.js";
 import type { JobEvent } from "../job/types.js";
 import { runRecipe } from "../job.js";
+import { planInThread } from "../plan/planning-thread.js";
 import { formatQuantity } from "../plan/report.js";
 import type { Unit } from "../plan/types.js";
 import { Complaints } from "../recipe/complaints.js";
@@ -44,6 +45,7 @@ export function createLeadJob({ security, keepJournals, assemblers }: LeadSettin
       {
         recipe: mirrors.recipe,
         mirrors: mirrors.files,
+        planner: planInThread(signal),
         output,
         assembly,
         unitBytes,
@@ -134,6 +136,11 @@ class LeadReport {
         return;
       case "stage":
         lead.event("info", "stage", `Merging "${event.name}" first: ${event.reason}`);
+        return;
+      case "unfit":
+        lead.event("warning", "agent unfit", `Agent "${event.agent}" is not used: ${event.reason}`, {
+          agent: event.agent,
+        });
         return;
       case "resumed": {
         const { keptPieces, keptBytes, redonePieces, problem } = event.resumed;

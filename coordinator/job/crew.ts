@@ -19,6 +19,8 @@ export interface CrewContext {
   readonly security: Security | undefined;
   readonly signal: AbortSignal | undefined;
   readonly mirrors: Mirrors["files"] | undefined;
+  /** An agent of the cluster must not be used. */
+  readonly onUnfit: (agent: string, reason: string) => void;
 }
 
 /** The agents of a job. Disposing lets go of them, and ends those that were started for it. */
@@ -79,7 +81,7 @@ async function assemble(
   }
   const connected = keep(new Agents(options));
   const agents = new JobAgents(connected, look);
-  await keep(followRegistry(wanted.registry, connected)).started;
+  await keep(followRegistry(wanted.registry, connected, undefined, context.onUnfit)).started;
   await agents.settled();
   return agents;
 }

@@ -1,7 +1,7 @@
 import { type Clock, sleep, systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
-import { kernelsVersion, protocolVersion } from "../../shared/rpc/version.js";
 import type { Registry } from "../cluster/registry.js";
+import { unfitBecause } from "../dispatch/agent-description.js";
 import type { Agent, Agents } from "../dispatch/agents.js";
 
 /** How often agents that were lost and still beat are asked again. */
@@ -18,15 +18,18 @@ const startMs = 2_000;
 /**
  * Keeps a job's agents in step with the cluster's: whoever appears is connected to, whoever is gone is removed. An agent
  * that answers is kept although its beats do not arrive, since only its way to the engine may be broken; one that beats
- * and does not answer is asked again and again.
+ * and does not answer is asked again and again. One that must not be used is left alone, and `onUnfit` is told once.
  */
 export function followRegistry(
   registry: Pick<Registry, "list" | "onChange">,
   agents: Agents,
   clock: Clock = systemClock,
+  onUnfit?: (agent: string, reason: string) => void,
 ): Following {
   /** The instance that each address was when it was added. */
   const instances = new Map<string, string>();
+  /** The instances that must not be used. */
+  const unfit = new Set<string>();
   let isOver = false;
   let timer = clock.after(lookMs, look);
 
@@ -37,11 +40,17 @@ export function followRegistry(
     timer = clock.after(lookMs, look);
     const beating = new Set<string>();
     for (const { record } of registry.list) {
-      const { role, address, instance, name, protocol, kernels } = record;
-      if (role !== "agent" || address === undefined) continue;
-      if (protocol !== protocolVersion || kernels !== kernelsVersion) continue;
-      beating.add(address);
+      const { role, address, instance, name } = record;
+      if (role !== "agent" || address === undefined || unfit.has(instance)) continue;
       const known = find(address);
+      const isRefused = instances.get(address) === instance && known?.lostBecause?.code === "usage";
+      const reason = isRefused ? known.lostBecause?.message : unfitBecause(record);
+      if (reason !== undefined) {
+        unfit.add(instance);
+        onUnfit?.(name, reason);
+        continue;
+      }
+      beating.add(address);
       if (known !== undefined && instances.get(address) !== instance) {
         agents.remove(address, new AmalgamError("agent_lost", `Agent "${name}" at ${address} was started anew`));
       } else if (known !== undefined && known.state !== "lost") continue;

@@ -5,6 +5,7 @@ import type { ResumeSummary } from "../assemble/staging.js";
 import type { Registry } from "../cluster/registry.js";
 import type { DispatchEvent } from "../dispatch/dispatcher.js";
 import type { Estimate } from "../plan/estimate.js";
+import type { Planner } from "../plan/planner.js";
 import type { Plan, Unit } from "../plan/types.js";
 import type { RecipeFile } from "../recipe/recipe.js";
 import type { Mirrors } from "../sources/mirror.js";
@@ -40,7 +41,11 @@ export interface MergeJob extends PlanRun {
 }
 
 /** The same with a recipe that was read elsewhere. */
-export type RecipeJob = Omit<MergeJob, "recipeFile"> & { readonly recipe: RecipeFile };
+export interface RecipeJob extends Omit<MergeJob, "recipeFile"> {
+  readonly recipe: RecipeFile;
+  /** @default planHere */
+  readonly planner?: Planner | undefined;
+}
 
 export type AgentsWanted =
   | LocalAgentsWanted
@@ -72,6 +77,8 @@ export type JobEvent =
   | { readonly type: "planned"; readonly plan: Plan }
   /** A document is merged by itself first; see MustBeStored. */
   | { readonly type: "stage"; readonly name: string; readonly reason: string }
+  /** An agent of the cluster does not take part. */
+  | { readonly type: "unfit"; readonly agent: string; readonly reason: string }
   | { readonly type: "resumed"; readonly resumed: ResumeSummary }
   | { readonly type: "started"; readonly agents: readonly string[]; readonly cost: Estimate }
   /** Statistics passes that need several agents are over, and units that write begin. */

@@ -7,21 +7,17 @@ import { AmalgamError } from "../../../shared/errors.js";
 import type { Schedule } from "../../../shared/expression/passes.js";
 import { AgentService, MergeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import { createClient } from "../../../shared/rpc/client.js";
+import type { Security } from "../../../shared/rpc/security.js";
 import { openOwn, writeError, writeFully } from "../../assemble/durable.js";
 import type { AgentClient } from "../agents.js";
 import { runAttempt, type UnitResult } from "../attempt.js";
-import {
-  type AssemblerData,
-  type AssemblerTask,
-  type FromAssembler,
-  plainError,
-  type ToAssembler,
-} from "./protocol.js";
+import type { AssemblerData, AssemblerTask, FromAssembler, ToAssembler } from "./protocol.js";
 
 // An assembling thread: it pulls units from agents over connections of its own, checks every byte and writes it in its
 // place.
 
-const { files, security } = workerData as AssemblerData;
+const { files, security: sent } = workerData as AssemblerData;
+const security = sent && withBuffers(sent);
 const clients = new Map<string, AgentClient>();
 const handles = new Map<number, Promise<FileHandle>>();
 const running = new Map<number, AbortController>();
@@ -67,6 +63,13 @@ function clientOf(address: string): AgentClient {
   return client;
 }
 
+/** What was a Buffer in another thread arrives as plain bytes. */
+function withBuffers(security: Security): Security {
+  if (security.kind === "loopback") return security;
+  const { kind, ca, certificate, key } = security;
+  return { kind, ca: Buffer.from(ca), certificate: Buffer.from(certificate), key: Buffer.from(key) };
+}
+
 async function write(file: number, offset: number, data: Uint8Array): Promise<void> {
   const place = files[file];
   if (place === undefined || !(offset >= place.begin && offset + data.length <= place.end)) {
@@ -102,7 +105,7 @@ function send(message: FromAssembler): void {
 function answer(id: number, work: Promise<UnitResult | undefined>): void {
   work.then(
     (result) => send({ type: "done", id, result }),
-    (reason: unknown) => send({ type: "failed", id, error: plainError(AmalgamError.from(reason)) }),
+    (reason: unknown) => send({ type: "failed", id, error: AmalgamError.from(reason).plain }),
   );
 }
 
@@ -113,8 +116,7 @@ parentPort?.on("message", (message: ToAssembler) => {
       answer(message.task.id, run(message.task));
       return;
     case "cancel": {
-      const { code, message: text, details } = message.reason;
-      running.get(message.id)?.abort(new AmalgamError(code, text, { details }));
+      running.get(message.id)?.abort(AmalgamError.fromPlain(message.reason));
       return;
     }
     case "sync":

@@ -5,7 +5,7 @@ import { MergeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import type { Agent } from "../agents.js";
 import type { AttemptOptions, UnitResult } from "../attempt.js";
 import type { UnitRequest } from "../request.js";
-import { type AssemblerData, type FromAssembler, type PlainError, plainError, type ToAssembler } from "./protocol.js";
+import type { AssemblerData, FromAssembler, ToAssembler } from "./protocol.js";
 
 interface Waiting {
   readonly resolve: (result: UnitResult | undefined) => void;
@@ -75,8 +75,7 @@ class Assembler {
     if (task.kind !== "stream") throw new TypeError("An assembler takes units that stream");
     signal?.throwIfAborted();
     const id = ++this.#ids;
-    const cancel = (): void =>
-      this.#post({ type: "cancel", id, reason: plainError(AmalgamError.from(signal?.reason)) });
+    const cancel = (): void => this.#post({ type: "cancel", id, reason: AmalgamError.from(signal?.reason).plain });
     signal?.addEventListener("abort", cancel, { once: true });
     try {
       return await this.#ask(
@@ -141,7 +140,7 @@ class Assembler {
     }
     this.#waiting.delete(message.id);
     if (message.type === "done") waiting?.resolve(message.result);
-    else waiting?.reject(errorOf(message.error));
+    else waiting?.reject(AmalgamError.fromPlain(message.error));
   }
 
   #lose(worker: Worker, problem: string): void {
@@ -151,8 +150,4 @@ class Assembler {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
-}
-
-function errorOf({ code, message, details }: PlainError): AmalgamError {
-  return new AmalgamError(code, message, { details });
 }

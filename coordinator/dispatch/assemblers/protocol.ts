@@ -1,4 +1,4 @@
-import type { AmalgamError, ErrorCode } from "../../../shared/errors.js";
+import type { PlainError } from "../../../shared/errors.js";
 import type { Security } from "../../../shared/rpc/security.js";
 import type { Unit } from "../../plan/types.js";
 import type { UnitResult } from "../attempt.js";
@@ -31,12 +31,6 @@ export interface AssemblerTask {
   readonly pieces: readonly Omit<ExpectedPiece, "schedule">[];
 }
 
-export interface PlainError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly details: Readonly<Record<string, string>>;
-}
-
 export type ToAssembler =
   | { readonly type: "run"; readonly task: AssemblerTask }
   | { readonly type: "cancel"; readonly id: number; readonly reason: PlainError }
@@ -47,7 +41,3 @@ export type FromAssembler =
   | { readonly type: "progress"; readonly id: number; readonly bytesRead: number; readonly bytesWritten: number }
   | { readonly type: "done"; readonly id: number; readonly result: UnitResult | undefined }
   | { readonly type: "failed"; readonly id: number; readonly error: PlainError };
-
-export function plainError({ code, message, details }: AmalgamError): PlainError {
-  return { code, message, details };
-}
