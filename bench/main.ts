@@ -5,11 +5,15 @@ import { parseArgs } from "node:util";
 import { parseBytes } from "../shared/bytes.js";
 import { againstMergekit } from "./against-mergekit.js";
 import { againstScripts } from "./against-scripts.js";
+import { coordinator } from "./coordinator.js";
 import { dispatch } from "./dispatch.js";
 import type { Benchmark } from "./harness.js";
 import { kernels } from "./kernels.js";
 import { memory } from "./memory.js";
 import { planning } from "./planning.js";
+import { recovery } from "./recovery.js";
+import { scaling } from "./scaling.js";
+import { simulation } from "./simulation.js";
 import { formatTable } from "./table.js";
 import { transport } from "./transport.js";
 import { wholeProcess } from "./whole-process.js";
@@ -23,6 +27,10 @@ const benchmarks: readonly Benchmark[] = [
   transport,
   planning,
   dispatch,
+  coordinator,
+  recovery,
+  scaling,
+  simulation,
 ];
 
 const usage = `Usage: npm run bench -- [options]
