@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { AmalgamError } from "../shared/errors.js";
+import { AmalgamError, type ErrorCode } from "../shared/errors.js";
 import { packageVersion } from "../shared/rpc/version.js";
 import { type CommitResult, commit } from "./assemble/commit.js";
 import { openStaging } from "./assemble/open-staging.js";
@@ -85,6 +85,8 @@ async function finish(
       await new MergeRun({ job, plan, staging, agents: crew.agents, leadership, totals }).run();
     } catch (reason) {
       await crew[Symbol.asyncDispose]();
+      // Over, with nothing to go on from. Otherwise the next leader comes.
+      if (staging.isEmpty && !goesOn.has(AmalgamError.from(reason).code)) await staging.discard();
       throw reason;
     }
     job.onEvent?.({ type: "committing" });
@@ -100,6 +102,9 @@ async function finish(
     }
   }
 }
+
+/** The ends of a lead that are not the job's. */
+const goesOn: ReadonlySet<ErrorCode> = new Set(["fenced", "canceled", "bus_failed"]);
 
 /** What agents know a job by. Whoever makes the same output at the same place is a leader of the same job. */
 function fencedName(plan: Plan, { parts }: Staging): string {

@@ -20,11 +20,16 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves when `ms` have passed, or as soon as the signal is aborted: look at it afterwards. */
+/**
+ * Resolves when `ms` have passed, or as soon as the signal is aborted: look at it afterwards. Unlike a timer it holds the
+ * process, since somebody waits.
+ */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
+    const held = keepAlive();
     const done = (): void => {
+      held[Symbol.dispose]();
       timer.clear();
       signal?.removeEventListener("abort", done);
       resolve();

@@ -55,7 +55,7 @@ export function refused(path: string, holder: Holder | undefined): AmalgamError 
   );
 }
 
-function surpassed(path: string, theirs: Authority, ours: Authority): AmalgamError {
+export function surpassed(path: string, theirs: Authority, ours: Authority): AmalgamError {
   return new AmalgamError(
     "fenced",
     `Cannot lock ${quote(lockName(path))}: another coordinator leads job ${quote(ours.job)} with epoch ` +

@@ -8,7 +8,7 @@ import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { hasErrno, openOwn, syncDirectory, writeError, writeFully } from "./durable.js";
 import { type Authority, formatHolder, type Holder, readHolder } from "./lock-file.js";
-import { isTaken, refused } from "./lock-rivals.js";
+import { isTaken, refused, surpassed } from "./lock-rivals.js";
 import { thisProcess } from "./process-identity.js";
 import {
   entriesOf,
@@ -84,7 +84,12 @@ export class Lock implements AsyncDisposable {
         if (held !== undefined) {
           const holder = await readHolder(held.path);
           if (holder === "gone") continue;
-          if (await isTaken(held.path, holder, { authority, patienceMs, clock })) throw refused(held.path, holder);
+          if (await isTaken(held.path, holder, { authority, patienceMs, clock })) {
+            const rival = holder?.authority;
+            // Both were told to lead it, as happens when the engine lost its data: who has the lock goes on.
+            if (rival !== undefined && rival.job === authority?.job) throw surpassed(held.path, rival, authority);
+            throw refused(held.path, holder);
+          }
         }
         const lock = await Lock.#next(root, latestGeneration(seen) + 1, authority);
         if (lock !== undefined) return lock;

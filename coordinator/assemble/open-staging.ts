@@ -125,7 +125,8 @@ async function open(
   usable: Usable | undefined,
   options: StagingOptions & { readonly step: Step },
 ): Promise<Staging> {
-  const { version, overwrite = false, signal, keepJournal, step } = options;
+  const { version, overwrite = false, signal, keepJournal, step, authority } = options;
+  const hasAuthority = authority !== undefined;
   const layout = lock.paths;
   const files = new StagedFiles(plan, layout.files);
   await assertSpace(layout.root, await files.missingBytes(), outputDirectory);
@@ -146,7 +147,7 @@ async function open(
     for (const piece of changed) pieces.drop(piece);
     await journal.append(changed.map(({ tensor, begin, end }) => ({ type: "dropped", tensor, begin, end })));
     const resumed = summarize(history, pieces, changed);
-    const parts = { plan, version, outputDirectory, overwrite, keepJournal, layout, lock, probe };
+    const parts = { plan, version, outputDirectory, overwrite, hasAuthority, keepJournal, layout, lock, probe };
     return new Staging({ ...parts, journal, files, pieces, statistics, resumed, step });
   } catch (error) {
     await journal[Symbol.asyncDispose]();

@@ -47,6 +47,8 @@ export interface StagingParts {
   readonly version: string;
   readonly outputDirectory: string;
   readonly overwrite: boolean;
+  /** A coordinator of a cluster leads the job. */
+  readonly hasAuthority: boolean;
   /** See `StagingOptions.keepJournal`. */
   readonly keepJournal: string | undefined;
   readonly layout: StagingPaths;
@@ -214,10 +216,18 @@ export class Staging implements AsyncDisposable {
     await this.#remove();
   }
 
+  /** Whether there is nothing in it that the next run could go on from. */
+  get isEmpty(): boolean {
+    return this.parts.pieces.done.size === 0 && this.parts.statistics.isEmpty;
+  }
+
+  /**
+   * Keeps what was done for the next run. What holds nothing is removed, unless a cluster leads the job: the next leader's
+   * generation must be above this one's, whatever its clock says.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#committed || this.#stop.signal.aborted) return;
-    const isEmpty = this.parts.pieces.done.size === 0 && this.parts.statistics.isEmpty;
-    if (isEmpty) return this.discard();
+    if (this.isEmpty && !this.parts.hasAuthority) return this.discard();
     await this.#close();
     await this.parts.lock[Symbol.asyncDispose]();
   }

@@ -148,6 +148,8 @@ export class MergeRun {
         refuses: (unit: Unit, agent: JobAgent) => this.#placement.refuses(unit, agent),
         remoteBytes: (unit: Unit, agent: JobAgent) => this.#placement.remoteBytes(unit, agent),
       },
+      // Where agents come and go all the time, losing some says little about the unit that they ran.
+      retry: job.agents.kind === "cluster" ? { losses: 10 } : {},
       waitForAgentsMs: job.agents.kind === "cluster" ? job.agents.maxWaitMs : 0,
       // In order, so that only a few tensors' counts are held at a time.
       order: what.kind === "gather" ? "given" : "largest",

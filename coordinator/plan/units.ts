@@ -22,6 +22,9 @@ const maxSegments = 400_000;
 /** A tensor whose statistics an agent can gather by itself stays whole up to this many times the unit size. */
 const wholeTensorSlack = 2;
 
+/** A coordinator takes about a millisecond for a unit, and a thousand agents must not wait for it. */
+const mostUnits = 20_000;
+
 /**
  * Output bytes per unit for a job: the design's 256 MB to 1 GB on big jobs; on small ones, enough units that every slot
  * gets several, so that none is left waiting for the last.
@@ -29,7 +32,7 @@ const wholeTensorSlack = 2;
 export function chooseUnitBytes(plan: Plan, slots: number): number {
   const total = plan.tensors.reduce((bytes, tensor) => bytes + tensor.bytes, 0);
   const perSlot = Math.ceil(total / Math.max(1, slots * 8));
-  return Math.min(512_000_000, Math.max(4_000_000, perSlot));
+  return Math.min(512_000_000, Math.max(4_000_000, perSlot, Math.ceil(total / mostUnits)));
 }
 
 /**

@@ -200,6 +200,8 @@ test("chooseUnitBytes() gives every slot several units, within bounds", () => {
   const unitsPerSlot = (8 * 4 * 80_000_000) / chooseUnitBytes(plan(8 * 80_000_000), 8) / 8;
   expect(unitsPerSlot).toBeGreaterThanOrEqual(4);
   expect(chooseUnitBytes(plan(80_000_000_000), 8)).toBe(512_000_000);
+  // A thousand agents are not kept busy by units that one coordinator cannot hand out fast enough.
+  expect(chooseUnitBytes(plan(250_000_000_000), 8_000)).toBe(50_000_000);
 });
 
 test("cutUnits() never cuts a tensor whose columns are summed, however large", () => {
