@@ -14,6 +14,7 @@ export interface TidyOptions {
   /** Spreads what several coordinators would do at the same moment. */
   readonly random: () => number;
   readonly date: () => Date;
+  readonly log: (line: string) => void;
 }
 
 /** Removes from the engine what nobody needs any more, now and then, until the signal. Never fails. */
@@ -34,8 +35,8 @@ export async function tidy(bus: Bus, options: TidyOptions, signal: AbortSignal):
         await bus.state.delete(keys.lease(id));
       }
     } catch (error) {
-      // The engine is away, and what is left over can wait.
-      if (AmalgamError.from(error).code !== "bus_failed") throw error;
+      // The engine is away, or does not let us: what is left over can wait.
+      options.log(`warning cannot tidy up: ${AmalgamError.from(error).message}`);
     }
   }
 }
@@ -55,7 +56,9 @@ export class SilentRecords {
   #lookedMs = Number.NEGATIVE_INFINITY;
 
   /** The keys that did not change for so long that whoever wrote them is gone. */
-  look(entries: readonly Entry[], nowMs: number): readonly string[] {
+  look(all: readonly Entry[], nowMs: number): readonly string[] {
+    // Keys that are none of ours, as somebody's tool may write, are nobody's to remove.
+    const entries = all.filter(({ key }) => /^nodes\.[\w-]+$/.test(key));
     // We were frozen, and so saw nobody change.
     if (nowMs - this.#lookedMs > 3 * lookMs) this.forget();
     this.#lookedMs = nowMs;

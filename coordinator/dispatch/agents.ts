@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { type Clock, keepAlive, sleep, systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { AgentService } from "../../shared/gen/amalgam/v1/agent_pb.js";
@@ -178,10 +179,18 @@ export class Agents implements AgentSet<Agent>, AsyncDisposable {
   readonly #options: AgentOptions;
   readonly #listeners = new Set<(agent: Agent) => void>();
   readonly #closing = new Set<Promise<void>>();
+  /** Follows the caller's signal: hundreds of agents listen to it at once. */
+  readonly #ending = new AbortController();
+  readonly #outer: AbortSignal | undefined;
   #agents: readonly Agent[] = [];
 
   constructor(options: AgentOptions = {}) {
-    this.#options = options;
+    const { signal } = this.#ending;
+    setMaxListeners(0, signal);
+    this.#options = { ...options, signal };
+    this.#outer = options.signal;
+    this.#outer?.addEventListener("abort", this.#end, { once: true });
+    if (this.#outer?.aborted) this.#end();
   }
 
   get list(): readonly Agent[] {
@@ -224,9 +233,12 @@ export class Agents implements AgentSet<Agent>, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#outer?.removeEventListener("abort", this.#end);
     for (const agent of this.#agents) this.#close(agent);
     await Promise.all(this.#closing);
   }
+
+  readonly #end = (): void => this.#ending.abort(this.#outer?.reason);
 
   #find(address: string): Agent | undefined {
     return this.#agents.find((agent) => agent.address === address);

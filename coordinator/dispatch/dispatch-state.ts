@@ -26,6 +26,8 @@ export interface Blocked {
 
 /** Of the units that wait, how many an agent chooses among. More would find better fits and make choosing slow. */
 const lookAhead = 64;
+/** Agents that rather start nothing than what a faster one will soon be free for, before no more of them are asked. */
+const holdersAsked = 8;
 
 /**
  * Who gets which unit next, and what a failure leads to. No clock and no I/O of its own: times are milliseconds that the
@@ -164,11 +166,16 @@ export class DispatchState {
 
   #nextFresh(now: number): Attempt | undefined {
     if (this.#fresh.size === 0) return undefined;
+    let holding = 0;
     for (const agent of this.#free()) {
       if (agent.isResting) continue;
       const choice = this.#choose(agent, now);
-      // What is too much for this agent is so for the others, which come later because they are no faster.
-      if (choice === "held") return undefined;
+      // What is too slow here is so on the next, which are no faster; only, they may be refused other units.
+      if (choice === "held") {
+        holding += 1;
+        if (holding === holdersAsked) return undefined;
+        continue;
+      }
       if (choice === "refused") {
         this.#pool.rest(agent.address);
         continue;

@@ -67,6 +67,10 @@ export interface DispatchOptions<Work extends Dispatchable, Result, A extends Di
 
 /** Results that wait to be read. Beyond it no new attempts start, so a slow reader bounds what piles up. */
 const maxUnread = 64;
+/** Attempts that start in one go. A thousand agents with free slots take seconds, in which leases and beats must go on. */
+const startsAtOnce = 64;
+/** A timer cannot be set for longer than 25 days. */
+const maxPauseMs = 2 ** 30;
 
 /**
  * Runs every unit once, on whichever agent is free, the largest first, and yields results as they come. Each unit
@@ -177,7 +181,11 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
   /** Starts whatever can be started. */
   #pump(): void {
     this.#timer?.clear();
-    while (this.#failure === undefined && this.#results.length < maxUnread) {
+    for (let started = 0; this.#failure === undefined && this.#results.length < maxUnread; started += 1) {
+      if (started === startsAtOnce) {
+        this.#timer = this.#clock.after(0, () => this.#pump());
+        return;
+      }
       const attempt = this.#state.next(this.#clock.now());
       if (attempt === undefined) break;
       this.#start(attempt);
@@ -187,7 +195,8 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
     const blocked = this.#state.blocked(now);
     const wakeAt = (blocked === undefined ? undefined : this.#wait(blocked, now)) ?? this.#state.wakeAt(now);
     if (wakeAt === undefined || this.#failure !== undefined) return;
-    this.#timer = this.#clock.after(Math.max(1, Math.ceil(wakeAt - now)), () => this.#pump());
+    const pauseMs = Math.min(maxPauseMs, Math.max(1, Math.ceil(wakeAt - now)));
+    this.#timer = this.#clock.after(pauseMs, () => this.#pump());
   }
 
   /** Waits for agents, and fails when there is nobody to wait for or it has taken too long. Returns when to look again. */

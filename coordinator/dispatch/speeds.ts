@@ -1,3 +1,5 @@
+/** Work this many times smaller than the largest says more of calls and files than of speed, and is not learnt from. */
+const telling = 16;
 /** How much the last attempt counts in an agent's average. */
 const newestShare = 0.3;
 
@@ -7,12 +9,16 @@ const newestShare = 0.3;
  */
 export class Speeds {
   readonly #costs = new Map<string, number>();
+  #largest = 0;
   #records = 0;
   #summary: { readonly median: number; readonly least: number; readonly until: number } | undefined;
 
   /** The agent has needed `ms` for work of `weight` bytes. */
   record(agent: string, weight: number, ms: number): void {
-    if (weight <= 0) return;
+    if (weight <= 0 || weight * telling < this.#largest) return;
+    // All that was learnt before was learnt from trifles.
+    if (weight > this.#largest * telling) this.#costs.clear();
+    this.#largest = Math.max(this.#largest, weight);
     const known = this.#costs.get(agent);
     const cost = ms / weight;
     this.#costs.set(agent, known === undefined ? cost : known + newestShare * (cost - known));

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { sleep, systemClock } from "../../shared/clock.js";
 import type { Security } from "../../shared/rpc/security.js";
 import type { Staging } from "../assemble/staging.js";
 import { type Agent, Agents, connectAgents } from "../dispatch/agents.js";
@@ -30,6 +31,8 @@ export interface Crew extends AsyncDisposable {
 
 /** An agent that cannot say within this time which files it sees has a file system that hangs. */
 const locateTimeoutMs = 60_000;
+/** How long a job's start waits for that. */
+const settleMs = 2_000;
 
 /** Agents as they are wanted: connected to, found in the cluster, or started here with just the folders of this job. */
 export async function assembleCrew(wanted: AgentsWanted, context: CrewContext): Promise<Crew> {
@@ -65,23 +68,33 @@ async function assemble(
     const local = keep(await startLocalAgents({ ...wanted, roots: [...roots] }));
     const agents = keep(await connectAgents(local.addresses, options));
     local.onExit((address, reason) => agents.remove(address, reason));
-    return new JobAgents(agents);
+    return keep(new JobAgents(agents));
   }
-  const look = (agent: Agent): Promise<Located> =>
+  const look = (agent: Agent, closing: AbortSignal): Promise<Located> =>
     locateSources(agent, plan, {
+      signal: closing,
       leadership,
       probe: staging.probe,
       timeoutMs: locateTimeoutMs,
       ...(mirrors && { placeOf: placesOf(plan, { files: mirrors }) }),
     });
   if (wanted.kind === "running") {
-    const agents = new JobAgents(keep(await connectAgents(wanted.addresses, options)), look);
-    await agents.settled();
+    const agents = keep(new JobAgents(keep(await connectAgents(wanted.addresses, options)), look));
+    await settled(agents, signal);
     return agents;
   }
   const connected = keep(new Agents(options));
-  const agents = new JobAgents(connected, look);
+  const agents = keep(new JobAgents(connected, look));
   await keep(followRegistry(wanted.registry, connected, undefined, context.onUnfit)).started;
-  await agents.settled();
+  await settled(agents, signal);
   return agents;
+}
+
+/** Waits a moment for agents to say what they see. Those that take longer join later. */
+async function settled(agents: JobAgents, signal: AbortSignal | undefined): Promise<void> {
+  const over = new AbortController();
+  const ending = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
+  await Promise.race([agents.settled(), sleep(systemClock, settleMs, ending)]);
+  over.abort();
+  signal?.throwIfAborted();
 }

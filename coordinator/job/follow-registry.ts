@@ -2,7 +2,7 @@ import { type Clock, sleep, systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import type { Registry } from "../cluster/registry.js";
 import { unfitBecause } from "../dispatch/agent-description.js";
-import type { Agent, Agents } from "../dispatch/agents.js";
+import type { Agents } from "../dispatch/agents.js";
 
 /** How often agents that were lost and still beat are asked again. */
 const lookMs = 2_000;
@@ -39,10 +39,11 @@ export function followRegistry(
     timer.clear();
     timer = clock.after(lookMs, look);
     const beating = new Set<string>();
+    const knownAt = new Map(agents.list.map((agent) => [agent.address, agent]));
     for (const { record } of registry.list) {
       const { role, address, instance, name } = record;
       if (role !== "agent" || address === undefined || unfit.has(instance)) continue;
-      const known = find(address);
+      const known = knownAt.get(address);
       const isRefused = instances.get(address) === instance && known?.lostBecause?.code === "usage";
       const reason = isRefused ? known.lostBecause?.message : unfitBecause(record);
       if (reason !== undefined) {
@@ -62,10 +63,6 @@ export function followRegistry(
       agents.remove(agent.address, new AmalgamError("agent_lost", `Agent ${agent.label} has left the cluster`));
     }
     return added;
-  }
-
-  function find(address: string): Agent | undefined {
-    return agents.list.find((agent) => agent.address === address);
   }
 
   const unsubscribe = registry.onChange(look);

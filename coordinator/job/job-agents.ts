@@ -1,13 +1,16 @@
 import { type Clock, sleep, systemClock } from "../../shared/clock.js";
-import { AmalgamError } from "../../shared/errors.js";
+import { AmalgamError, type ErrorCode } from "../../shared/errors.js";
 import type { Agent, AgentDescription, Agents } from "../dispatch/agents.js";
 import type { Located } from "../dispatch/locate.js";
 import type { AgentState } from "../dispatch/states.js";
 
-/** Asks an agent what it sees. */
-export type Look = (agent: Agent) => Promise<Located>;
+/** Asks an agent what it sees, until the signal. */
+export type Look = (agent: Agent, signal: AbortSignal) => Promise<Located>;
 
 const lookAgainMs = 1_000;
+const maxLookAgainMs = 60_000;
+/** What no other look can change. */
+const final: ReadonlySet<ErrorCode> = new Set(["fenced", "usage", "path_refused"]);
 
 /** An agent, and what it sees of one job. It takes units once that is known. */
 export class JobAgent {
@@ -56,30 +59,38 @@ export class JobAgent {
     this.agent.report(error);
   }
 
-  /** Takes no units while `look` runs, which is done anew whenever the agent has been away. */
-  async lookAround(look: Look, clock: Clock): Promise<void> {
+  /**
+   * Takes no units while `look` runs, which is done anew whenever the agent has been away. One that answers and cannot
+   * say what it sees, since its file system hangs or it talks nonsense, is asked again ever more rarely.
+   */
+  async lookAround(look: Look, clock: Clock, signal: AbortSignal): Promise<void> {
     this.#isLooking = true;
-    while (this.agent.state === "ready") {
+    for (let pauseMs = lookAgainMs; this.agent.state === "ready" && !signal.aborted; pauseMs *= 2) {
       try {
-        this.sight = await look(this.agent);
+        this.sight = await look(this.agent, signal);
         this.#isLooking = false;
         return;
-      } catch (error) {
+      } catch (reason) {
+        if (signal.aborted) return;
+        const error = AmalgamError.from(reason);
+        // That a later leader was heard of is for the dispatcher to find out: the agent is as good as gone for us.
+        if (final.has(error.code)) this.agent.lose(error);
         // One that is gone looks again when it is back.
-        this.agent.report(AmalgamError.from(error));
-        await sleep(clock, lookAgainMs);
+        else this.agent.report(error);
+        await sleep(clock, Math.min(pauseMs, maxLookAgainMs), signal);
       }
     }
   }
 }
 
 /** The agents of a job. They come and go while it runs. */
-export class JobAgents {
+export class JobAgents implements AsyncDisposable {
   readonly #agents: JobAgent[] = [];
   readonly #listeners = new Set<(agent: JobAgent) => void>();
   readonly #looking = new Set<Promise<void>>();
   readonly #look: Look | undefined;
   readonly #clock: Clock;
+  readonly #closing = new AbortController();
   readonly #unsubscribe: () => void;
 
   /** Without `look` all agents see everything. */
@@ -104,8 +115,10 @@ export class JobAgents {
     while (this.#looking.size > 0) await Promise.allSettled(this.#looking);
   }
 
-  close(): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#unsubscribe();
+    this.#closing.abort();
+    await this.settled();
   }
 
   #changed(agent: Agent): void {
@@ -122,7 +135,7 @@ export class JobAgents {
   }
 
   #startLooking(agent: JobAgent, look: Look): void {
-    const looking = agent.lookAround(look, this.#clock).then(() => {
+    const looking = agent.lookAround(look, this.#clock, this.#closing.signal).then(() => {
       this.#looking.delete(looking);
       this.#tell(agent);
     });

@@ -18,16 +18,23 @@ export interface PlacementOptions {
 /** Which agent may run which unit, and how much of what it reads would come from other agents. */
 export class JobPlacement {
   readonly #plan: Plan;
-  readonly #agents: Pick<JobAgents, "list">;
+  readonly #agents: Pick<JobAgents, "list" | "onChange">;
   readonly #options: PlacementOptions;
   readonly #sighted = new WeakMap<Located, boolean>();
+  /** By source, until an agent comes or changes: asked for with every unit and agent. */
+  readonly #peers = new Map<number, readonly string[]>();
+  #unserved: readonly number[] | undefined;
   /** By unit; made when first asked for. */
   readonly #sources = new Map<Unit, ReadonlyMap<number, number>>();
 
-  constructor(plan: Plan, agents: Pick<JobAgents, "list">, options: PlacementOptions) {
+  constructor(plan: Plan, agents: Pick<JobAgents, "list" | "onChange">, options: PlacementOptions) {
     this.#plan = plan;
     this.#agents = agents;
     this.#options = options;
+    agents.onChange(() => {
+      this.#peers.clear();
+      this.#unserved = undefined;
+    });
   }
 
   /** Why the agent cannot run the unit, if it cannot. */
@@ -44,8 +51,8 @@ export class JobPlacement {
     if (sight === undefined) return undefined;
     if (needsOutput && !sight.sharesOutput) return "it does not see the output's folder";
     if (this.#seesAll(sight)) return undefined;
-    for (const source of this.#sourcesOf(unit).keys()) {
-      if (sight.has(source) || this.peersOf(source).length > 0) continue;
+    for (const source of this.#missing()) {
+      if (sight.has(source) || !this.#sourcesOf(unit).has(source)) continue;
       const planned = this.#plan.sources[source]?.path ?? "";
       const path = this.#options.mirrors?.get(planned)?.path ?? planned;
       return `it cannot read ${quote(path)}, and no other agent has it`;
@@ -63,9 +70,20 @@ export class JobPlacement {
 
   /** The agents that can serve a source file to others, by address. */
   peersOf(source: number): readonly string[] {
-    return this.#agents.list
-      .filter(({ state, sight }) => (state === "ready" || state === "draining") && sight?.has(source) === true)
-      .map(({ address }) => address);
+    let peers = this.#peers.get(source);
+    if (peers === undefined) {
+      peers = this.#agents.list
+        .filter(({ state, sight }) => (state === "ready" || state === "draining") && sight?.has(source) === true)
+        .map(({ address }) => address);
+      this.#peers.set(source, peers);
+    }
+    return peers;
+  }
+
+  /** The sources that no agent serves. Asked for with every unit that an agent may run, and usually there are none. */
+  #missing(): readonly number[] {
+    this.#unserved ??= [...this.#plan.sources.keys()].filter((source) => this.peersOf(source).length === 0);
+    return this.#unserved;
   }
 
   /** The usual case, decided once per agent. */

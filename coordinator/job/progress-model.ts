@@ -25,6 +25,8 @@ export class ProgressModel {
   #unitsDone = 0;
   #retries = 0;
   readonly #running = new Map<string, number>();
+  /** Their sum: thousands run at once, and each says every moment how far it is. */
+  #runningBytes = 0;
 
   /** `now` in milliseconds, from any start. */
   constructor(now: () => number) {
@@ -40,10 +42,7 @@ export class ProgressModel {
 
   get progress(): Progress {
     const seconds = (this.#now() - this.#phaseStarted) / 1000;
-    const done = Math.min(
-      this.#work,
-      this.#finished + [...this.#running.values()].reduce((sum, bytes) => sum + bytes, 0),
-    );
+    const done = Math.min(this.#work, this.#finished + this.#runningBytes);
     const bytesPerSecond = seconds > 0 ? done / seconds : 0;
     return {
       phase: this.#phase,
@@ -65,14 +64,19 @@ export class ProgressModel {
     this.#finished = 0;
     this.#unitsDone = 0;
     this.#running.clear();
+    this.#runningBytes = 0;
   }
 
   #observeDispatch(event: Extract<JobEvent, { type: "dispatch" }>["event"]): void {
     if (!("unit" in event)) return;
     const attempt = `${event.unit.id}/${event.epoch}`;
     if (event.type === "started") this.#running.set(attempt, 0);
-    else if (event.type === "progress") this.#running.set(attempt, event.bytesRead + event.bytesWritten);
-    else {
+    else if (event.type === "progress") {
+      const bytes = event.bytesRead + event.bytesWritten;
+      this.#runningBytes += bytes - (this.#running.get(attempt) ?? 0);
+      this.#running.set(attempt, bytes);
+    } else {
+      this.#runningBytes -= this.#running.get(attempt) ?? 0;
       this.#running.delete(attempt);
       if (event.type === "finished") {
         this.#finished += event.unit.bytesRead + event.unit.bytesWritten;

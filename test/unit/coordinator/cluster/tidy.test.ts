@@ -15,6 +15,11 @@ test("a record that stands still for ten minutes is silent, one that changes is 
   expect(silent.look([entry("nodes.dead", 7), entry("nodes.alive", 11)], 11 * minute)).toEqual(["nodes.dead"]);
 });
 
+test("keys that are nobody's are left alone", () => {
+  const silent = new SilentRecords();
+  for (let at = 0; at <= 20; at += 1) expect(silent.look([entry("nodes.gpu=3", 7)], at * minute)).toEqual([]);
+});
+
 test("a reader that was frozen gives everybody the whole time again", () => {
   const silent = new SilentRecords();
   silent.look([entry("nodes.a", 7)], 0);
@@ -47,7 +52,11 @@ test("tidy() removes them from the engine, lease included, and outlives its abse
   await bus.state.create(keys.job("c"), job("c", "running"));
   await bus.nodes.put(keys.node("dead"), "{}");
   const over = new AbortController();
-  const tidying = tidy(bus, { clock, random: () => 0.5, date: () => new Date("2026-02-01T00:00:00Z") }, over.signal);
+  const tidying = tidy(
+    bus,
+    { clock, random: () => 0.5, date: () => new Date("2026-02-01T00:00:00Z"), log: () => undefined },
+    over.signal,
+  );
   engine.stop();
   await clock.advance(3 * minute);
   engine.start();

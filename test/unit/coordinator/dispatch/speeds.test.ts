@@ -1,14 +1,24 @@
 import { expect, test } from "vitest";
 import { Speeds } from "../../../../coordinator/dispatch/speeds.js";
 
-test("an agent's speed follows its recent attempts, whatever their size", () => {
+test("an agent's speed follows its recent attempts, whatever their size among their like", () => {
   const speeds = new Speeds();
   speeds.record("a", 100, 1_000);
   expect(speeds.costOf("a")).toBe(10);
-  speeds.record("a", 1, 20);
+  speeds.record("a", 10, 200);
   expect(speeds.costOf("a")).toBeCloseTo(13);
   for (let i = 0; i < 50; i += 1) speeds.record("a", 7, 140);
   expect(speeds.costOf("a")).toBeCloseTo(20, 3);
+});
+
+test("trifles, which cost a call and a file whatever their size, say nothing of an agent's speed", () => {
+  const speeds = new Speeds();
+  speeds.record("a", 1, 20);
+  expect(speeds.costOf("a")).toBe(20);
+  speeds.record("b", 1_000, 1_000);
+  expect([speeds.costOf("a"), speeds.costOf("b")]).toEqual([undefined, 1]);
+  speeds.record("b", 1, 20);
+  expect(speeds.costOf("b")).toBe(1);
 });
 
 test.each([

@@ -29,7 +29,7 @@ function agentWith(
 
 function placementOf(agents: readonly JobAgent[], options: Partial<PlacementOptions> = {}): JobPlacement {
   const defaults = { bytesPerSlot: 1e6, needsOutput: false, mirrors: undefined };
-  return new JobPlacement(plan, { list: agents }, { ...defaults, ...options });
+  return new JobPlacement(plan, { list: agents, onChange: () => () => undefined }, { ...defaults, ...options });
 }
 
 test("an agent that sees every source may run everything, and fetches nothing", () => {
