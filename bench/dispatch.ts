@@ -1,11 +1,8 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { formatCount } from "../shared/quote.js";
 import { alternate, type BenchContext, type Benchmark, median } from "./harness.js";
-import { type ProcessRun, runAmalgam } from "./processes.js";
+import { type ProcessRun, runAmalgam, startAgent } from "./processes.js";
 import { writeTinyMerge } from "./recipes.js";
 import { digits, target } from "./table.js";
 
@@ -53,18 +50,4 @@ async function run({ folder }: BenchContext, tensors: number, agent: string, ass
   const measured = await runAmalgam(["merge", recipe, output, ...options]);
   rmSync(output, { recursive: true });
   return measured;
-}
-
-/** A running agent, as `amalgam agent` starts one. */
-async function startAgent(root: string): Promise<{ readonly address: string; stop(): void }> {
-  const entry = fileURLToPath(new URL("../coordinator/main.js", import.meta.url));
-  const child = spawn(process.execPath, [entry, "agent", "--root", root, "--slots", "2"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const stop = (): void => void child.kill();
-  process.once("exit", stop);
-  const [text] = (await once(child.stdout, "data")) as [Buffer];
-  const address = /listens on (\S+)/.exec(text.toString())?.[1];
-  if (address === undefined) throw new Error(`The agent said ${text}`);
-  return { address, stop };
 }

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -55,6 +56,19 @@ const amalgamEntry = fileURLToPath(new URL("../coordinator/main.js", import.meta
 /** Runs the `amalgam` command. */
 export function runAmalgam(argv: readonly string[]): Promise<ProcessRun> {
   return runProcess(process.execPath, [amalgamEntry, ...argv]);
+}
+
+/** A running agent with two slots, as `amalgam agent` starts one. */
+export async function startAgent(root: string): Promise<{ readonly address: string; stop(): void }> {
+  const child = spawn(process.execPath, [amalgamEntry, "agent", "--root", root, "--slots", "2"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const stop = (): void => void child.kill();
+  process.once("exit", stop);
+  const [text] = (await once(child.stdout, "data")) as [Buffer];
+  const address = /listens on (\S+)/.exec(text.toString())?.[1];
+  if (address === undefined) throw new Error(`The agent said ${text}`);
+  return { address, stop };
 }
 
 /** The kernel's high-water marks of a process and of its children, added up. */

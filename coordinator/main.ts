@@ -14,7 +14,10 @@ function isEntry(): boolean {
   return entry !== undefined && realpathSync(entry) === fileURLToPath(import.meta.url);
 }
 
-/** Whoever read our progress went away, as in `amalgam merge … | head`. That is no reason to end a merge of hours. */
+/**
+ * Whoever read our progress went away, as in `amalgam merge … | head`. That is no reason to end a merge of hours; a command
+ * that only shows things ends itself, see `cli/unread.ts`.
+ */
 function goOnUnread(error: NodeJS.ErrnoException): void {
   if (error.code !== "EPIPE") throw error;
 }

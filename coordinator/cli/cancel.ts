@@ -11,25 +11,24 @@ import type { Terminal } from "./terminal.js";
 
 /** `amalgam cancel`: returns when the job is canceled, or when nobody is there who could do it now. */
 export function cancel(id: string, options: ClusterOptions, { stdout, stderr }: Terminal): Promise<number> {
-  return interruptible((signal) =>
-    onCluster(options, "cancel", async (bus) => {
-      const before = await findJob(bus, id);
-      if (isOver(before.state) && before.state !== "canceled") {
-        throw new AmalgamError(
-          "usage",
-          `Cannot cancel job ${printable(id)}: it is over, and its state "${before.state}"`,
-        );
-      }
-      const asked = (await new JobStore(bus).change(id, askToEnd)) ?? before;
-      const isEnough = (news: JobNews): boolean => {
-        if (news.type === "neglected") stderr.write(`${news.reason}\n`);
-        return news.type === "neglected" && !news.hasCoordinator;
-      };
-      const after = isOver(asked.state) ? asked : await followJob(bus, id, { signal, isEnough, onNews: () => {} });
-      stdout.write(options.json ? `${JSON.stringify({ job: id, state: after.state })}\n` : describe(after));
-      return after.state === "canceled" || !isOver(after.state) ? 0 : 1;
-    }),
-  );
+  return onCluster(options, "cancel", async (bus) => {
+    const before = await findJob(bus, id);
+    if (isOver(before.state) && before.state !== "canceled") {
+      throw new AmalgamError("usage", `Cannot cancel job ${printable(id)}: it is over already, and ${before.state}`);
+    }
+    const asked = (await new JobStore(bus).change(id, askToEnd)) ?? before;
+    const isEnough = (news: JobNews): boolean => {
+      if (news.type === "neglected") stderr.write(`${news.reason}\n`);
+      return news.type === "neglected" && !news.hasCoordinator;
+    };
+    const toEnd = (signal: AbortSignal): Promise<JobRecord> =>
+      followJob(bus, id, { signal, isEnough, onNews: () => {} });
+    const after = isOver(asked.state)
+      ? asked
+      : await interruptible(toEnd, `Waiting ended, and ${printable(id)} is to be canceled`);
+    stdout.write(options.json ? `${JSON.stringify({ job: id, state: after.state })}\n` : describe(after));
+    return after.state === "canceled" || !isOver(after.state) ? 0 : 1;
+  });
 }
 
 /** What nobody leads ends here and now: whoever takes it up at the same moment loses, for the record is another by then. */

@@ -16,6 +16,7 @@ import {
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { Registry } from "../cluster/registry.js";
+import { unlessAborted } from "./interrupt.js";
 import { type Neglect, neglectOf } from "./neglect.js";
 
 /** What one hears who follows a job. */
@@ -45,7 +46,12 @@ const lookMs = 500;
  * is over; rejects with the signal's reason, or with `bus_failed` when NATS cannot be reached at first, or lost the record
  * of a job that nobody leads.
  */
-export async function followJob(bus: Bus, id: string, options: FollowOptions): Promise<JobRecord> {
+export function followJob(bus: Bus, id: string, options: FollowOptions): Promise<JobRecord> {
+  // NATS may be away from the beginning, and whoever interrupts need not wait for it.
+  return unlessAborted(options.signal, follow(bus, id, options));
+}
+
+async function follow(bus: Bus, id: string, options: FollowOptions): Promise<JobRecord> {
   const clock = options.clock ?? systemClock;
   await using registry = await Registry.watch(bus, clock);
   return await new Follower(bus, id, registry, clock, options).run();
@@ -59,6 +65,8 @@ class Follower {
   readonly #options: FollowOptions;
   readonly #stopped = new AbortController();
   #record: JobRecord | undefined;
+  /** Of the leader since it began to lead, as soon as that is known. */
+  #instance: string | undefined;
   #failure: unknown;
   /** The last event told, by the engine's count. */
   #sequence = 0;
@@ -126,6 +134,7 @@ class Follower {
     const before = this.#record;
     if (JSON.stringify(before) === JSON.stringify(record)) return;
     this.#record = record;
+    if (before?.leader !== record.leader || before?.starts !== record.starts) this.#instance = undefined;
     this.#tell({ type: "changed", record, before });
     if (isOver(record.state)) this.#stopped.abort();
   }
@@ -135,7 +144,9 @@ class Follower {
     this.#timer = this.#clock.after(lookMs, () => this.#look());
     if (!this.#bus.isConnected) return;
     const now = this.#clock.now();
-    const neglect = this.#record && neglectOf(this.#record, this.#registry.list);
+    const leader = this.#registry.list.find((node) => node.record.name === this.#record?.leader);
+    this.#instance ??= leader?.record.instance;
+    const neglect = this.#record && neglectOf(this.#record, this.#registry.list, this.#instance);
     if (this.#record !== undefined && neglect === undefined) {
       this.#neglectedMs = undefined;
       this.#toldNeglect = undefined;

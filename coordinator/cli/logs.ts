@@ -20,18 +20,18 @@ export interface LogsOptions extends ClusterOptions {
 export function logs(job: string | undefined, options: LogsOptions, { stdout }: Terminal): Promise<number> {
   const { node, follow, json } = options;
   const sinceMs = options.since === undefined ? Number.NEGATIVE_INFINITY : parseSince(options.since, Date.now());
-  return interruptible((signal) =>
-    onCluster(options, "logs", async (bus) => {
-      if (job !== undefined) await assertKnown(bus, job);
-      const topic = job === undefined ? {} : { topic: wordOf(job) };
+  return onCluster(options, "logs", async (bus) => {
+    if (job !== undefined) await assertKnown(bus, job);
+    const topic = job === undefined ? {} : { topic: wordOf(job) };
+    return interruptible(async (signal) => {
       for await (const { body } of bus.events.read({ ...topic, follow, signal })) {
         const event = parseRecord(clusterEvent, body);
         if (event === undefined || (node !== undefined && event.node !== node) || !isSince(event, sinceMs)) continue;
         stdout.write(json ? `${JSON.stringify(eventToJson(event))}\n` : formatEvent(event, job === undefined));
       }
       return signal.aborted ? 130 : 0;
-    }),
-  );
+    });
+  });
 }
 
 /** A job that something is told of, or that there is a record of. */

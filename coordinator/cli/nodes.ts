@@ -1,9 +1,12 @@
 import { formatBytes } from "../../shared/bytes.js";
 import { systemClock } from "../../shared/clock.js";
+import type { NodeRecord } from "../../shared/cluster/records.js";
 import { firstLook, type SeenNode } from "../cluster/first-look.js";
 import { patienceMs } from "../cluster/liveness.js";
+import { unfitBecause } from "../dispatch/agent-description.js";
 import { type ClusterOptions, onCluster } from "./cluster-options.js";
 import { formatAge, formatSeconds } from "./duration.js";
+import { printable } from "./printable.js";
 import { formatTable } from "./table.js";
 import type { Terminal } from "./terminal.js";
 
@@ -11,11 +14,16 @@ import type { Terminal } from "./terminal.js";
 export function nodes(options: ClusterOptions, { stdout }: Terminal): Promise<number> {
   return onCluster(options, "nodes", async (bus) => {
     const seen = await firstLook(bus, systemClock);
-    if (options.json) stdout.write(`${JSON.stringify(seen.map(({ record, life }) => ({ ...record, life })))}\n`);
+    if (options.json)
+      stdout.write(
+        `${JSON.stringify(seen.map(({ record, life }) => ({ ...record, life, unfit: unfitOf(record) })))}\n`,
+      );
     else stdout.write(seen.length === 0 ? "No node has joined the cluster\n" : formatNodes(seen));
     return 0;
   });
 }
+
+const columns = ["NODE", "ROLE", "STATE", "RUNS", "MEMORY", "VERSION", "AGE", "ADDRESS", "ROOTS"];
 
 function formatNodes(seen: readonly SeenNode[]): string {
   const now = Date.now();
@@ -25,7 +33,13 @@ function formatNodes(seen: readonly SeenNode[]): string {
     return [
       record.name,
       record.role,
-      life === "live" ? record.state : life === "stale" ? silent : `${record.state} (not heard)`,
+      life === "live"
+        ? unfitOf(record) === undefined
+          ? record.state
+          : "not used"
+        : life === "stale"
+          ? silent
+          : `${record.state} (not heard)`,
       isAgent ? `${record.running}/${record.slots} units` : `${record.running}/${record.slots} jobs`,
       isAgent ? formatBytes(record.memoryBytes) : "-",
       record.version,
@@ -34,5 +48,14 @@ function formatNodes(seen: readonly SeenNode[]): string {
       record.roots.length === 0 ? "-" : record.roots.join(", "),
     ];
   });
-  return formatTable(["NODE", "ROLE", "STATE", "RUNS", "MEMORY", "VERSION", "AGE", "ADDRESS", "ROOTS"], rows);
+  const unfit = seen.flatMap(({ record }) => {
+    const reason = unfitOf(record);
+    return reason === undefined ? [] : [`${printable(record.name)} is not used: ${printable(reason)}\n`];
+  });
+  return formatTable(columns, rows) + unfit.join("");
+}
+
+/** Why a node is none for whoever is of this version. */
+function unfitOf(record: NodeRecord): string | undefined {
+  return record.role === "agent" ? unfitBecause(record) : undefined;
 }

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseBytes } from "../../shared/bytes.js";
+import { longestWaitMs } from "../../shared/cluster/records.js";
 import { parseDuration } from "./duration.js";
 
 // How words of a command line become values, and options that several commands have.
@@ -38,10 +39,11 @@ export function size(text: string): number {
   return bytes;
 }
 
-/** Milliseconds. */
-export function duration(text: string): number {
+/** How long a job waits for agents, in milliseconds. */
+export function wait(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new InvalidArgumentError('It is not a time such as "30s", "10m" or "2h".');
+  if (ms > longestWaitMs) throw new InvalidArgumentError('It is longer than "365d".');
   return ms;
 }
 

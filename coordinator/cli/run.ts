@@ -7,6 +7,7 @@ import { registerInspecting } from "./commands/inspecting.js";
 import { registerMerging } from "./commands/merging.js";
 import type { Registration } from "./commands/registration.js";
 import type { Terminal } from "./terminal.js";
+import { endUnread } from "./unread.js";
 
 /**
  * Runs one command line and resolves with its exit code: 0 done, 1 something failed, 2 the author can fix it, 130
@@ -41,7 +42,11 @@ function program(terminal: Terminal, run: Registration["run"]): Command {
       writeErr: (text) => terminal.stderr.write(text),
     });
 
-  const registration = { amalgam, terminal, run };
+  const show: Registration["show"] = (command) => {
+    endUnread(terminal);
+    return run(command);
+  };
+  const registration = { amalgam, terminal, run, show };
   amalgam.commandsGroup("Merging:");
   registerMerging(registration);
   amalgam.commandsGroup("Checkpoints:");

@@ -36,10 +36,10 @@ function factsToJson({ record, progress, leader }: JobFacts): Record<string, unk
 function formatJobs(jobs: readonly JobFacts[]): string {
   if (jobs.length === 0) return "There are no jobs\n";
   const rows = jobs.map((job) => {
-    const { record, progress } = job;
+    const { record } = job;
     const age = formatAge(record.submittedAt, Date.now());
     const leader = record.leader ?? "-";
-    return [record.id, stateOf(job), percent(job), eta(progress), leader, age, record.request.output];
+    return [record.id, stateOf(job), percent(job), eta(job), leader, age, record.request.output];
   });
   return formatTable(["JOB", "STATE", "DONE", "ETA", "LEADER", "AGE", "OUTPUT"], rows);
 }
@@ -60,8 +60,10 @@ function percent({ record, progress }: JobFacts): string {
   return `${Math.floor(percentOf({ done: progress.workDone, work: progress.work }))} %`;
 }
 
-function eta(progress: JobFacts["progress"]): string {
-  return progress?.etaSeconds === undefined ? "-" : formatSeconds(progress.etaSeconds);
+/** Of a running job only: one that waits comes no nearer to its end. */
+function eta({ record, progress }: JobFacts): string {
+  if (record.state !== "running" || progress?.etaSeconds === undefined) return "-";
+  return formatSeconds(progress.etaSeconds);
 }
 
 function formatJob(job: JobFacts): string {
@@ -101,6 +103,6 @@ const factWidth = 12;
 
 function formatProgress(job: JobFacts, progress: NonNullable<JobFacts["progress"]>): string {
   const { unitsDone, units, bytesPerSecond } = progress;
-  const rest = progress.etaSeconds === undefined ? "" : `, ETA ${eta(progress)}`;
+  const rest = eta(job) === "-" ? "" : `, ETA ${eta(job)}`;
   return `${percent(job)}, ${unitsDone} of ${formatQuantity(units, "unit")}, ${formatBytes(bytesPerSecond)}/s${rest}`;
 }

@@ -41,8 +41,8 @@ export async function submit(
     ...(options.unitSize === undefined ? {} : { unitBytes: options.unitSize }),
     ...(options.maxWait === undefined ? {} : { maxWaitMs: options.maxWait }),
   };
-  return interruptible((signal) =>
-    onCluster(options, "submit", async (bus) => {
+  return onCluster(options, "submit", (bus) =>
+    interruptible(async (signal) => {
       const { id: job } = await new JobStore(bus).submit(request, { id: newJobId(request.output), by: whoAmI() });
       const submitted = { event: "submitted", job, output: request.output };
       const told = `${job} submitted, to become ${request.output}; follow it with: amalgam watch ${job}`;

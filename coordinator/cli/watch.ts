@@ -12,13 +12,11 @@ import { createWatchView } from "./watch-view.js";
 
 /** `amalgam watch`: to the job's end, whose exit code is the command's. */
 export function watch(id: string, options: ClusterOptions, terminal: Terminal): Promise<number> {
-  return interruptible((signal) =>
-    onCluster(options, "watch", async (bus) => {
-      await findJob(bus, id);
-      const record = await showJob(bus, id, { json: options.json, signal }, terminal);
-      return conclude(record, options, terminal);
-    }),
-  );
+  return onCluster(options, "watch", async (bus) => {
+    await findJob(bus, id);
+    const record = await interruptible((signal) => showJob(bus, id, { json: options.json, signal }, terminal));
+    return conclude(record, options, terminal);
+  });
 }
 
 /** Shows what happens to a job, until it is over or there was enough. An interrupt leaves the job as it is. */

@@ -15,17 +15,24 @@ export interface AgentDescription {
 
 const maxSlots = 1_024;
 
+/** Why an agent must not be used, for it may understand something else or compute another byte; undefined: it may. */
+export function unfitBecause({
+  version,
+  protocol,
+  kernels,
+}: Pick<DescribeResponse, "version" | "protocol" | "kernels">): string | undefined {
+  if (protocol === protocolVersion && kernels === kernelsVersion) return undefined;
+  const own = `protocol ${protocolVersion} and kernels ${quote(kernelsVersion)}`;
+  return `its version ${quote(version)} has protocol ${protocol} and kernels ${quote(kernels)}, and this one has ${own}`;
+}
+
 /** Fails with `usage` if the agent must not be used: it may compute another byte, or its numbers make no sense. */
 export function readDescription(address: string, answer: DescribeResponse): AgentDescription {
-  const { name, version, slots, memoryBytes, roots, protocol, kernels } = answer;
+  const { name, version, slots, memoryBytes, roots } = answer;
   const refuse = (reason: string): AmalgamError =>
     new AmalgamError("usage", `Cannot use agent ${quote(name)} at ${address}: ${reason}`, { details: { agent: name } });
-  if (protocol !== protocolVersion || kernels !== kernelsVersion) {
-    const own = `protocol ${protocolVersion} and kernels ${quote(kernelsVersion)}`;
-    throw refuse(
-      `its version ${quote(version)} has protocol ${protocol} and kernels ${quote(kernels)}, this coordinator ${own}`,
-    );
-  }
+  const unfit = unfitBecause(answer);
+  if (unfit !== undefined) throw refuse(unfit);
   if (slots < 1 || slots > maxSlots) throw refuse(`it offers ${slots} slots, not between 1 and ${maxSlots}`);
   return { name, version, slots, memoryBytes: Number(memoryBytes), roots };
 }

@@ -1,5 +1,6 @@
 import { AmalgamError } from "../../shared/errors.js";
 import { quoteList } from "../../shared/quote.js";
+import { formatQuantity } from "../plan/report.js";
 import type { DispatchAgent } from "./dispatchable.js";
 import type { Failure } from "./retry.js";
 
@@ -29,7 +30,10 @@ export function nameOf(unit: number, tensors: readonly string[]): string {
 export function noAgentLeft(agents: readonly DispatchAgent[], remaining: number): AmalgamError {
   const lost = agents.length === 1 ? "The agent is lost" : `All ${agents.length} agents are lost`;
   const reasons = agents.map((agent) => `${agent.label}: ${agent.lostBecause?.message ?? agent.state}`);
-  return new AmalgamError("agent_lost", `${lost} with ${remaining} units to go (${summary(reasons)})`);
+  return new AmalgamError(
+    "agent_lost",
+    `${lost} with ${formatQuantity(remaining, "unit")} to go (${summary(reasons)})`,
+  );
 }
 
 /** `reasons`: by agent, its label first. */
@@ -40,7 +44,10 @@ export function refusedByAll(what: string, reasons: readonly string[]): AmalgamE
 /** `reason`: what the wait was for. */
 export function waitedTooLong(waitedMs: number, remaining: number, reason: string): AmalgamError {
   const seconds = Math.round(waitedMs / 1000);
-  return new AmalgamError("agent_lost", `No agent came for ${seconds} s with ${remaining} units to go: ${reason}`);
+  return new AmalgamError(
+    "agent_lost",
+    `No agent came for ${seconds} s with ${formatQuantity(remaining, "unit")} to go: ${reason}`,
+  );
 }
 
 export function summary(reasons: readonly string[]): string {

@@ -36,7 +36,7 @@ export async function amalgam(...argv: readonly string[]): Promise<Outcome> {
       written[name] += text;
       return true;
     };
-    return { isTTY: false, write } as unknown as NodeJS.WriteStream;
+    return { isTTY: false, write, on: () => undefined } as unknown as NodeJS.WriteStream;
   };
   const terminal: Terminal = {
     stdout: stream("stdout"),
@@ -98,6 +98,7 @@ export function startAmalgam(
   });
   const { pid } = child;
   if (pid === undefined) throw new Error("The process did not start");
+  running.add(child);
   const lines: string[] = [];
   const events: JsonEvent[] = [];
   const watchers = new Set<() => void>();
@@ -119,6 +120,7 @@ export function startAmalgam(
   });
   const ended = new Promise<Outcome>((resolve) => {
     child.on("close", (code, signal) => {
+      running.delete(child);
       hasEnded = true;
       resolve({ code, signal, ...written });
       for (const look of watchers) look();
@@ -153,6 +155,12 @@ export function startAmalgam(
     },
   };
 }
+
+/** What would be left behind if the test's own process ended early, as after a test that ran out of time. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 /** An agent started by hand, and where it listens. */
 export async function startAgentCommand(

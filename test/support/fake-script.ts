@@ -8,7 +8,8 @@ export type DtypeName = Dtype;
 export interface Script {
   /** Only for this unit. Default: for every unit. */
   readonly unit?: number;
-  readonly fault?: "crash" | "out of memory" | "throw" | "hang" | "deaf" | "fail";
+  /** `stuck`: waits inside the system, for somebody to write to "fifo" in its first root. */
+  readonly fault?: "crash" | "out of memory" | "throw" | "hang" | "deaf" | "stuck" | "fail";
   /** Of the failure. */
   readonly code?: ErrorCode;
   /** Before every piece. */

@@ -36,6 +36,10 @@ port.on("message", ({ task, request }: RunMessage) => {
     }
     if (applies && script.fault === "throw") throw new Error("thrown on purpose");
     if (applies && script.fault === "deaf") for (;;) Atomics.wait(cells, controlCells.chunksInFlight, -1);
+    if (applies && script.fault === "stuck") {
+      send({ type: "progress", bytesRead: 0, ioSeconds: 0, bytesWritten: 0 });
+      openSync(join(settings.roots[0] ?? "", "fifo"), "r");
+    }
     if (applies && script.fault === "hang") while (!isCanceled()) sleep(1_000);
     if (applies && script.fault === "fail") {
       const { code = "io_failed" } = script;

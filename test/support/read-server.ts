@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { Server, ServerCredentials, type ServerWritableStream } from "@grpc/grpc-js";
+import { sleep, systemClock } from "../../shared/clock.js";
 import { AgentService, type ReadRequest } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { serverOptions } from "../../shared/rpc/channel.js";
 import { serviceDefinition } from "../../shared/rpc/service-definition.js";
@@ -13,17 +14,28 @@ export interface ReadServerOptions {
   readonly endAfterChunks?: number;
   readonly wrongSums?: boolean;
   readonly hang?: boolean;
+  /** So many empty responses first, so many milliseconds apart. */
+  readonly notices?: { readonly count: number; readonly everyMs: number };
 }
 
 /** A peer that serves ranges of files as a test wants it to. */
 export async function startReadServer(options: ReadServerOptions) {
   const kept = new Map(options.files?.map((path) => [path, readFileSync(path)]));
-  const seen = { calls: 0, chunks: 0 };
-  const read = (call: ServerWritableStream<ReadRequest, unknown>): void => {
+  const seen = { calls: 0, chunks: 0, running: 0, mostAtOnce: 0 };
+  const read = async (call: ServerWritableStream<ReadRequest, unknown>): Promise<void> => {
     seen.calls += 1;
     call.on("error", () => undefined);
     if (options.hang === true) return;
-    const { file, offset, length, chunkBytes } = call.request;
+    seen.running += 1;
+    seen.mostAtOnce = Math.max(seen.mostAtOnce, seen.running);
+    const { count = 0, everyMs = 0 } = options.notices ?? {};
+    for (let i = 0; i < count; i += 1) {
+      call.write({ data: new Uint8Array(), crc32: 0 });
+      await sleep(systemClock, everyMs);
+    }
+    seen.running -= 1;
+    const { file, offset, length, chunkBytes: asked } = call.request;
+    const chunkBytes = asked || 256 << 10;
     const whole = kept.get(file?.path ?? "") ?? readFileSync(file?.path ?? "");
     const range = whole.subarray(Number(offset), Number(offset + length));
     for (let at = 0, sent = 0; at < range.length; at += chunkBytes, sent += 1) {
@@ -52,6 +64,10 @@ export async function startReadServer(options: ReadServerOptions) {
     },
     get chunks() {
       return seen.chunks;
+    },
+    /** Calls that were waiting at the same time, at most. */
+    get mostAtOnce() {
+      return seen.mostAtOnce;
     },
     async [Symbol.asyncDispose]() {
       server.forceShutdown();

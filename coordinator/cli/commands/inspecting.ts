@@ -20,7 +20,10 @@ export function registerInspecting({ amalgam, terminal, run }: Registration): vo
     .command("gc")
     .description("remove what unfinished merges left below folders, where nobody can go on from it")
     .argument("<folders...>", "where outputs were made")
-    .option("--older-than <age>", "unfinished work too that could be gone on from, if nobody touched it for so long")
+    .option(
+      "--older-than <age>",
+      'unfinished work too that could be gone on from, if nobody touched it for so long, such as "30d"',
+    )
     .option("--dry-run", "say what would be removed, and remove nothing", false)
     .option("--json", "for machines", false)
     .action((folders, options) => run(async () => (await import("../gc.js")).gc(folders, options, terminal)));

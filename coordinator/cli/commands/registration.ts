@@ -7,4 +7,6 @@ export interface Registration {
   readonly terminal: Terminal;
   /** Runs a command and keeps its exit code. */
   readonly run: (command: () => Promise<number>) => Promise<void>;
+  /** The same for one that only shows what happens elsewhere: it ends when nobody reads. */
+  readonly show: (command: () => Promise<number>) => Promise<void>;
 }

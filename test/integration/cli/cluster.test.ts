@@ -153,6 +153,16 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
       await delivery?.done();
     });
 
+    test.each([
+      ["366d", 'It is longer than "365d".'],
+      ["soon", 'It is not a time such as "30s", "10m" or "2h".'],
+    ])("--max-wait %s is refused", async (time, complaint) => {
+      const { at } = await work;
+      const outcome = await run("submit", at("linear.yaml"), at("merged"), "--max-wait", time);
+      const stderr = `error: option '--max-wait <time>' argument '${time}' is invalid. ${complaint}\n`;
+      expect(outcome).toMatchObject({ code: 2, stdout: "", stderr });
+    });
+
     test("without a coordinator the job waits for one, and the command does not", async () => {
       const { at } = await work;
       const { code, stdout, stderr } = await run("submit", at("linear.yaml"), at("lonely"));
@@ -201,6 +211,22 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
     });
   });
 
+  describe("coordinator", () => {
+    test("a second signal ends it at once, though it could not leave in order yet", async () => {
+      await using coordinator = start("coordinator", "--name", "c11");
+      await coordinator.line((line) => line.includes("joined"));
+      // It cannot sign off as long as nobody answers.
+      server?.freeze();
+      try {
+        coordinator.child.kill("SIGTERM");
+        coordinator.child.kill("SIGINT");
+        expect(await coordinator.ended).toMatchObject({ code: 130, signal: null, stderr: "" });
+      } finally {
+        server?.thaw();
+      }
+    });
+  });
+
   describe("status", () => {
     test("a table of jobs, oldest first, that says whose leader is silent", async () => {
       await using _ = await beating(bus, coordinatorOf("c1"));
@@ -210,7 +236,7 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
       await put(jobOf(ids[2], { submittedAt: "2026-01-01T00:00:02Z", state: "done", leader: "c1" }));
       const progress = { units: 8, unitsDone: 2, work: 1000, workDone: 259, agents: 2, slots: 8, retries: 1 };
       const speed = { bytesPerSecond: 10, etaSeconds: 75 };
-      await bus.nodes.put(keys.progress(ids[0]), JSON.stringify({ ...progress, ...speed }));
+      for (const id of ids) await bus.nodes.put(keys.progress(id), JSON.stringify({ ...progress, ...speed }));
 
       const { code, stdout } = await run("status");
       expect(code).toBe(0);
@@ -220,7 +246,7 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
       const age = expect.stringMatching(/^\d+d\d\dh$/);
       expect(rows).toEqual([
         [ids[0], "running", "25 %", "1m15s", "c1", age, `/outputs/${ids[0]}`],
-        [ids[1], "waiting (leader silent, to be canceled)", "-", "-", "c0", age, `/outputs/${ids[1]}`],
+        [ids[1], "waiting (leader silent, to be canceled)", "25 %", "-", "c0", age, `/outputs/${ids[1]}`],
         [ids[2], "done", "100 %", "-", "c1", age, `/outputs/${ids[2]}`],
       ]);
       const all = JSON.parse((await run("status", "--json")).stdout) as readonly Record<string, unknown>[];
@@ -274,6 +300,15 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
       ]);
     });
 
+    test("an agent of another version is shown as not used, with the reason", async () => {
+      await using _odd = await beating(bus, nodeOf("odd", { version: "0.9.0", kernels: "other" }));
+      const { stdout } = await run("nodes");
+      expect(stdout).toMatch(/^odd +agent +not used /m);
+      expect(stdout).toContain('\nodd is not used: its version "0.9.0" has protocol ');
+      const [node] = JSON.parse((await run("nodes", "--json")).stdout) as readonly Record<string, unknown>[];
+      expect(node).toMatchObject({ name: "odd", unfit: expect.stringContaining('kernels "other"') });
+    });
+
     test("drain orders the instance that is alive, and returns when it has left", async () => {
       const agent = await beating(bus, nodeOf("a2", { state: "draining", running: 2 }));
       await using command = start("drain", "a2", "--json");
@@ -284,6 +319,29 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
       await agent[Symbol.asyncDispose]();
       const { code, stdout } = await command.ended;
       expect([code, JSON.parse(stdout)]).toEqual([0, { node: "a2", state: "gone" }]);
+    });
+
+    test("drain takes its order back when the agent died before it could", async () => {
+      const agent = await beating(bus, nodeOf("a5", { state: "draining" }));
+      await using command = start("drain", "a5");
+      await new Promise<void>((resolve) => {
+        void bus.state.watch("orders.", ({ key }) => key === keys.order("a5") && resolve());
+      });
+      await agent[Symbol.asyncDispose]();
+      expect(await command.ended).toMatchObject({ code: 0, stdout: "a5 has left\n" });
+      expect(await bus.state.get(keys.order("a5"))).toBeUndefined();
+    });
+
+    test("Ctrl-C ends the wait for a drain, and the order stands", async () => {
+      await using _agent = await beating(bus, nodeOf("a6", { state: "draining", running: 2 }));
+      await using command = start("drain", "a6");
+      await new Promise<void>((resolve) => command.child.stderr?.once("data", () => resolve()));
+      const { code, stderr } = await command.kill("SIGINT");
+      const told = ["a6 is draining, with 2 units to go", "Waiting ended, and a6 goes on draining"];
+      expect([code, stderr]).toEqual([130, `${told.join("\n")}\n`]);
+      expect(parseRecord(orderRecord, (await bus.state.get(keys.order("a6")))?.value)).toMatchObject({
+        order: "drain",
+      });
     });
 
     test("drain takes an agent for gone that another one replaced", async () => {
@@ -330,7 +388,7 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
 
     test("a job that came to its end is past canceling", async () => {
       await put(jobOf("cancel-c", { state: "done" }));
-      const stderr = 'Cannot cancel job cancel-c: it is over, and its state "done"\n';
+      const stderr = "Cannot cancel job cancel-c: it is over already, and done\n";
       expect(await run("cancel", "cancel-c")).toMatchObject({ code: 2, stdout: "", stderr });
     });
   });
@@ -367,6 +425,19 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
       expect(outcome.code).toBe(code);
       expect(outcome.stderr.endsWith(stderr)).toBe(true);
     });
+
+    test.each(["stdout", "stderr"] as const)(
+      "a watch ends in peace when nobody reads its %s any more",
+      async (stream) => {
+        const record = await put(jobOf("watch-d", led));
+        await using command = start("watch", "watch-d", ...(stream === "stdout" ? ["--json"] : []));
+        await new Promise<void>((resolve) => command.child[stream]?.once("data", () => resolve()));
+        command.child[stream]?.destroy();
+        await put({ ...record, leader: "c2", starts: 2 });
+        expect(await command.ended).toMatchObject({ code: 0, signal: null });
+        expect(await job("watch-d")).toMatchObject({ state: "running", cancel: false });
+      },
+    );
 
     test("Ctrl-C ends the watch and not the job", async () => {
       await put(jobOf("watch-c", led));
@@ -406,6 +477,16 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
 
     test("--since wants a time", async () => {
       expect(await run("logs", "--since", "soon")).toMatchObject({ code: 2, stdout: "" });
+    });
+
+    test("--follow ends in peace when nobody reads any more", async () => {
+      await put(jobOf("logs-c"));
+      tell("logs-c", { job: "logs-c", message: "before" });
+      await using command = start("logs", "logs-c", "--follow");
+      await command.line((line) => line.endsWith("before"));
+      command.child.stdout?.destroy();
+      tell("logs-c", { job: "logs-c", message: "after" });
+      expect(await command.ended).toMatchObject({ code: 0, signal: null, stderr: "" });
     });
 
     test("--follow goes on until it is interrupted", async () => {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { type JournalRecord, parseRecord } from "../../../coordinator/assemble/journal-records.js";
 import { type BulkyRecipe, blockBytes, bulkyUnits, writeBulky } from "../bulky.js";
@@ -18,6 +19,8 @@ export interface BulkyClusterOptions extends Omit<ClusterOptions, "folder"> {
   readonly ioLimit?: string;
   /** Roots below the cluster's folder, by agent. @default all of it */
   readonly sightOf?: (agent: number) => readonly ("models" | "outputs" | "empty")[];
+  /** Folders elsewhere that every agent sees. */
+  readonly extraRoots?: readonly string[];
 }
 
 /** What a job of the bulky models is asked for besides. */
@@ -28,7 +31,12 @@ export interface BulkyJobOptions {
   readonly unitBytes?: number;
   /** @default a folder of its own below the cluster's */
   readonly output?: string;
+  /** The same recipe in another file, with models of its own. */
+  readonly recipeFile?: string;
 }
+
+/** For the slowest job, with every fault that it can meet: below the time that a test has. */
+const patienceMs = 45_000;
 
 /** A cluster with the bulky models, and what undisturbed merges make of them. */
 export class BulkyCluster implements AsyncDisposable {
@@ -52,7 +60,14 @@ export class BulkyCluster implements AsyncDisposable {
   }
 
   static async start(options: BulkyClusterOptions): Promise<BulkyCluster> {
-    const { ioLimit = "4MB", sightOf, agentOptions = () => [], coordinatorOptions = [], ...rest } = options;
+    const {
+      ioLimit = "4MB",
+      sightOf,
+      extraRoots = [],
+      agentOptions = () => [],
+      coordinatorOptions = [],
+      ...rest
+    } = options;
     const scratch = options.folder === undefined ? await withTempDir() : undefined;
     const folder = await realpath(options.folder ?? scratch?.path ?? "");
     for (const name of ["models", "outputs", "empty"]) await mkdir(join(folder, name), { recursive: true });
@@ -60,7 +75,7 @@ export class BulkyCluster implements AsyncDisposable {
     const cluster = await Cluster.start({
       ...rest,
       folder,
-      rootsOf: (agent) => sightOf?.(agent).map((name) => join(folder, name)) ?? [folder],
+      rootsOf: (agent) => [...(sightOf?.(agent).map((name) => join(folder, name)) ?? [folder]), ...extraRoots],
       agentOptions: (agent) => ["--io-limit", ioLimit, ...agentOptions(agent)],
       coordinatorOptions: ["--keep-journals", join(folder, "journals"), ...coordinatorOptions],
     });
@@ -86,7 +101,7 @@ export class BulkyCluster implements AsyncDisposable {
     const output = options.output ?? join(this.folder, "outputs", `job-${this.#jobs}`, `merged-${this.#jobs}`);
     await mkdir(dirname(output), { recursive: true });
     const words = ["--watch", "--json", "--unit-size", String(unitBytes), ...argv];
-    const watch = this.cluster.start("submit", this.recipes[recipe], output, ...words);
+    const watch = this.cluster.start("submit", options.recipeFile ?? this.recipes[recipe], output, ...words);
     const id = String((await watch.event("submitted"))["job"]);
     return new BulkyJob({ id, output, watch, golden, cluster: this.cluster, journals: join(this.folder, "journals") });
   }
@@ -130,13 +145,28 @@ export class BulkyJob implements AsyncDisposable {
     });
   }
 
+  /** Resolves when an agent was given so many units. */
+  async unitsOn(agent: NodeProcess, count = 1): Promise<void> {
+    await this.watch.line((line) => {
+      const event = JSON.parse(line) as JsonEvent;
+      return event.event === "unit started" && event["agent"] === agent.name;
+    }, count);
+  }
+
+  /** Resolves when somebody leads it, as far as whoever follows it has heard. */
+  async led(): Promise<void> {
+    await this.watch.line((line) => (JSON.parse(line) as JsonEvent)["leader"] !== undefined);
+  }
+
   count(event: string): number {
     return this.watch.events.filter((one) => one.event === event).length;
   }
 
   /** The coordinator that leads it, as far as whoever follows it has heard. */
   get leader(): NodeProcess {
-    const name = this.watch.events.findLast(({ event, leader }) => event === "state" && leader !== undefined)?.["leader"];
+    const name = this.watch.events.findLast(({ event, leader }) => event === "state" && leader !== undefined)?.[
+      "leader"
+    ];
     const found = this.#cluster.coordinators.find((coordinator) => coordinator.name === name);
     if (found === undefined) throw new Error(`Nobody leads job ${this.id}`);
     return found;
@@ -152,8 +182,12 @@ export class BulkyJob implements AsyncDisposable {
 
   /** Follows it to its end, where everything must be as if nothing had happened. */
   async expectDone(): Promise<void> {
-    const { code, stderr, stdout } = await this.watch.ended;
-    if (code !== 0) throw new Error(`Job ${this.id} ended with ${code}: ${stderr}\n${stdout.slice(-3_000)}`);
+    const giveUp = new AbortController();
+    const outcome = await Promise.race([this.watch.ended, sleep(patienceMs, undefined, { signal: giveUp.signal })]);
+    giveUp.abort();
+    if (outcome === undefined) throw new Error(`Job ${this.id} does not end\n${this.#story()}`);
+    const { code, stderr } = outcome;
+    if (code !== 0) throw new Error(`Job ${this.id} ended with ${code}: ${stderr}\n${this.#story()}`);
     await this.expectGolden();
   }
 
@@ -164,6 +198,23 @@ export class BulkyJob implements AsyncDisposable {
     const outcome = await amalgam("gc", dirname(this.output));
     expect([outcome.code, outcome.stderr]).toEqual([0, ""]);
     expect(await readdir(dirname(this.output))).toEqual([basename(this.output)]);
+  }
+
+  /** Whoever was frozen or gone comes back, and changes nothing any more. */
+  async expectNoEchoes(): Promise<void> {
+    const published = await this.published();
+    await this.#cluster.heal();
+    await sleep(1_000);
+    expect(await this.published()).toBe(published);
+    expect(await hashDirectory(this.output)).toEqual(this.#golden);
+    expect(await readdir(dirname(this.output))).toEqual([basename(this.output)]);
+  }
+
+  /** What is known of it, for whoever has to find out why it failed. */
+  #story(): string {
+    const told = this.watch.events.filter(({ level }) => level !== "debug").slice(-30);
+    const nodes = this.#cluster.nodes.map(({ name, output }) => `${name}:\n${output.slice(-1_500)}`);
+    return [...told.map((event) => JSON.stringify(event)), ...nodes].join("\n");
   }
 
   /** Changes when the output is published again. */

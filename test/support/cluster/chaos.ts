@@ -1,4 +1,4 @@
-import { cp, rm } from "node:fs/promises";
+import { cp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "./cluster.js";
@@ -15,6 +15,12 @@ export interface ChaosOptions {
 
 /** How long a process that was asked to end may take. */
 const endMs = 15_000;
+/** Pause after a fault that was passed over. */
+const passedOverMs = 5;
+/** How long an agent is left alone between two faults. */
+const agentRestMs = 1_000;
+/** And a coordinator, or NATS: long enough to take a job over. */
+const restMs = 5_000;
 /** Pause before a process is started again that could not reach NATS. */
 const againMs = 300;
 
@@ -75,7 +81,11 @@ export class Chaos {
     const open = new Set<Promise<void>>();
     for (const fault of this.#faults) {
       if (this.#injected >= until) break;
-      if (placesOf(fault).some((place) => this.#held.has(place))) continue;
+      if (placesOf(fault).some((place) => this.#held.has(place))) {
+        // Everybody may be hit right now.
+        await sleep(passedOverMs);
+        continue;
+      }
       await sleep(fault.afterMs);
       const acting = this.#act(fault).finally(() => open.delete(acting));
       open.add(acting);
@@ -94,8 +104,16 @@ export class Chaos {
     } catch (error) {
       this.#surprise(`${nameOf(fault)}: ${String(error)}`);
     } finally {
-      for (const place of places) this.#held.delete(place);
+      setTimeout(() => {
+        for (const place of places) this.#held.delete(place);
+      }, this.#restMs(fault)).unref();
     }
+  }
+
+  /** Without a rest for those whom every job needs, none would get anywhere. */
+  #restMs(fault: Fault): number {
+    if (fault.on === "link") return 0;
+    return this.#cluster.agents.some(({ name }) => name === fault.node) ? agentRestMs : restMs;
   }
 
   async #cut([one, other]: readonly [string, string], lastsMs: number): Promise<void> {
@@ -138,20 +156,17 @@ export class Chaos {
     await this.#start(node);
   }
 
-  /** Every restore brings back what was there at the one before. */
+  /** A restore brings back what there was at the one before, and the first one what there is. */
   async #change(data: string, act: "restore" | "wipe"): Promise<void> {
-    const set = act === "restore" && this.#hasBackup ? `${this.#backup}-set` : undefined;
-    if (set !== undefined) await cp(this.#backup, set, { recursive: true });
-    if (act === "restore") {
-      await rm(this.#backup, { recursive: true, force: true });
-      await cp(data, this.#backup, { recursive: true });
-      this.#hasBackup = true;
+    if (act === "wipe") return rm(data, { recursive: true, force: true });
+    const current = `${this.#backup}-new`;
+    await cp(data, current, { recursive: true });
+    if (this.#hasBackup) {
+      await rm(data, { recursive: true });
+      await rename(this.#backup, data);
     }
-    if (act === "restore" && set === undefined) return;
-    await rm(data, { recursive: true, force: true });
-    if (set === undefined) return;
-    await cp(set, data, { recursive: true });
-    await rm(set, { recursive: true });
+    await rename(current, this.#backup);
+    this.#hasBackup = true;
   }
 
   /** Whether the order to drain got through. */
@@ -191,9 +206,7 @@ export class Chaos {
         this.#live(node);
         return;
       } catch (error) {
-        if (!node.output.slice(before).includes("in NATS at") && !node.output.slice(before).includes("to NATS at")) {
-          throw error;
-        }
+        if (!/ (in|to) NATS at /.test(node.output.slice(before))) throw error;
         this.note(`${node.name} does not start: ${lastOf(node)}`);
         await sleep(againMs);
       }

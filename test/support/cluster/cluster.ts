@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Outcome, type RunningCommand, startAmalgam } from "../command.js";
 import { type Certificates, makeCertificates, noOpenssl } from "./certificates.js";
-import { createLoopback, createNamespaces, type Network, noNamespaces } from "./network.js";
+import { createLoopback, createNamespaces, type Host, type Network, noNamespaces } from "./network.js";
 import { NodeProcess } from "./node-process.js";
 
 const binary = fileURLToPath(new URL("../../../coordinator/main.js", import.meta.url));
@@ -24,6 +24,8 @@ export interface ClusterOptions {
   readonly rootsOf?: (agent: number) => readonly string[];
   /** More words for an agent's command line. */
   readonly agentOptions?: (agent: number) => readonly string[];
+  /** The module that an agent is started from, such as one that is broken on purpose. @default the one that ships */
+  readonly agentEntry?: (agent: number) => string | undefined;
   readonly coordinatorOptions?: readonly string[];
   /** Where NATS stores its data. @default a folder below the folder */
   readonly natsData?: string;
@@ -52,6 +54,7 @@ export class Cluster implements AsyncDisposable {
   readonly agents: readonly NodeProcess[];
   readonly #words: readonly string[];
   readonly #natsData: string;
+  readonly #another: (number: number, name: string) => NodeProcess;
 
   private constructor(parts: {
     folder: string;
@@ -61,6 +64,7 @@ export class Cluster implements AsyncDisposable {
     agents: readonly NodeProcess[];
     words: readonly string[];
     natsData: string;
+    another: (number: number, name: string) => NodeProcess;
   }) {
     this.folder = parts.folder;
     this.network = parts.network;
@@ -69,6 +73,7 @@ export class Cluster implements AsyncDisposable {
     this.agents = parts.agents;
     this.#words = parts.words;
     this.#natsData = parts.natsData;
+    this.#another = parts.another;
   }
 
   static async start(options: ClusterOptions): Promise<Cluster> {
@@ -90,11 +95,17 @@ export class Cluster implements AsyncDisposable {
       const natsData = options.natsData ?? join(folder, "nats-data");
       const { process: nats, url } = await natsServer(options, network, natsData, tls);
       const words = ["--nats", url, ...tlsWords(tls)];
-      const program = (name: string, word: string, isUp: string, ...argv: readonly string[]): NodeProcess => {
-        const line = [process.execPath, binary, word, ...words, "--name", name, ...argv];
-        return new NodeProcess(name, network.host(name), line, (text) => text.includes(isUp));
+      const program = (entry: string, name: string, host: Host, ...argv: readonly string[]): NodeProcess => {
+        const line = [process.execPath, entry, ...argv, ...words, "--name", name];
+        return new NodeProcess(name, host, line, (text) => text.includes("joined the cluster"));
       };
-      const { rootsOf = () => [folder], agentOptions = () => [], coordinatorOptions = [] } = options;
+      const { rootsOf = () => [folder], agentOptions = () => [], coordinatorOptions = [], agentEntry } = options;
+      const agent = (number: number, name: string): NodeProcess => {
+        const host = network.host(at(names.agents, number - 1));
+        const roots = rootsOf(number).flatMap((root) => ["--root", root]);
+        const argv = [...roots, "--host", host.address, "--slots", "1", ...agentOptions(number)];
+        return program(agentEntry?.(number) ?? binary, name, host, "agent", ...argv);
+      };
       const cluster = new Cluster({
         folder,
         network,
@@ -102,22 +113,10 @@ export class Cluster implements AsyncDisposable {
         words,
         natsData,
         coordinators: names.coordinators.map((name) =>
-          program(name, "coordinator", "joined the cluster", ...coordinatorOptions),
+          program(binary, name, network.host(name), "coordinator", ...coordinatorOptions),
         ),
-        agents: names.agents.map((name, index) => {
-          const roots = rootsOf(index + 1).flatMap((root) => ["--root", root]);
-          const where = ["--host", network.host(name).address];
-          return program(
-            name,
-            "agent",
-            "joined the cluster",
-            ...roots,
-            ...where,
-            "--slots",
-            "1",
-            ...agentOptions(index + 1),
-          );
-        }),
+        agents: names.agents.map((name, index) => agent(index + 1, name)),
+        another: agent,
       });
       try {
         await nats.start();
@@ -144,6 +143,11 @@ export class Cluster implements AsyncDisposable {
 
   agent(number: number): NodeProcess {
     return at(this.agents, number - 1);
+  }
+
+  /** One more agent, like the numbered one in all but its name. Not started, and not ended with the cluster. */
+  anotherAgent(number: number, name: string): NodeProcess {
+    return this.#another(number, name);
   }
 
   coordinator(number: number): NodeProcess {
@@ -185,7 +189,8 @@ export class Cluster implements AsyncDisposable {
   async heal(): Promise<void> {
     this.network.mendAll();
     for (const node of this.nodes) if (node.isFrozen) node.thaw();
-    for (const node of this.nodes) if (!node.isRunning) await node.start();
+    await this.nats.start();
+    await Promise.all([...this.coordinators, ...this.agents].map((node) => node.start()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

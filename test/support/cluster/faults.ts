@@ -53,26 +53,26 @@ const engine =
 
 /** A leader that is silent for less than 5 s keeps its job, and one that is silent for longer loses it: both must come. */
 const processKinds: readonly Kind[] = [
-  { weight: 12, lastsMs: [100, 2_000], make: agent("kill") },
-  { weight: 20, lastsMs: [100, 4_000], make: agent("freeze") },
-  { weight: 4, lastsMs: [100, 8_000], make: agent("freeze, then kill") },
-  { weight: 8, lastsMs: [100, 1_500], make: agent("end") },
-  { weight: 4, lastsMs: [100, 1_500], make: agent("drain") },
-  { weight: 4, lastsMs: [100, 1_500], make: coordinator("kill") },
-  { weight: 4, lastsMs: [300, 9_000], make: coordinator("freeze") },
+  { weight: 16, lastsMs: [100, 2_000], make: agent("kill") },
+  { weight: 48, lastsMs: [100, 4_000], make: agent("freeze") },
+  { weight: 8, lastsMs: [100, 8_000], make: agent("freeze, then kill") },
+  { weight: 16, lastsMs: [100, 1_500], make: agent("end") },
+  { weight: 10, lastsMs: [100, 1_500], make: agent("drain") },
+  { weight: 2, lastsMs: [100, 1_500], make: coordinator("kill") },
+  { weight: 2, lastsMs: [300, 9_000], make: coordinator("freeze") },
   { weight: 1, lastsMs: [300, 9_000], make: coordinator("freeze, then kill") },
-  { weight: 3, lastsMs: [100, 1_000], make: coordinator("end") },
-  { weight: 3, lastsMs: [50, 1_500], make: engine("kill") },
-  { weight: 3, lastsMs: [200, 3_000], make: engine("freeze") },
-  { weight: 2, lastsMs: [50, 500], make: engine("restore") },
+  { weight: 2, lastsMs: [100, 1_000], make: coordinator("end") },
+  { weight: 2, lastsMs: [50, 1_500], make: engine("kill") },
+  { weight: 2, lastsMs: [200, 3_000], make: engine("freeze") },
+  { weight: 1, lastsMs: [50, 500], make: engine("restore") },
   { weight: 1, lastsMs: [50, 500], make: engine("wipe") },
 ];
 
 const linkKinds: readonly Kind[] = [
-  { weight: 18, lastsMs: [200, 8_000], make: cut("coordinators", "agents") },
-  { weight: 8, lastsMs: [200, 6_000], make: cut("agents", "nats") },
+  { weight: 32, lastsMs: [200, 8_000], make: cut("coordinators", "agents") },
+  { weight: 16, lastsMs: [200, 6_000], make: cut("agents", "nats") },
   { weight: 4, lastsMs: [200, 6_000], make: cut("coordinators", "nats") },
-  { weight: 4, lastsMs: [200, 6_000], make: cut("agents", "agents") },
+  { weight: 20, lastsMs: [200, 6_000], make: cut("agents", "agents") },
 ];
 
 function cut(from: "coordinators" | "agents", to: "agents" | "nats"): Kind["make"] {

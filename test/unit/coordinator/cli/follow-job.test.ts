@@ -27,8 +27,8 @@ function start(first: JobRecord | undefined = jobOf("a")) {
     put,
     interrupt,
     say: (message: string) => engine.events.append(wordOf("a"), JSON.stringify(eventOf({ message, job: "a" }))),
-    beat: (name: string, beat: number) => {
-      const record = nodeOf(name, { role: "coordinator", beat, beatMs: 1_000 });
+    beat: (name: string, beat: number, instance = `${name}-1`) => {
+      const record = nodeOf(name, { role: "coordinator", beat, beatMs: 1_000, instance });
       engine.nodes.set(keys.node(name), JSON.stringify(record));
     },
     follow: (options: Partial<FollowOptions> = {}) =>
@@ -123,6 +123,35 @@ test("a record that NATS lost is waited for while the job is led, and no longer"
   await clock.advance(30_000);
   expect(failure).toMatchObject({ code: "bus_failed" });
   expect(failure?.message).toMatch(/^NATS lost job "a" while nobody led it: submit it again/);
+});
+
+test("a record that NATS lost is not waited for when its leader was started anew", async () => {
+  const { clock, engine, put, follow, beat } = start();
+  const ended = follow();
+  put({ ...running });
+  for (let second = 1; second <= 3; second++) {
+    beat("c1", second);
+    await clock.advance(1_000);
+  }
+  engine.wipe();
+  const failed = expect(ended).rejects.toMatchObject({ message: expect.stringMatching(/^NATS lost job "a"/) });
+  for (let second = 1; second <= 10; second++) {
+    beat("c1", second, "c1-2");
+    await clock.advance(1_000);
+  }
+  await failed;
+});
+
+test("an interrupt ends it while NATS is away from the beginning", async () => {
+  const { clock, engine, follow, interrupt, news } = start();
+  engine.stop();
+  const ended = expect(follow()).rejects.toMatchObject({ code: "canceled" });
+  await settle();
+  interrupt.abort(new AmalgamError("canceled", "Interrupted"));
+  await ended;
+  engine.start();
+  await clock.advance(60_000);
+  expect(news).toEqual([]);
 });
 
 test("it ends early when there was enough", async () => {

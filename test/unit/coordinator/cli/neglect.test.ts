@@ -18,3 +18,12 @@ test.each<[what: string, job: Partial<JobRecord>, nodes: readonly string[], reas
 ])("neglectOf() a job that is %s", (_, job, nodes, reason) => {
   expect(neglectOf(jobOf("a", job), alive(...nodes))?.reason).toBe(reason);
 });
+
+test("neglectOf() a job whose leader was started anew: whoever has its name does not lead", () => {
+  const [job, nodes] = [jobOf("a", led), alive("c1")];
+  expect(neglectOf(job, nodes, "c1-1")).toBeUndefined();
+  expect(neglectOf(job, nodes, "c1-0")).toEqual({
+    reason: "Coordinator c1 was started anew: the job waits to be taken up again",
+    hasCoordinator: true,
+  });
+});

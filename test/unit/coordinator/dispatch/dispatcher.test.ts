@@ -257,7 +257,7 @@ test("nobody waits for longer than was asked for, and time at work does not coun
   await world.clock.advance(1_000);
   expect(world.failure).toMatchObject({
     code: "agent_lost",
-    message: "No agent came for 30 s with 1 units to go: no agent is ready",
+    message: "No agent came for 30 s with 1 unit to go: no agent is ready",
   });
 });
 
