@@ -116,6 +116,8 @@ async function loseLeader(cluster: Cluster, job: Job, how: "SIGKILL" | "SIGTERM"
 
 async function loseNats(cluster: Cluster, job: Job, how: "kill" | "freeze" | "wipe"): Promise<number> {
   const watching = longestPause(job, pausesMs);
+  // It may fail before it is awaited.
+  watching.catch(() => undefined);
   const { nats } = cluster;
   if (how === "wipe") await cluster.wipeEngine();
   else {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { AmalgamError, type ErrorCode } from "../shared/errors.js";
+import { AmalgamError } from "../shared/errors.js";
 import { packageVersion } from "../shared/rpc/version.js";
 import { type CommitResult, commit } from "./assemble/commit.js";
 import { openStaging } from "./assemble/open-staging.js";
@@ -7,7 +7,8 @@ import { inspectOutput } from "./assemble/output-directory.js";
 import type { Staging } from "./assemble/staging.js";
 import { assembleCrew } from "./job/crew.js";
 import { MergeRun, Totals } from "./job/merge-run.js";
-import type { JobResult, MergeJob, PlanRun, RecipeJob } from "./job/types.js";
+import { planAgain } from "./job/plan-again.js";
+import type { JobEvent, JobResult, MergeJob, PlanRun, RecipeJob } from "./job/types.js";
 import { methodOf } from "./plan/check-method.js";
 import { planHere } from "./plan/planner.js";
 import type { Plan } from "./plan/types.js";
@@ -22,23 +23,41 @@ export type * from "./job/types.js";
  */
 export async function runMerge(job: MergeJob): Promise<JobResult> {
   const started = performance.now();
-  return runRecipe({ ...job, recipe: await readRecipe(job.recipeFile) }, started);
+  const { tidyUp, ...result } = await runRecipe({ ...job, recipe: await readRecipe(job.recipeFile) }, started);
+  await tidyUp();
+  return result;
+}
+
+export interface RecipeResult extends JobResult {
+  /**
+   * Removes what the way to the output left beside it. For when it is on record that the job is done: whoever finds the
+   * output complete before that looks for it.
+   */
+  readonly tidyUp: () => Promise<void>;
 }
 
 /** `started`: when the user asked for it, by `performance.now()`. */
-export async function runRecipe(job: RecipeJob, started: number): Promise<JobResult> {
+export async function runRecipe(job: RecipeJob, started: number): Promise<RecipeResult> {
   const { recipe } = job;
   recipe.stages.forEach(methodOf);
   const store = async (plan: Plan, output: string): Promise<void> => {
-    await runPlan(plan, recipe.text, { ...job, output, overwrite: true }, started);
+    const cluster = job.cluster && { ...job.cluster, planned: undefined };
+    const onEvent = (event: JobEvent): void =>
+      job.onEvent?.(event.type === "planned" ? { ...event, isStage: true } : event);
+    await runPlan(plan, recipe.text, { ...job, output, cluster, overwrite: true, onEvent }, started);
   };
   const { output, shardBytes, planner = planHere } = job;
   const documents = new StoredDocuments(output, { shardBytes }, planner, store, (name, reason) => {
     job.onEvent?.({ type: "stage", name, reason });
   });
-  const result = await runPlan(await documents.plan(recipe), recipe.text, job, started);
-  await documents.remove();
-  return result;
+  const planned = (): Promise<Plan> => planAgain(() => documents.plan(recipe), job.cluster?.planned);
+  const tidyUp = (): Promise<void> => documents.remove();
+  const complete = await documents.planIfComplete(recipe);
+  if (complete === undefined) {
+    return { ...(await runPlan(await planned(), recipe.text, job, started)), tidyUp };
+  }
+  job.onEvent?.({ type: "planned", plan: complete });
+  return { plan: complete, committed: undefined, ...new Totals(), seconds: secondsSince(started), tidyUp };
 }
 
 /** The main job from the plan on. `started`: when the user asked for it, by `performance.now()`. */
@@ -54,16 +73,22 @@ export async function runPlan(plan: Plan, recipeText: string, job: PlanRun, star
       overwrite,
       signal,
       authority: cluster?.authority,
+      isBegun: cluster?.planned !== undefined,
+      onSilent: cluster?.onStorageSilent,
       keepJournal: cluster?.keepJournal,
     });
     // Undefined: another coordinator completed it between our two looks.
     if (staging !== "complete") committed = await finish(job, plan, staging, totals, recipeText);
   }
-  return { plan, committed, ...totals, seconds: (performance.now() - started) / 1000 };
+  return { plan, committed, ...totals, seconds: secondsSince(started) };
+}
+
+function secondsSince(started: number): number {
+  return (performance.now() - started) / 1000;
 }
 
 /** Staged bytes that changed after their receipt are computed once more; a disk that keeps changing them is broken. */
-const commitAttempts = 2;
+const mergeAttempts = 2;
 
 async function finish(
   job: PlanRun,
@@ -76,17 +101,34 @@ async function finish(
   if (staging.resumed.keptPieces + staging.resumed.redonePieces > 0) {
     job.onEvent?.({ type: "resumed", resumed: staging.resumed });
   }
+  try {
+    return await mergeAndCommit(job, plan, staging, totals, recipeText);
+  } catch (reason) {
+    // Over, with nothing to go on from. Otherwise the next leader comes.
+    if (staging.isEmpty && !goesOn(AmalgamError.from(reason))) await staging.discard();
+    throw reason;
+  }
+}
+
+async function mergeAndCommit(
+  job: PlanRun,
+  plan: Plan,
+  staging: Staging,
+  totals: Totals,
+  recipeText: string,
+): Promise<CommitResult> {
+  const { security, signal, mirrors } = job;
   const leadership = { job: fencedName(plan, staging), fence: BigInt(staging.generation) };
   for (let attempt = 1; ; attempt += 1) {
-    const { security, signal, mirrors } = job;
+    const isToBeRedone = (reason: unknown): boolean =>
+      AmalgamError.from(reason).code === "chunk_corrupt" && attempt < mergeAttempts;
     const onUnfit = (agent: string, reason: string): void => job.onEvent?.({ type: "unfit", agent, reason });
     const crew = await assembleCrew(job.agents, { plan, staging, leadership, security, signal, mirrors, onUnfit });
     try {
       await new MergeRun({ job, plan, staging, agents: crew.agents, leadership, totals }).run();
     } catch (reason) {
       await crew[Symbol.asyncDispose]();
-      // Over, with nothing to go on from. Otherwise the next leader comes.
-      if (staging.isEmpty && !goesOn.has(AmalgamError.from(reason).code)) await staging.discard();
+      if (isToBeRedone(reason)) continue;
       throw reason;
     }
     job.onEvent?.({ type: "committing" });
@@ -94,17 +136,19 @@ async function finish(
     const dismissed = crew[Symbol.asyncDispose]();
     try {
       await job.cluster?.assertLeading();
-      return await commit(staging, { recipeText });
+      return await commit(staging, { recipeText, signal });
     } catch (reason) {
-      if (AmalgamError.from(reason).code !== "chunk_corrupt" || attempt === commitAttempts) throw reason;
+      if (!isToBeRedone(reason)) throw reason;
     } finally {
       await dismissed;
     }
   }
 }
 
-/** The ends of a lead that are not the job's. */
-const goesOn: ReadonlySet<ErrorCode> = new Set(["fenced", "canceled", "bus_failed"]);
+/** Whether a lead ends and the job does not. A coordinator that shuts down cancels as well; see `Leading`. */
+function goesOn({ code, details }: AmalgamError): boolean {
+  return code === "fenced" || code === "bus_failed" || (code === "canceled" && details["by"] !== "user");
+}
 
 /** What agents know a job by. Whoever makes the same output at the same place is a leader of the same job. */
 function fencedName(plan: Plan, { parts }: Staging): string {

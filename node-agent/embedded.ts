@@ -3,6 +3,7 @@ import { AmalgamError } from "../shared/errors.js";
 import type { FromEmbeddedAgent, ToEmbeddedAgent } from "../shared/rpc/embedding.js";
 import { type RunningAgent, runAgent } from "./agent.js";
 import { agentUsage, defaults, parseAgentArguments } from "./settings.js";
+import { endThreads } from "./threads.js";
 
 /** Whoever started this module as a thread or a forked process, if anyone did. */
 export interface Parent {
@@ -32,13 +33,16 @@ export function findParent(): Parent | undefined {
   };
 }
 
+/** How long its threads may take to end. */
+const goodbyeMs = 2_000;
+
 /**
  * Runs an agent for a parent: reports the address, closes when told to, and ends at once when the parent is gone, for
  * nobody is left to want its work. `worker` replaces the worker threads' module, for tests.
  */
 export async function runEmbedded(parent: Parent, argv: readonly string[], worker?: URL): Promise<void> {
   let agent: RunningAgent | undefined;
-  const end = (code: number): void => process.exit(code);
+  const end = (code: number): void => void endThreads(goodbyeMs).finally(() => process.exit(code));
   parent.listen(
     (message) => {
       if (message.type === "close") void (agent?.close() ?? Promise.resolve()).finally(() => end(0));

@@ -5,6 +5,7 @@ import { AmalgamError } from "../shared/errors.js";
 import { findParent, runEmbedded } from "./embedded.js";
 import { type Ending, serve } from "./serve.js";
 import { agentUsage, parseAgentArguments } from "./settings.js";
+import { endThreads } from "./threads.js";
 
 export { type AgentOptions, type RunningAgent, runAgent } from "./agent.js";
 
@@ -23,12 +24,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     await serve(command, listenForSignals(), console);
     // A connection to a NATS server that does not answer takes its time to close.
-    setTimeout(() => process.exit(), goodbyeMs).unref();
+    setTimeout(() => void leave(0), goodbyeMs).unref();
     return 0;
   } catch (reason) {
     const error = AmalgamError.from(reason);
     console.error(error.message);
     return error.exitCode;
+  } finally {
+    await endThreads(goodbyeMs);
   }
 }
 
@@ -40,7 +43,7 @@ function listenForSignals(): Ending {
   const onSignal = (): void => {
     if (drain.signal.aborted) {
       now.abort();
-      setTimeout(() => process.exit(1), goodbyeMs).unref();
+      setTimeout(() => void leave(1), goodbyeMs).unref();
     }
     drain.abort();
   };
@@ -54,8 +57,13 @@ function endOnSurprise(): void {
   process.on("uncaughtException", (reason) => {
     const { stack } = AmalgamError.from(reason);
     console.error(`The agent ends, for something happened that nobody was prepared for: ${stack}`);
-    process.exit(1);
+    void leave(1);
   });
+}
+
+async function leave(code: number): Promise<void> {
+  await endThreads(goodbyeMs);
+  process.exit(code);
 }
 
 /** Every failure reaches a caller as an error; grpc-js would print some of them as well. */

@@ -3,6 +3,7 @@ import { AmalgamError } from "../shared/errors.js";
 import { type ArenaState, type FetchMessage, WindowWriter } from "./files/arena.js";
 import type { PeerFiles, WantedRange } from "./files/peer-files.js";
 import type { IoLimitState } from "./io-limit.js";
+import { track } from "./threads.js";
 import {
   controlCells,
   type FactorizeMessage,
@@ -69,6 +70,7 @@ export class PoolWorker {
     this.#thread.on("message", (message: WorkerMessage) => this.#receive(message));
     this.#thread.on("messageerror", (error) => this.#die(AmalgamError.from(error)));
     this.#thread.on("error", (error) => this.#die(workerError(error)));
+    track(this.#thread);
     this.#thread.on("exit", (code) => {
       this.#die(new AmalgamError("internal", `A worker thread ended with code ${code}`));
       options.onExit();
@@ -113,6 +115,7 @@ export class PoolWorker {
     });
   }
 
+  /** Resolves when the thread has ended, which one that waits inside the system may never do. */
   async terminate(reason: AmalgamError): Promise<void> {
     this.#die(reason);
     await this.#thread.terminate();

@@ -5,6 +5,7 @@ import { loopback, type Security } from "../shared/rpc/security.js";
 import { PeerFiles } from "./files/peer-files.js";
 import { IoLimit } from "./io-limit.js";
 import { PoolWorker, type TaskListener } from "./pool-worker.js";
+import { atMost } from "./threads.js";
 import type { Work } from "./worker-protocol.js";
 
 export interface PoolOptions {
@@ -28,6 +29,8 @@ export interface PoolOptions {
 
 const defaultCancelGraceMs = 10_000;
 const defaultHeapMiB = 512;
+/** How long threads may take to end. One that waits for storage that hangs takes for ever. */
+const endMs = 2_000;
 
 /** Units that may wait for a worker; a coordinator sends no more than there are workers. */
 const maxQueuedPerWorker = 64;
@@ -109,11 +112,11 @@ export class WorkerPool {
     while (this.#unfinished.size > 0) await Promise.allSettled(this.#unfinished);
   }
 
-  /** Ends all workers at once. Units that run or wait fail with `reason`. */
+  /** Ends all workers at once, those aside that do not end. Units that run or wait fail with `reason`. */
   async close(reason: AmalgamError): Promise<void> {
     this.#closed = reason;
     for (const task of this.#queue.splice(0)) task.reject(reason);
-    await Promise.all([...this.#workers].map((worker) => worker.terminate(reason)));
+    await atMost(endMs, Promise.all([...this.#workers].map((worker) => worker.terminate(reason))));
     this.#peers.close();
   }
 

@@ -103,7 +103,9 @@ export function parseAgentArguments(
       name,
     }),
   };
-  const url = values.nats ?? environment["AMALGAM_NATS"];
+  // A variable that is set to nothing is how one is unset in many a configuration.
+  const given = (variable: string): string | undefined => environment[variable] || undefined;
+  const url = values.nats ?? given("AMALGAM_NATS");
   const waitMs = milliseconds("--nats-wait", values["nats-wait"]) ?? defaults.natsWaitMs;
   const cluster = url === undefined || url === "" ? undefined : { url, waitMs, advertise };
   if (cluster === undefined && advertise !== undefined) {
@@ -118,9 +120,9 @@ export function parseAgentArguments(
   return {
     agent,
     tls: {
-      ca: values["tls-ca"] ?? environment["AMALGAM_TLS_CA"],
-      certificate: values["tls-cert"] ?? environment["AMALGAM_TLS_CERT"],
-      key: values["tls-key"] ?? environment["AMALGAM_TLS_KEY"],
+      ca: values["tls-ca"] ?? given("AMALGAM_TLS_CA"),
+      certificate: values["tls-cert"] ?? given("AMALGAM_TLS_CERT"),
+      key: values["tls-key"] ?? given("AMALGAM_TLS_KEY"),
     },
     graceMs: milliseconds("--grace", values.grace) ?? defaults.graceMs,
     cluster,

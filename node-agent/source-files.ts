@@ -1,7 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, writeSync } from "node:fs";
 import { toSafeNumber } from "../shared/bytes.js";
+import { assertRegular } from "../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../shared/errors.js";
 import type { SourceFile } from "../shared/gen/amalgam/v1/agent_pb.js";
+import { quote } from "../shared/quote.js";
 import { changedFile, endedEarly } from "./changed-file.js";
 import type { RemoteFiles } from "./files/remote-files.js";
 import { type IoLimit, sleepBlocking } from "./io-limit.js";
@@ -67,11 +69,15 @@ export class UnitFiles implements Disposable {
   write(output: number, bytes: Uint8Array, position: number): void {
     const path = this.#outputs[output];
     if (path === undefined) throw new AmalgamError("internal", `Unit names output ${output}, which it does not have`);
-    const descriptor = this.#openOutputs.get(output) ?? openSync(path, "r+");
+    const descriptor = this.#openOutputs.get(output) ?? openWritable(path);
     this.#openOutputs.set(output, descriptor);
     this.#inParts(bytes, this.#options.ioLimit, (part, at) => {
       let done = 0;
-      while (done < part.length) done += writeSync(descriptor, part, done, part.length - done, position + at + done);
+      try {
+        while (done < part.length) done += writeSync(descriptor, part, done, part.length - done, position + at + done);
+      } catch (error) {
+        throw failedIo("write", path, error);
+      }
     });
   }
 
@@ -110,17 +116,46 @@ export class UnitFiles implements Disposable {
 }
 
 function openPlanned(path: string, file: SourceFile): number {
-  const descriptor = openSync(path, "r");
-  const { size, mtimeMs } = fstatSync(descriptor);
-  if (BigInt(size) === file.bytes && mtimeMs === file.modifiedMs) return descriptor;
-  closeSync(descriptor);
-  throw changedFile(path, Number(file.bytes), size);
+  return openRegular(path, constants.O_RDONLY, ({ size, mtimeMs }) => {
+    if (BigInt(size) !== file.bytes || mtimeMs !== file.modifiedMs) {
+      throw changedFile(path, Number(file.bytes), size);
+    }
+  });
+}
+
+function openWritable(path: string): number {
+  return openRegular(path, constants.O_RDWR, () => undefined);
+}
+
+/** Neither waits for the other end of a FIFO: nothing ends a thread that waits inside the system. */
+function openRegular(path: string, access: number, check: (stats: Stats) => void): number {
+  const descriptor = openSync(path, access | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(descriptor);
+    assertRegular(stats, path);
+    check(stats);
+    return descriptor;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+/** The system says neither what it could not do nor to which file. */
+function failedIo(act: "read" | "write", path: string, error: unknown): AmalgamError {
+  const { code, message, details } = AmalgamError.from(error);
+  return new AmalgamError(code, `Cannot ${act} ${quote(path)}: ${message}`, { cause: error, details });
 }
 
 function readLocally(descriptor: number, into: Uint8Array, position: number, { path, bytes }: SourceFile): void {
   let done = 0;
   while (done < into.length) {
-    const count = readSync(descriptor, into, done, into.length - done, position + done);
+    let count: number;
+    try {
+      count = readSync(descriptor, into, done, into.length - done, position + done);
+    } catch (error) {
+      throw failedIo("read", path, error);
+    }
     if (count === 0) throw endedEarly(path, position + done, Number(bytes));
     done += count;
   }

@@ -109,9 +109,12 @@ export class AmalgamError extends Error {
   }
 }
 
-/** The system's error names that call for a reaction of their own; every other one is a failed read or write. */
+/**
+ * The system's error names that call for a reaction of their own; every other one is a failed read or write. Names that
+ * begin with `ERR_` are Node's own.
+ */
 function codeOfErrno(errno: string): ErrorCode {
   if (errno === "ENOSPC" || errno === "EDQUOT") return "out_of_space";
-  if (errno === "ENOMEM") return "out_of_memory";
-  return "io_failed";
+  if (errno === "ENOMEM" || errno === "ERR_WORKER_OUT_OF_MEMORY") return "out_of_memory";
+  return /^ERR_/.test(errno) ? "internal" : "io_failed";
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { copyFile, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { mapBounded } from "../../shared/checkpoint/bounded.js";
@@ -18,6 +19,12 @@ export interface CommitResult {
   readonly warnings: readonly string[];
 }
 
+export interface CommitOptions {
+  readonly recipeText: string;
+  /** Ends it as long as nothing of the output was moved; what was staged stays. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Files synced at once. */
 const concurrency = 4;
 
@@ -26,14 +33,17 @@ const concurrency = 4;
  * any point leaves either no output, or the one that was there before, beside a staging directory to go on from; or it
  * leaves the finished output.
  */
-export async function commit(staging: Staging, { recipeText }: { readonly recipeText: string }): Promise<CommitResult> {
+export async function commit(staging: Staging, options: CommitOptions): Promise<CommitResult> {
   const { lock, layout, outputDirectory, step } = staging.parts;
   let finished: Omit<CommitResult, "directory">;
   try {
-    finished = await finishFiles(staging, recipeText);
+    finished = await finishFiles(staging, options);
+    options.signal?.throwIfAborted();
     await keepJournal(staging);
     await lock.assertHeld();
     await step("held");
+    // From here on it is too late.
+    options.signal?.throwIfAborted();
     await replaceOutput(staging);
   } catch (error) {
     throw await lock.reasonOf(error);
@@ -50,15 +60,20 @@ export async function commit(staging: Staging, { recipeText }: { readonly recipe
 }
 
 /** Checks the weights, brings them to the disk, and writes what belongs to them. */
-async function finishFiles(staging: Staging, recipeText: string): Promise<Omit<CommitResult, "directory">> {
+async function finishFiles(
+  staging: Staging,
+  { recipeText, signal }: CommitOptions,
+): Promise<Omit<CommitResult, "directory">> {
   const { plan, files, layout, step, version, pieces } = staging.parts;
-  const sha256s = await staging.finish();
+  const sha256s = await staging.finish(signal);
   await step("digested");
   await mapBounded(plan.files, concurrency, async (_, file) => {
+    signal?.throwIfAborted();
     await files.assertSound(file);
     await staging.sync(file);
   });
   await step("weights-synced");
+  signal?.throwIfAborted();
 
   await removeAllBut(layout.files, new Set(plan.files.map(({ name }) => name)));
   const { files: companions, warnings } = await writeCompanions(plan, layout.files);
@@ -78,11 +93,15 @@ async function finishFiles(staging: Staging, recipeText: string): Promise<Omit<C
   return { manifest, warnings };
 }
 
-/** Copies the journal to where it is kept, by a rename: it is there whole or not at all. */
+/**
+ * Copies the journal to where it is kept, by a rename: it is there whole or not at all. Its name begins with the output's
+ * and the plan's; the place tells outputs in several folders apart.
+ */
 async function keepJournal({ parts, generation }: Staging): Promise<void> {
   const { plan, keepJournal: folder, outputDirectory, layout } = parts;
   if (folder === undefined) return;
-  const kept = join(folder, `${basename(outputDirectory)}-${plan.digest.slice(0, 8)}.jsonl`);
+  const place = createHash("sha256").update(outputDirectory).digest("hex").slice(0, 8);
+  const kept = join(folder, `${basename(outputDirectory)}-${plan.digest.slice(0, 8)}-${place}.jsonl`);
   const unfinished = `${kept}.${generation}`;
   try {
     await mkdir(folder, { recursive: true });

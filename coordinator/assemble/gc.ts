@@ -45,6 +45,9 @@ const defaultPatienceMs = 10_000;
 /** A job locks nothing while it plans, and has its folder of earlier documents then. */
 const stagesRestMs = 3_600_000;
 
+/** Outputs of earlier documents, finished or not, and the mirrors of models that only agents have. */
+const stagesEntry = /^(?:nodes|[0-9a-f]{16}(?:\.amalgam-partial(?:\.[0-9a-f-]{36})?)?)$/;
+
 interface Verdict {
   readonly isRemoved: boolean;
   readonly reason: string;
@@ -120,7 +123,7 @@ async function collectBegun({ path }: Found, context: Context): Promise<Verdict>
 
 async function collectStages({ path, output }: Found, context: Context): Promise<Verdict> {
   const names = await readdir(path);
-  const foreign = names.find((name) => !/^[0-9a-f]{16}(\.amalgam-partial(\.[0-9a-f-]{36})?)?$/.test(name));
+  const foreign = names.find((name) => !stagesEntry.test(name));
   if (foreign !== undefined) return kept(`Amalgam did not write ${quote(foreign)} in it`);
   const within = names.filter((name) => name.length > 16).map((name) => join(path, name));
   for (const root of [stagingRoot(output), ...within]) {

@@ -1,5 +1,6 @@
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
+import { kernelsVersion } from "../../shared/rpc/version.js";
 import type { Plan } from "../plan/types.js";
 import { type JobRecord, type JournalRecord, journalVersion } from "./journal-records.js";
 import { Pieces } from "./pieces.js";
@@ -19,15 +20,26 @@ export interface JobHistory {
 /** A staging directory with work in it that this job cannot go on with. */
 export interface ForeignHistory {
   readonly reason: string;
+  /** It is this job's, and was begun with other arithmetic: coordinators of that version can go on with it. */
+  readonly isOfOtherKernels?: boolean;
+}
+
+/** What makes the bytes. */
+export interface Software {
+  /** Amalgam's own. */
+  readonly version: string;
+  /** Versions with the same arithmetic go on with one another's work. @default kernelsVersion */
+  readonly kernels?: string | undefined;
 }
 
 /** The first record of a new journal. */
-export function jobRecord(plan: Plan, amalgam: string): JobRecord {
+export function jobRecord(plan: Plan, { version, kernels = kernelsVersion }: Software): JobRecord {
   return {
     type: "job",
     version: journalVersion,
     planDigest: plan.digest,
-    amalgam,
+    amalgam: version,
+    kernels,
     sources: plan.sources.map(({ bytes, modifiedMs }) => ({ bytes, modifiedMs })),
   };
 }
@@ -39,28 +51,37 @@ export function jobRecord(plan: Plan, amalgam: string): JobRecord {
 export function readHistory(
   journal: JournalContents,
   plan: Plan,
-  amalgam: string,
+  software: Software,
 ): JobHistory | ForeignHistory | undefined {
   const [first, ...records] = journal.records;
   if (first === undefined) {
     return journal.problem === undefined ? undefined : { reason: "the first line of its journal is damaged" };
   }
-  const reason = first.type === "job" ? difference(first, plan, amalgam) : "its journal does not begin with a job";
+  if (first.type !== "job") return { reason: "its journal does not begin with a job" };
+  const reason = difference(first, plan);
   if (reason !== undefined) return { reason };
+  if (!hasSameArithmetic(first, software)) {
+    const reason = `it was begun by version ${first.amalgam} of Amalgam, which computes in another way than ${software.version}`;
+    return { reason, isOfOtherKernels: true };
+  }
   const { pieces, statistics } = replay(plan, records);
   return { pieces, statistics, trustedBytes: journal.trustedBytes, problem: journal.problem };
 }
 
 /** Why the bytes staged by an earlier run are not those that this plan would make. */
-function difference(job: JobRecord, plan: Plan, amalgam: string): string | undefined {
+function difference(job: JobRecord, plan: Plan): string | undefined {
   if (job.planDigest !== plan.digest) return "it belongs to another recipe or to other source models";
-  if (job.amalgam !== amalgam) return `it was begun by version ${job.amalgam} of Amalgam, and this is ${amalgam}`;
   const at = plan.sources.findIndex(({ bytes, modifiedMs }, i) => {
     return job.sources[i]?.bytes !== bytes || job.sources[i].modifiedMs !== modifiedMs;
   });
   const source = plan.sources[at];
   // The digest covers headers, and an edit in place can leave those as they are.
   return source && `source ${quote(source.name)} of ${quote(plan.models[source.model]?.name ?? "")} was modified since`;
+}
+
+function hasSameArithmetic(job: JobRecord, { version, kernels = kernelsVersion }: Software): boolean {
+  // Journals did not always say it.
+  return job.kernels === undefined ? job.amalgam === version : job.kernels === kernels;
 }
 
 function replay(plan: Plan, records: readonly JournalRecord[]): Pick<JobHistory, "pieces" | "statistics"> {

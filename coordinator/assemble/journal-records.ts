@@ -30,8 +30,10 @@ const job = z.object({
   type: z.literal("job"),
   version: z.literal(journalVersion),
   planDigest: z.string(),
-  /** The software that started the job. Versions may round differently, so they do not share a job. */
+  /** The version that started the job, for people. */
   amalgam: z.string(),
+  /** The arithmetic of that version. Another one may round differently, so the two do not share a job. */
+  kernels: z.string().optional(),
   sources: z.array(z.object({ bytes: count, modifiedMs: z.number() })),
 });
 

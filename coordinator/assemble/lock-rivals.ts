@@ -21,16 +21,15 @@ export interface Challenge {
 }
 
 /**
- * Whether the holder of a lock must be left alone. Throws `fenced` when it holds a later lease on the same job. Whoever
- * is silent for long enough loses the lock: by pid only where that says for sure, and to one with a lease even while its
- * process is there, since that may be frozen.
+ * Whether the holder of a lock must be left alone. One with an earlier lease on the same job need not be. Whoever is
+ * silent for long enough loses the lock: by pid only where that says for sure, and to one with a lease even while its
+ * process is there, since that may be frozen. A later lease protects nobody who is gone: an engine that was set back gives
+ * out earlier ones.
  */
 export async function isTaken(path: string, seen: Holder | undefined, challenge: Challenge): Promise<boolean> {
   const { authority, clock } = challenge;
-  if (authority !== undefined && seen?.authority?.job === authority.job) {
-    if (seen.authority.epoch > authority.epoch) throw surpassed(path, seen.authority, authority);
-    if (seen.authority.epoch < authority.epoch) return false;
-  }
+  const theirs = seen?.authority;
+  if (authority !== undefined && theirs?.job === authority.job && theirs.epoch < authority.epoch) return false;
   const running = seen && isRunning({ ...seen, started: seen.started });
   if (running === false) return false;
   if (running === true && authority === undefined) return true;

@@ -10,6 +10,7 @@ import { hasErrno, openOwn, syncDirectory, writeError, writeFully } from "./dura
 import { type Authority, formatHolder, type Holder, readHolder } from "./lock-file.js";
 import { isTaken, refused, surpassed } from "./lock-rivals.js";
 import { thisProcess } from "./process-identity.js";
+import { Pulse } from "./pulse.js";
 import {
   entriesOf,
   latestGeneration,
@@ -32,6 +33,8 @@ export interface LockOptions {
   readonly authority?: Authority | undefined;
   /** How long a holder that cannot be told dead may be silent. @default 30 seconds, with an authority 5 */
   readonly patienceMs?: number | undefined;
+  /** Called when the storage has not taken the holder's beats for 30 seconds. @default nothing */
+  readonly onSilent?: (() => void) | undefined;
   /** @default the system's */
   readonly clock?: Clock | undefined;
 }
@@ -50,13 +53,14 @@ export class Lock implements AsyncDisposable {
   #path: string;
   #beat = 0;
 
-  private constructor(paths: StagingPaths, path: string, handle: FileHandle, authority: Authority | undefined) {
+  private constructor(paths: StagingPaths, path: string, handle: FileHandle, { authority, onSilent }: LockOptions) {
     this.paths = paths;
     this.#path = path;
     this.#handle = handle;
     this.#holder = { token: randomUUID(), ...thisProcess(), host: hostname(), authority, beat: 0 };
     // A beat that cannot be written is no reason to stop: whoever takes the lock over is noticed by assertHeld().
-    this.#timer = setInterval(() => void this.#show().catch(() => undefined), beatMs);
+    const pulse = new Pulse(() => this.#show(), onSilent);
+    this.#timer = setInterval(() => pulse.beat(), beatMs);
     this.#timer.unref();
   }
 
@@ -66,7 +70,7 @@ export class Lock implements AsyncDisposable {
 
   /**
    * Creates the staging directory if need be and takes its lock. Throws `output_refused` and says who has it, or `fenced`
-   * when it is somebody with a later lease on the same job.
+   * when it is somebody who leads the same job and is alive.
    */
   static async take(root: string, options: LockOptions = {}): Promise<Lock> {
     const { authority, patienceMs, clock = systemClock } = options;
@@ -75,7 +79,7 @@ export class Lock implements AsyncDisposable {
         if (tries > 0) await sleep(clock, Math.random() * 10);
         const seen = await readStaging(root);
         if (seen === undefined || isEmpty(seen)) {
-          const lock = await Lock.#begin(root, authority);
+          const lock = await Lock.#begin(root, options);
           if (lock !== undefined) return lock;
           continue;
         }
@@ -91,10 +95,13 @@ export class Lock implements AsyncDisposable {
             throw refused(held.path, holder);
           }
         }
-        const lock = await Lock.#next(root, latestGeneration(seen) + 1, authority);
+        const lock = await Lock.#next(root, latestGeneration(seen) + 1, options);
         if (lock !== undefined) return lock;
       }
     } catch (error) {
+      if (hasErrno(error, "EACCES", "EPERM", "EROFS")) {
+        throw refusedRoot(root, `${AmalgamError.from(error).message}, choose another output`, error);
+      }
       throw writeError(error, "lock", join(root, "lock"));
     }
     throw new AmalgamError("output_refused", `Cannot lock ${quote(root)}: others keep taking it`);
@@ -104,10 +111,10 @@ export class Lock implements AsyncDisposable {
    * Creates the directory with the lock in it, by one rename, so that nobody sees it without one. Undefined when
    * somebody else was faster.
    */
-  static async #begin(root: string, authority: Authority | undefined): Promise<Lock | undefined> {
+  static async #begin(root: string, options: LockOptions): Promise<Lock | undefined> {
     const begun = `${root}.${randomUUID()}`;
     await mkdir(begun);
-    const lock = await Lock.#create(begun, root, Date.now(), authority);
+    const lock = await Lock.#create(begun, root, Date.now(), options);
     try {
       if (lock === undefined) return undefined;
       await rename(begun, root);
@@ -127,8 +134,8 @@ export class Lock implements AsyncDisposable {
   }
 
   /** Undefined when somebody else took this generation, or a later one. */
-  static async #next(root: string, generation: number, authority: Authority | undefined): Promise<Lock | undefined> {
-    const lock = await Lock.#create(root, root, generation, authority);
+  static async #next(root: string, generation: number, options: LockOptions): Promise<Lock | undefined> {
+    const lock = await Lock.#create(root, root, generation, options);
     if (lock === undefined) return undefined;
     // What we looked at may be long ago. Where somebody came after that, this generation may have been theirs.
     const others = (await readStaging(root))?.ours.filter(({ kind }) => kind !== "lock") ?? [];
@@ -141,7 +148,7 @@ export class Lock implements AsyncDisposable {
     directory: string,
     root: string,
     generation: number,
-    authority: Authority | undefined,
+    options: LockOptions,
   ): Promise<Lock | undefined> {
     const path = join(directory, nameOf("lock", generation));
     let handle: FileHandle;
@@ -151,7 +158,7 @@ export class Lock implements AsyncDisposable {
       if (hasErrno(error, "EEXIST", "ENOENT")) return undefined;
       throw error;
     }
-    const lock = new Lock(stagingPaths(root, generation), path, handle, authority);
+    const lock = new Lock(stagingPaths(root, generation), path, handle, options);
     try {
       await lock.#show();
       return lock;
@@ -218,8 +225,9 @@ function notDirectory(root: string): AmalgamError {
 }
 
 /** Why a staging directory cannot be used, and what to do. */
-export function refusedRoot(root: string, problem: string): AmalgamError {
+export function refusedRoot(root: string, problem: string, cause?: unknown): AmalgamError {
   return new AmalgamError("output_refused", `Cannot use staging directory ${quote(root)}: ${problem}`, {
+    cause,
     details: { staging: root },
   });
 }

@@ -1,12 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../shared/clock.js";
+import { quote } from "../../shared/quote.js";
 import type { Plan } from "../plan/types.js";
 import { checkPieces } from "./check-pieces.js";
 import { hasErrno, writeDurably } from "./durable.js";
-import type { JobHistory } from "./job-history.js";
+import type { JobHistory, Software } from "./job-history.js";
 import { Journal } from "./journal.js";
 import { removeEmpty, removeFinished, removeStaged } from "./leftovers.js";
 import { type Authority, Lock, refusedRoot } from "./lock.js";
+import { NotHere } from "./not-here.js";
 import { inspectOutput } from "./output-directory.js";
 import { type PieceResult, Pieces } from "./pieces.js";
 import { assertSpace } from "./space.js";
@@ -26,17 +28,19 @@ import {
 /** Tries to read a journal while its owner, who is no longer that, replaces it. */
 const maxTries = 4;
 
-export interface StagingOptions {
-  /** Amalgam's own. Versions may round differently, so one does not go on with what another began. */
-  readonly version: string;
+export interface StagingOptions extends Software {
   /** Replace another output of ours, and begin again where what was staged belongs to another plan. @default false */
   readonly overwrite?: boolean | undefined;
+  /** Another coordinator began this very job: what is staged is its work and not to be overwritten. @default false */
+  readonly isBegun?: boolean | undefined;
   /** Ends the reading of staged files. */
   readonly signal?: AbortSignal | undefined;
   /** The lease on a job under which a cluster's coordinator works. Default: an ordinary process, without any. */
   readonly authority?: Authority | undefined;
   /** How long a lock's holder that may be dead may be silent. @default 30 seconds, with an authority 5 */
   readonly lockPatienceMs?: number | undefined;
+  /** Called when the storage has not answered for 30 seconds, while the staging is open. @default nothing */
+  readonly onSilent?: (() => void) | undefined;
   /** A folder that keeps the journal of the finished job. Default: the journal is removed with the rest. */
   readonly keepJournal?: string | undefined;
   /** What silence is measured by. @default the system's */
@@ -60,8 +64,8 @@ export async function openStaging(
 ): Promise<Staging | "complete"> {
   const { state, directory } = await inspectOutput(plan, outputDirectory, options);
   if (state === "complete") return "complete";
-  const { authority, lockPatienceMs: patienceMs, clock } = options;
-  const lock = await Lock.take(stagingRoot(directory), { authority, patienceMs, clock });
+  const { authority, lockPatienceMs: patienceMs, clock, onSilent } = options;
+  const lock = await Lock.take(stagingRoot(directory), { authority, patienceMs, clock, onSilent });
   try {
     const staging = await openLocked(plan, directory, lock, options);
     if (staging !== "complete") return staging;
@@ -109,13 +113,15 @@ interface Usable {
 }
 
 /** What this job did before. What another job left is refused, or with `overwrite` not looked at. */
-async function readUsable(plan: Plan, lock: Lock, { version, overwrite }: StagingOptions): Promise<Usable | undefined> {
-  const found = await readPredecessor(lock, plan, version);
+async function readUsable(plan: Plan, lock: Lock, options: StagingOptions): Promise<Usable | undefined> {
+  const found = await readPredecessor(lock, plan, options);
   if (found?.history === undefined) return undefined;
   const { path, history } = found;
   if (!("reason" in history)) return { path, history };
-  if (overwrite === true) return undefined;
-  throw refusedRoot(lock.paths.root, `${history.reason}, finish that job first or discard its work with --overwrite`);
+  const { reason, isOfOtherKernels = false } = history;
+  if (options.isBegun === true && isOfOtherKernels) throw new NotHere(`${quote(lock.paths.root)}: ${reason}`);
+  if (options.overwrite === true) return undefined;
+  throw refusedRoot(lock.paths.root, `${reason}, finish that job first or discard its work with --overwrite`);
 }
 
 async function open(
@@ -170,7 +176,7 @@ async function takeJournal(
   for (let tries = 1; ; tries += 1) {
     const trusted = from && { path: from.path, bytes: from.history.trustedBytes };
     try {
-      return { history: from?.history, journalBytes: await adoptJournal(lock, plan, options.version, trusted) };
+      return { history: from?.history, journalBytes: await adoptJournal(lock, plan, options, trusted) };
     } catch (error) {
       if (!hasErrno(error, "ENOENT") || tries === maxTries) throw error;
       await lock.assertHeld();

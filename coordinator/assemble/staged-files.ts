@@ -67,6 +67,8 @@ export class StagedFiles implements AsyncDisposable {
       if (handle === undefined) {
         handle = this.#open(path, constants.O_WRONLY);
         this.#handles.set(file, handle);
+        // The next chunk opens it anew: the failure may pass.
+        handle.catch(() => this.#handles.delete(file));
       }
       await writeFully(await handle, data, offset);
     } catch (error) {

@@ -12,6 +12,7 @@ import { type PieceResult, type Pieces, tensorOf } from "./pieces.js";
 import type { StagedFiles } from "./staged-files.js";
 import type { StagingPaths } from "./staging-paths.js";
 import type { StatisticsLog } from "./statistics-log.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 /** Which attempt made a piece; recorded to find out later what went wrong where, and not part of the output. */
 export interface Attempt {
@@ -171,23 +172,30 @@ export class Staging implements AsyncDisposable {
     try {
       await this.parts.files.sync(file);
     } catch (error) {
-      await this.#takeBack(this.parts.pieces.inFile(file).map(({ piece }) => piece)).catch(() => undefined);
+      await this.distrust(file).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** Takes back all pieces of a file that somebody else wrote and could not sync. They are computed again. */
+  async distrust(file: number): Promise<void> {
+    await this.#takeBack(this.parts.pieces.inFile(file).map(({ piece }) => piece));
   }
 
   /**
    * Waits until every file is hashed and every piece was checked against its receipt. The SHA-256s are by place in
    * Plan.files. Pieces that changed since they were accepted are taken back and are a `chunk_corrupt`: they are missing
-   * again, and computing them makes the next call succeed.
+   * again, and computing them makes the next call succeed. `signal` ends the waiting.
    */
-  async finish(): Promise<readonly string[]> {
+  async finish(outer?: AbortSignal): Promise<readonly string[]> {
     this.#assertWhole();
     const { plan, files, pieces } = this.parts;
-    const checks = await Promise.all(plan.files.map((_, file) => this.#digests.of(file)));
+    const signal = outer === undefined ? this.#stop.signal : AbortSignal.any([this.#stop.signal, outer]);
+    const hashing = Promise.all(plan.files.map((_, file) => this.#digests.of(file)));
+    const checks = await unlessAborted(signal, hashing);
     const changed = new Set(checks.flatMap((check) => check.changed));
     const isWanted = (piece: PieceResult): boolean => this.#isContested(piece) && !changed.has(piece);
-    for (const piece of await checkPieces(plan, files.paths, pieces, { isWanted, signal: this.#stop.signal })) {
+    for (const piece of await checkPieces(plan, files.paths, pieces, { isWanted, signal })) {
       changed.add(piece);
     }
     const [first] = changed;

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, rename, rm } from "node:fs/promises";
 import type { Plan } from "../plan/types.js";
 import { hasErrno, openOwn, syncDirectory, writeFully } from "./durable.js";
-import { type ForeignHistory, type JobHistory, jobRecord, readHistory } from "./job-history.js";
+import { type ForeignHistory, type JobHistory, jobRecord, readHistory, type Software } from "./job-history.js";
 import { formatRecord } from "./journal-records.js";
 import { removeFiles, restoreReplaced } from "./leftovers.js";
 import type { Lock } from "./lock.js";
@@ -49,14 +49,14 @@ async function bar(replaced: string): Promise<boolean> {
 export async function readPredecessor(
   lock: Lock,
   plan: Plan,
-  amalgam: string,
+  software: Software,
 ): Promise<{ readonly path: string; readonly history: JobHistory | ForeignHistory | undefined } | undefined> {
   for (let tries = 0; tries < maxTries; tries += 1) {
     const [latest] = entriesOf(await readStaging(lock.paths.root), "journal");
     if (latest === undefined) return undefined;
     const contents = await readJournal(latest.path);
     // Its owner, itself in the midst of taking over, replaced it as we looked.
-    if (contents !== undefined) return { path: latest.path, history: readHistory(contents, plan, amalgam) };
+    if (contents !== undefined) return { path: latest.path, history: readHistory(contents, plan, software) };
   }
   return undefined;
 }
@@ -96,7 +96,7 @@ export async function beginFiles(lock: Lock): Promise<void> {
 export async function adoptJournal(
   lock: Lock,
   plan: Plan,
-  amalgam: string,
+  software: Software,
   trusted: { readonly path: string; readonly bytes: number } | undefined,
 ): Promise<number> {
   const { root, journal } = lock.paths;
@@ -105,7 +105,7 @@ export async function adoptJournal(
   {
     await using to = await openOwn(unfinished, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC);
     if (trusted === undefined) {
-      const first = Buffer.from(formatRecord(jobRecord(plan, amalgam)));
+      const first = Buffer.from(formatRecord(jobRecord(plan, software)));
       await writeFully(to, first, 0);
       size = first.length;
     } else await copyStart(trusted.path, to, size);

@@ -1,21 +1,20 @@
-import { join } from "node:path";
-import { sleep, systemClock } from "../../shared/clock.js";
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { AmalgamError } from "../../shared/errors.js";
+import { quote } from "../../shared/quote.js";
 import type { Security } from "../../shared/rpc/security.js";
+import { NotHere } from "../assemble/not-here.js";
 import type { DispatchEvent } from "../dispatch/dispatcher.js";
 import type { JobAgent } from "../job/job-agents.js";
+import { asNotHere } from "../job/plan-again.js";
 import { ProgressModel } from "../job/progress-model.js";
 import type { JobEvent } from "../job/types.js";
 import { runRecipe } from "../job.js";
 import { planInThread } from "../plan/planning-thread.js";
 import { formatQuantity } from "../plan/report.js";
 import type { Unit } from "../plan/types.js";
-import { Complaints } from "../recipe/complaints.js";
 import { parseRecipes } from "../recipe/parse.js";
-import type { RecipeFile } from "../recipe/recipe.js";
-import { mirrorNodeModels } from "../sources/mirror.js";
-import { nodeModelsOf } from "../sources/node-models.js";
-import type { Registry } from "./registry.js";
+import { mirrorForLead } from "./mirror-for-lead.js";
 import type { Lead, LeadJob } from "./service.js";
 
 export interface LeadSettings {
@@ -28,18 +27,17 @@ export interface LeadSettings {
 
 /** How a coordinator of a cluster carries out a job: the main job, with the cluster's agents and the lease's authority. */
 export function createLeadJob({ security, keepJournals, assemblers }: LeadSettings): LeadJob {
-  return async (lead) => {
+  const carryOut: LeadJob = async (lead) => {
     const { record, epoch, signal, registry } = lead;
     const { recipe, output, assembly, unitBytes, shardBytes, overwrite, maxWaitMs } = record.request;
     await lead.setState("planning");
     const report = new LeadReport(lead);
     const parsed = parseRecipes(recipe.text, recipe.file);
-    const mirrors = await mirrorNodeModels(parsed, {
-      agents: await findAgents(registry, parsed, signal),
-      security,
-      // Beside the output, with what else is removed when the job is done.
-      directory: join(`${output}.amalgam-stages`, "nodes"),
-      signal,
+    const isBegun = record.digest !== undefined;
+    if (isBegun) await assertSameFiles(output);
+    const mirrors = await mirrorForLead(parsed, lead, { security }).catch((reason: unknown) => {
+      // That agents did not come for too long is the same everywhere.
+      throw isBegun && !AmalgamError.from(reason).retryable ? asNotHere(reason) : reason;
     });
     const result = await runRecipe(
       {
@@ -54,9 +52,11 @@ export function createLeadJob({ security, keepJournals, assemblers }: LeadSettin
         security,
         assemblers,
         signal,
-        agents: { kind: "cluster", registry, maxWaitMs: maxWaitMs ?? Infinity },
+        agents: { kind: "cluster", registry, maxWaitMs: Math.max(1, maxWaitMs ?? Infinity) },
         cluster: {
           authority: { job: record.id, epoch },
+          planned: record.digest,
+          onStorageSilent: () => lead.abandon(`the storage of ${quote(output)} has not answered for 30 seconds`),
           assertLeading: async () => lead.assertLeading(),
           keepJournal: keepJournals,
         },
@@ -69,29 +69,30 @@ export function createLeadJob({ security, keepJournals, assemblers }: LeadSettin
     const fields = { digest: plan.digest, bytes, bytesRead, bytesWritten, retries, seconds };
     const message = committed === undefined ? `${output} holds this merge already, complete` : `${output} is complete`;
     lead.event("info", committed === undefined ? "already complete" : "committed", message, fields);
-    return { digest: plan.digest };
+    const tidyUp = async (): Promise<void> => {
+      await mirrors.remove();
+      await result.tidyUp();
+    };
+    return { digest: plan.digest, tidyUp };
+  };
+  return async (lead) => {
+    try {
+      return await carryOut(lead);
+    } catch (reason) {
+      if (!(reason instanceof NotHere) || lead.record.digest === undefined) throw reason;
+      const message = `Coordinator ${quote(lead.record.leader ?? "?")} cannot lead it: ${reason.message}`;
+      lead.event("warning", "given back", message);
+      return { elsewhere: message };
+    }
   };
 }
 
-/** How long a coordinator that has just come looks for agents that a recipe names. */
-const findMs = 5_000;
-
-/** The addresses of the agents there are, by name: soon, unless one that the recipe names is missing. */
-async function findAgents(
-  registry: Registry,
-  recipe: RecipeFile,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const wanted = [...nodeModelsOf(recipe, new Complaints(recipe.file)).values()].map(({ value }) => value.agent);
-  const giveUpAt = performance.now() + findMs;
-  for (;;) {
-    const agents = new Map<string, string>();
-    for (const { record } of registry.list) {
-      if (record.role === "agent" && record.address !== undefined) agents.set(record.name, record.address);
-    }
-    if (wanted.every((name) => agents.has(name)) || performance.now() >= giveUpAt || signal.aborted) return agents;
-    await sleep(systemClock, 100, signal);
-  }
+/** Where the output's folder is not there, its file system is not mounted; nothing must be written in its place. */
+async function assertSameFiles(output: string): Promise<void> {
+  const folder = dirname(output);
+  await stat(folder).catch((reason: unknown) => {
+    throw new NotHere(`folder ${quote(folder)}, where the job began, is not there: mount it, or create it`, reason);
+  });
 }
 
 /** Tells the cluster how a job goes. */
@@ -132,7 +133,7 @@ class LeadReport {
         });
         for (const warning of event.plan.warnings) lead.event("warning", "plan warning", warning);
         // Last: whoever submitted it listens until the job runs.
-        this.#set("running", { digest: event.plan.digest });
+        this.#set("running", event.isStage === true ? {} : { digest: event.plan.digest });
         return;
       case "stage":
         lead.event("info", "stage", `Merging "${event.name}" first: ${event.reason}`);
@@ -196,12 +197,9 @@ class LeadReport {
         const { unit, agent, epoch, error, retryMs } = event;
         const fields = { unit: unit.id, agent: agent.name, attempt: epoch, code: error.code };
         const next = retryMs === undefined ? "" : `; again in ${retryMs} ms`;
-        lead.event(
-          "warning",
-          "unit failed",
-          `Unit ${unit.id} failed on ${agent.label}: ${error.message}${next}`,
-          fields,
-        );
+        // An agent that shuts down has said nothing about the unit.
+        const level = error.code === "agent_draining" ? "debug" : "warning";
+        lead.event(level, "unit failed", `Unit ${unit.id} failed on ${agent.label}: ${error.message}${next}`, fields);
         return;
       }
       case "started":

@@ -26,6 +26,8 @@ export interface Lead {
    * outage of the engine stops no work. Rejects only with `fenced`.
    */
   setState(state: LeadState, fields?: LeadFields): Promise<void>;
+  /** Gives the job into other hands though the lead may never come back, as when its storage hangs. */
+  abandon(why: string): void;
   /** At most one a second is told, the latest. */
   progress(progress: ProgressRecord): void;
   /** Tells the cluster's event stream, under the job's id, and the log. */
@@ -43,4 +45,11 @@ export interface LeadFields {
 
 export interface LeadResult {
   readonly digest?: string;
+  /** The job is sound and cannot be led here: why. It goes back to the queue, for another coordinator. */
+  readonly elsewhere?: string;
+  /**
+   * Removes what the job left on its way. Called when it is on record that the job is done: until then, a next leader may
+   * have use for it. What it fails with is told and changes nothing.
+   */
+  readonly tidyUp?: () => Promise<void>;
 }

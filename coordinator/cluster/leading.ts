@@ -1,10 +1,12 @@
 import { ackWaitMs, type Bus, type Delivery, wordOf } from "../../shared/bus/bus.js";
 import { type Clock, sleep } from "../../shared/clock.js";
-import type { ClusterEvent, JobRecord, ProgressRecord } from "../../shared/cluster/records.js";
+import { type ClusterEvent, isOver, type JobRecord, type ProgressRecord } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import { unlessAborted } from "../assemble/unless-aborted.js";
 import { moved } from "./job-states.js";
-import type { Lead, LeadFields, LeadJob, LeadState } from "./lead.js";
+import { JobStore } from "./jobs.js";
+import type { Lead, LeadFields, LeadJob, LeadResult, LeadState } from "./lead.js";
 import type { Lease } from "./lease.js";
 import { LedRecord } from "./led-record.js";
 import { type Interruption, outcomeOf, refusalOf, type Settled } from "./outcome.js";
@@ -35,6 +37,8 @@ export class Leading {
   readonly #progress: ProgressReport;
   /** The lead is to stop. */
   readonly #stop = new AbortController();
+  /** The lead is not waited for any more, though it may still be doing something. */
+  readonly #abandoned = new AbortController();
   /** The lead has stopped: nobody but the end writes the record from here on. */
   readonly #settled = new AbortController();
   readonly #over = new AbortController();
@@ -43,6 +47,7 @@ export class Leading {
   #deliveries: readonly Delivery[] = [];
   #interruption: Interruption;
   #unitsDoneAtFirst: number | undefined;
+  #isElsewhere = false;
   /** Ends the pause before the next look at the record. */
   #nudge = new AbortController();
 
@@ -66,6 +71,11 @@ export class Leading {
   /** Look at the record now: it changed. */
   nudge(): void {
     this.#nudge.abort();
+  }
+
+  /** The job is to be led by another coordinator: it cannot be led here. */
+  get isElsewhere(): boolean {
+    return this.#isElsewhere;
   }
 
   /** Stops the lead and leaves the job to others. */
@@ -101,7 +111,7 @@ export class Leading {
       this.#stop.signal.throwIfAborted();
       if (lost !== undefined) return new AmalgamError("internal", lost);
       this.#event("info", "leading", `Leads job ${quote(this.#led.record.id)}, start ${this.#led.record.starts}`);
-      return await this.#context.lead(this.#lead());
+      return await unlessAborted(this.#abandoned.signal, this.#context.lead(this.#lead()));
     } catch (error) {
       return AmalgamError.from(error);
     }
@@ -111,7 +121,11 @@ export class Leading {
   async #end(settled: Settled): Promise<void> {
     const { record } = this.#led;
     const ended = outcomeOf(record, settled, this.#interruption, this.#context.date().toISOString());
-    if (ended === undefined) return this.#leave("no longer leads it", settled);
+    if (ended === undefined) {
+      await this.#countAsWell();
+      return this.#leave("no longer leads it", settled);
+    }
+    this.#isElsewhere = !(settled instanceof Error) && settled.elsewhere !== undefined;
     this.#led.edit(() => ended);
     try {
       await this.#insist(() => this.#led.tellAfter(() => this.#lease.confirm(this.#hurry.signal)));
@@ -122,15 +136,43 @@ export class Leading {
     this.#event(
       ended.state === "failed" ? "error" : "info",
       `job ${ended.state}`,
-      `Job ${quote(ended.id)} is ${ended.state}${why}`,
+      `Job ${quote(ended.id)} ${ended.state === "failed" ? "has failed" : `is ${ended.state}`}${why}`,
     );
-    if (ended.endedAt === undefined) for (const delivery of this.#deliveries) delivery.later(0);
+    if (ended.endedAt === undefined) this.#passOn();
     else await Promise.all(this.#deliveries.map((delivery) => delivery.done()));
+    if (ended.state === "done" && !(settled instanceof Error)) await this.#tidyUp(settled);
+  }
+
+  async #tidyUp({ tidyUp }: LeadResult): Promise<void> {
+    try {
+      await tidyUp?.();
+    } catch (error) {
+      this.#event("warning", "not tidied up", AmalgamError.from(error).message);
+    }
+  }
+
+  /** What was lost is the lease and not this coordinator: the start does not count against the job. */
+  async #countAsWell(): Promise<void> {
+    const { bus, clock } = this.#context;
+    const { id, starts } = this.#led.record;
+    const isCounted = (found: JobRecord): boolean =>
+      isOver(found.state) || found.starts < starts || (found.startsWell ?? 0) >= starts;
+    const counting = new JobStore(bus, clock).change(id, (found) =>
+      isCounted(found) ? undefined : { ...found, startsWell: starts },
+    );
+    await counting.catch((reason: unknown) =>
+      this.#event("debug", "start not counted", AmalgamError.from(reason).message),
+    );
   }
 
   #leave(what: string, settled: Settled): void {
     const why = settled instanceof Error ? `: ${settled.message}` : "";
     this.#event("warning", "left", `Job ${quote(this.#led.record.id)}: this coordinator ${what}${why}`);
+    this.#passOn();
+  }
+
+  /** Offers the job to others, at once if there is nothing wrong with it. */
+  #passOn(): void {
     for (const delivery of this.#deliveries) delivery.later(this.#interruption === "shutdown" ? 0 : keepMs);
   }
 
@@ -153,9 +195,20 @@ export class Leading {
     this.#stop.abort(why);
   }
 
+  /** As if the lease were lost: whoever takes it next has the staging directory, and this lead, if it goes on, has not. */
+  #abandon(why: string): void {
+    const reason = new AmalgamError("fenced", `Job ${quote(this.#led.record.id)} is left to others: ${why}`);
+    this.#isElsewhere = true;
+    this.#interrupt("lost", reason);
+    this.#abandoned.abort(reason);
+  }
+
   #heedCancel(): void {
     if (!this.#led.record.cancel || this.#interruption !== undefined) return;
-    this.#interrupt("cancel", new AmalgamError("canceled", `Job ${quote(this.#led.record.id)} was canceled`));
+    this.#interrupt(
+      "cancel",
+      new AmalgamError("canceled", `Job ${quote(this.#led.record.id)} was canceled`, { details: { by: "user" } }),
+    );
   }
 
   async #keep(): Promise<void> {
@@ -198,6 +251,7 @@ export class Leading {
         await lease.confirm(this.#stop.signal);
         this.#stop.signal.throwIfAborted();
       },
+      abandon: (why) => this.#abandon(why),
       setState: (state, fields) => this.#setState(state, fields),
       progress: (progress) => this.#tellProgress(progress),
       event: (level, type, message, fields) => this.#event(level, type, message, fields),

@@ -13,7 +13,8 @@ export function reconcile(ours: JobRecord, found: JobRecord | undefined): JobRec
   const isOurs = found.starts === ours.starts && found.leader === ours.leader;
   if (found.starts > ours.starts || (found.starts === ours.starts && !isOurs)) return "fenced";
   if (isOver(found.state)) return isOurs && found.state === ours.state ? "same" : "fenced";
-  const merged = { ...ours, cancel: ours.cancel || found.cancel };
+  const well = Math.max(ours.startsWell ?? 0, found.startsWell ?? 0);
+  const merged = { ...ours, cancel: ours.cancel || found.cancel, ...(well > 0 && { startsWell: well }) };
   return isOurs && sameFields(merged, found) ? "same" : merged;
 }
 

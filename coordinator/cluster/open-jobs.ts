@@ -10,6 +10,8 @@ interface OpenJob {
   readonly id: string;
   readonly watch: LeaseWatch;
   dueMs: number;
+  /** Left to other coordinators until then, also when the queue gives it to us. */
+  declinedUntilMs: number;
   isCanceled: boolean;
 }
 
@@ -34,7 +36,13 @@ export class OpenJobs {
     else {
       // One that was led before may have lost its leader: its lease is watched from now on.
       const dueMs = starts === 0 ? nowMs + queueMs : nowMs;
-      this.#jobs.set(keys.job(id), { id, dueMs, isCanceled: cancel, watch: new LeaseWatch() });
+      this.#jobs.set(keys.job(id), {
+        id,
+        dueMs,
+        declinedUntilMs: -Infinity,
+        isCanceled: cancel,
+        watch: new LeaseWatch(),
+      });
     }
   }
 
@@ -50,6 +58,18 @@ export class OpenJobs {
   defer(id: string, untilMs: number): void {
     const job = this.#jobs.get(keys.job(id));
     if (job !== undefined) job.dueMs = untilMs;
+  }
+
+  /** Others are to have it: it cannot be led here. */
+  decline(id: string, untilMs: number): void {
+    const job = this.#jobs.get(keys.job(id));
+    if (job === undefined) return;
+    job.dueMs = untilMs;
+    job.declinedUntilMs = untilMs;
+  }
+
+  isDeclined(id: string, nowMs: number): boolean {
+    return (this.#jobs.get(keys.job(id))?.declinedUntilMs ?? -Infinity) > nowMs;
   }
 
   /** Jobs to look at now, those that wait longest first. Canceled ones are always due: to end them takes no time. */

@@ -1,9 +1,10 @@
 import type { JobRecord } from "../../shared/cluster/records.js";
 import type { AmalgamError } from "../../shared/errors.js";
 import { moved } from "./job-states.js";
+import type { LeadResult } from "./lead.js";
 
 /** How a lead ended. */
-export type Settled = { readonly digest?: string } | AmalgamError;
+export type Settled = LeadResult | AmalgamError;
 
 /** Why its signal was aborted, if it was. */
 export type Interruption = "lost" | "cancel" | "shutdown" | undefined;
@@ -20,21 +21,26 @@ export function outcomeOf(
 ): JobRecord | undefined {
   if (interruption === "lost") return undefined;
   const ended = { endedAt: at };
-  if (!(settled instanceof Error)) {
+  if (!(settled instanceof Error) && settled.elsewhere === undefined) {
     const digest = settled.digest ?? record.digest;
     return moved(record, "done", { ...ended, ...(digest !== undefined && { digest }) });
   }
   if (interruption === "shutdown") return inOrder(record);
   if (interruption === "cancel") return moved(record, "canceled", ended);
-  // The storage knows another leader, though the lease is ours: whoever takes the job next gets ahead of both.
-  if (settled.code === "fenced") return undefined;
-  if (settled.code === "bus_failed") return inOrder(record);
-  return moved(record, "failed", { ...ended, code: settled.code, reason: settled.message.slice(0, maxReasonLength) });
+  if (!(settled instanceof Error)) return inOrder(record, settled.elsewhere);
+  // `fenced`: the storage knows another leader, though the lease is ours. Whoever takes the job next gets ahead of both.
+  if (settled.code === "fenced" || settled.code === "bus_failed") return inOrder(record);
+  return moved(record, "failed", { ...ended, code: settled.code, reason: shortened(settled.message) });
 }
 
 /** Back to the queue, by a coordinator that is well. */
-function inOrder(record: JobRecord): JobRecord {
-  return { ...moved(record, "queued"), startsWell: record.starts };
+function inOrder(record: JobRecord, reason?: string): JobRecord {
+  const fields = reason === undefined ? {} : { reason: shortened(reason) };
+  return { ...moved(record, "queued", fields), startsWell: record.starts };
+}
+
+function shortened(reason: string): string {
+  return reason.slice(0, maxReasonLength);
 }
 
 /** What a job's record takes. */

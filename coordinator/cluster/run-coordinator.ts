@@ -42,6 +42,5 @@ export async function runCoordinator(settings: CoordinatorSettings): Promise<voi
     lead: createLeadJob({ security, keepJournals, assemblers }),
     log,
   });
-  settings.onReady?.(name);
-  await service.run(signal);
+  await service.run(signal, () => settings.onReady?.(name));
 }

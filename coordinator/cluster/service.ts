@@ -21,6 +21,8 @@ export type { Lead, LeadFields, LeadJob, LeadResult, LeadState } from "./lead.js
 const maxLooks = 32;
 /** Pause before somebody else is offered what we have no room for. */
 const passOnMs = 100;
+/** How long a job that cannot be led here is left to others. */
+const declineMs = 60_000;
 
 export interface CoordinatorOptions {
   /** Unique in the cluster. */
@@ -83,9 +85,9 @@ export class CoordinatorService {
   /**
    * Takes part until the signal; then gives its jobs into other hands and leaves. Fails with `bus_failed` when the engine
    * does not answer at the beginning, and with `usage` when another coordinator is alive under its name; later the
-   * engine's absence is waited out.
+   * engine's absence is waited out, from `onJoined` on.
    */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, onJoined: () => void = () => undefined): Promise<void> {
     const { clock, name, beatMs, date } = this.#options;
     const startedAt = date().toISOString();
     const leaving = new AbortController();
@@ -108,6 +110,7 @@ export class CoordinatorService {
       const id = this.#open.hear(change, clock.now());
       if (id !== undefined) this.#leads.get(id)?.leading.nudge();
     });
+    onJoined();
     const beating = beat(this.#bus, clock, () => this.#describe(startedAt, leaving.signal.aborted), gone.signal);
     try {
       await Promise.all([
@@ -186,6 +189,7 @@ export class CoordinatorService {
       return;
     }
     this.#open.note(record, clock.now());
+    if (!record.cancel && this.#open.isDeclined(id, clock.now())) return delivery?.later(leaseTtlMs / 5);
     const askedMs = clock.now();
     const seen = seenLease(await this.#bus.state.get(keys.lease(id)));
     const watch = this.#open.watchOf(id);
@@ -218,7 +222,8 @@ export class CoordinatorService {
     if (delivery !== undefined) leading.attach(delivery);
     const ended = leading.run().finally(() => {
       this.#leads.delete(record.id);
-      this.#open.defer(record.id, clock.now() + ttlMs);
+      if (leading.isElsewhere) this.#open.decline(record.id, clock.now() + declineMs);
+      else this.#open.defer(record.id, clock.now() + ttlMs);
       this.#makeRoom();
     });
     this.#leads.set(record.id, { leading, ended });

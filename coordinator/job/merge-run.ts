@@ -86,8 +86,22 @@ export class MergeRun {
       await assemblers?.sync();
     } finally {
       await assemblers?.[Symbol.asyncDispose]();
+      await this.#distrust(assemblers);
       await journaling.settled();
     }
+    this.#assertSynced(assemblers);
+  }
+
+  /** What an assembling thread wrote and could not sync is computed again, by this run or the next. */
+  async #distrust(assemblers: Assemblers | undefined): Promise<void> {
+    for (const file of assemblers?.doubtful ?? []) await this.#parts.staging.distrust(file);
+  }
+
+  #assertSynced(assemblers: Assemblers | undefined): void {
+    const files = assemblers?.doubtful.size ?? 0;
+    if (files === 0) return;
+    const message = `An assembling thread was lost before it synced ${formatQuantity(files, "file")}, compute them again`;
+    throw new AmalgamError("chunk_corrupt", message);
   }
 
   #startAssemblers(): Assemblers | undefined {
@@ -165,7 +179,9 @@ export class MergeRun {
         const assemblers = what.kind === "merge" && request.task.kind === "stream" ? what.assemblers : undefined;
         const result = await (assemblers === undefined
           ? runAttempt(agent, request, { sink, signal, onProgress })
-          : assemblers.run(agent, request, { signal, onProgress }));
+          : assemblers.run(agent, request, { signal, onProgress }).catch(async (reason: unknown) => {
+              throw await staging.parts.lock.reasonOf(reason);
+            }));
         totals.bytesRead += result.bytesRead;
         totals.bytesWritten += result.bytesWritten;
         totals.ioSeconds += result.ioSeconds;

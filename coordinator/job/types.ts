@@ -56,8 +56,12 @@ export type AgentsWanted =
 /** By what right a coordinator works on the output. */
 export interface ClusterLead {
   readonly authority: Authority;
+  /** The digest of the plan that an earlier leader of this job made. Fails with `NotHere` when this one's differs. */
+  readonly planned?: string | undefined;
   /** Fails with `fenced` when another coordinator leads by now. */
   readonly assertLeading: () => Promise<void>;
+  /** Called when the output's storage has not answered for 30 seconds. */
+  readonly onStorageSilent?: (() => void) | undefined;
   /** A folder that keeps the journals of finished jobs. */
   readonly keepJournal?: string | undefined;
 }
@@ -74,7 +78,8 @@ export interface LocalAgentsWanted {
 
 /** What happens to a job, as it happens. */
 export type JobEvent =
-  | { readonly type: "planned"; readonly plan: Plan }
+  /** `isStage`: of a document that is merged by itself first. */
+  | { readonly type: "planned"; readonly plan: Plan; readonly isStage?: boolean }
   /** A document is merged by itself first; see MustBeStored. */
   | { readonly type: "stage"; readonly name: string; readonly reason: string }
   /** An agent of the cluster does not take part. */

@@ -25,6 +25,8 @@ export async function fetchRange(
   const { path, bytes, modifiedMs } = file;
   const request = { file: { path, bytes, modifiedMs }, offset: BigInt(offset), length: BigInt(length) };
   for await (const { data, crc32: sum } of client.read(request, { timeoutMs, ...(signal && { signal }) })) {
+    // It still waits for its turn.
+    if (data.length === 0) continue;
     if (crc32(data) !== sum || done + data.length > length) throw corrupt(path, offset + done);
     range.set(data, done);
     done += data.length;

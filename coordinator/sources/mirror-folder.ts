@@ -1,4 +1,5 @@
-import { mkdir, open, utimes } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, open, rename, rm, utimes } from "node:fs/promises";
 import { dirname, join, posix } from "node:path";
 import { formatBytes, toSafeNumber } from "../../shared/bytes.js";
 import { mapBounded } from "../../shared/checkpoint/bounded.js";
@@ -103,12 +104,23 @@ async function readHeader(
   return Buffer.concat([first, rest]);
 }
 
+/**
+ * By a rename: another coordinator may plan from the mirror that is there, or write the same one. What is unfinished has
+ * a name that no reader of checkpoints takes for a part of the model.
+ */
 async function writeMirror(copy: string, start: Uint8Array, { bytes, modifiedMs }: AgentFile): Promise<void> {
-  await using file = await open(copy, "w", 0o600);
-  await file.writeFile(start);
-  // The rest is a hole: it takes no space.
-  await file.truncate(toSafeNumber(bytes));
-  await file.close();
-  // What a resumed job compares; the same for the same file, if rounded.
-  await utimes(copy, modifiedMs / 1000, modifiedMs / 1000);
+  const unfinished = `${copy}.${randomUUID()}`;
+  try {
+    await using file = await open(unfinished, "wx", 0o600);
+    await file.writeFile(start);
+    // The rest is a hole: it takes no space.
+    await file.truncate(toSafeNumber(bytes));
+    await file.close();
+    // What a resumed job compares; the same for the same file, if rounded.
+    await utimes(unfinished, modifiedMs / 1000, modifiedMs / 1000);
+    await rename(unfinished, copy);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
 }

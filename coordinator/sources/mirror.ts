@@ -16,7 +16,7 @@ import { type NodeModel, nodeModelsOf, withFolders } from "./node-models.js";
 export interface MirrorOptions {
   /** The agents that there are: their addresses by name. */
   readonly agents: ReadonlyMap<string, string>;
-  readonly security?: Security;
+  readonly security?: Security | undefined;
   /** Where mirrors go, each in `<agent>/<path>`. Made if need be; the same place for every attempt at a job. */
   readonly directory: string;
   readonly signal?: AbortSignal;

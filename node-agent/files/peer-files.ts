@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ByteGate } from "../../shared/checkpoint/byte-gate.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { AgentService, type LeadershipSchema, type SourceFile } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../../shared/quote.js";
@@ -22,7 +23,9 @@ export interface PeerFilesOptions {
 
 /** Small enough that a worker can go on with the first while others are on their way. */
 const chunkBytes = 256 << 10;
-/** A frozen one is found in seconds by its pings; one whose disk is slow is waited for. */
+/** What is fetched from one peer at once; more waits here rather than there, where others wait, too. */
+const maxFetchedBytes = 8 << 20;
+/** A frozen one is found in seconds by its pings; one that is busy says so every ten, and one whose disk is slow is waited for. */
 const defaultStallMs = 30_000;
 /** A peer that failed is asked after the others for so long. */
 const avoidMs = 10_000;
@@ -31,6 +34,9 @@ const idleMs = 30_000;
 
 interface Peer {
   readonly client: ClientOf<typeof AgentService>;
+  readonly gate: ByteGate;
+  /** Reads that ended because it sent nothing. */
+  stalls: number;
   users: number;
   idle: NodeJS.Timeout | undefined;
 }
@@ -57,12 +63,14 @@ export class PeerFiles {
     for (const address of this.#inOrder(wanted.file.peers)) {
       try {
         const rest = { ...wanted, offset: wanted.offset + done, length: wanted.length - done };
-        for await (const bytes of this.#read(address, rest, signal)) {
-          // Nobody may write into the window of a unit that is over.
-          if (signal.aborted) break;
-          deliver(bytes);
-          done += bytes.length;
-        }
+        await this.#inTurn(address, rest.length, signal, async (peer) => {
+          for await (const bytes of this.#read(address, peer, rest, signal)) {
+            // Nobody may write into the window of a unit that is over.
+            signal.throwIfAborted();
+            deliver(bytes);
+            done += bytes.length;
+          }
+        });
         signal.throwIfAborted();
         return;
       } catch (reason) {
@@ -97,40 +105,66 @@ export class PeerFiles {
     return peers.toSorted((a, b) => isAvoided(a) - isAvoided(b));
   }
 
-  async *#read(address: string, { file, offset, length, leadership }: WantedRange, signal: AbortSignal) {
+  /** Reads when the peer's other reads leave room. Those that wait for one that stalls do not find that out once more each. */
+  async #inTurn(
+    address: string,
+    bytes: number,
+    signal: AbortSignal,
+    read: (peer: Peer) => Promise<void>,
+  ): Promise<void> {
     const peer = this.#use(address);
-    using watch = new StallWatch(address, this.#stallMs);
+    const { stalls } = peer;
     try {
-      const { path, bytes, modifiedMs } = file;
-      const responses = peer.client.read(
-        {
-          file: { path, bytes, modifiedMs },
-          offset: BigInt(offset),
-          length: BigInt(length),
-          chunkBytes,
-          ...(leadership && { leadership }),
-        },
-        { signal: AbortSignal.any([signal, watch.signal]) },
-      );
-      let left = length;
-      for await (const { data, crc32: sum } of responses) {
-        if (crc32(data) !== sum || data.length === 0 || data.length > left) {
-          throw new AmalgamError("chunk_corrupt", `${data.length} bytes came of ${left}, or others than were sent`);
-        }
-        left -= data.length;
-        yield data;
-        watch.restart();
-      }
-      if (left > 0) throw new AmalgamError("chunk_corrupt", `${left} of ${length} bytes did not come`);
+      await peer.gate.hold(bytes, () => {
+        signal.throwIfAborted();
+        if (peer.stalls > stalls) throw stalled(address, this.#stallMs);
+        return read(peer);
+      });
     } finally {
       this.#release(address, peer);
     }
   }
 
+  async *#read(
+    address: string,
+    peer: Peer,
+    { file, offset, length, leadership }: WantedRange,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, void> {
+    using watch = new StallWatch(this.#stallMs, () => {
+      peer.stalls += 1;
+      return stalled(address, this.#stallMs);
+    });
+    const { path, bytes, modifiedMs } = file;
+    const responses = peer.client.read(
+      {
+        file: { path, bytes, modifiedMs },
+        offset: BigInt(offset),
+        length: BigInt(length),
+        chunkBytes,
+        ...(leadership && { leadership }),
+      },
+      { signal: AbortSignal.any([signal, watch.signal]) },
+    );
+    let left = length;
+    for await (const { data, crc32: sum } of responses) {
+      watch.restart();
+      // It still waits for its turn.
+      if (data.length === 0) continue;
+      if (crc32(data) !== sum || data.length > left) {
+        throw new AmalgamError("chunk_corrupt", `${data.length} bytes came of ${left}, or others than were sent`);
+      }
+      left -= data.length;
+      yield data;
+    }
+    if (left > 0) throw new AmalgamError("chunk_corrupt", `${left} of ${length} bytes did not come`);
+  }
+
   #use(address: string): Peer {
     let peer = this.#peers.get(address);
     if (peer === undefined) {
-      peer = { client: createClient(AgentService, address, this.#security), users: 0, idle: undefined };
+      const client = createClient(AgentService, address, this.#security);
+      peer = { client, gate: new ByteGate(maxFetchedBytes), stalls: 0, users: 0, idle: undefined };
       this.#peers.set(address, peer);
     }
     clearTimeout(peer.idle);
@@ -149,15 +183,18 @@ export class PeerFiles {
   }
 }
 
+function stalled(address: string, stallMs: number): AmalgamError {
+  return new AmalgamError("stalled", `Agent ${address} sent nothing for ${stallMs} ms`);
+}
+
 /** Aborts when it is not restarted in time. */
 class StallWatch implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly signal: AbortSignal = this.#controller.signal;
 
-  constructor(address: string, stallMs: number) {
-    const stalled = new AmalgamError("stalled", `Agent ${address} sent nothing for ${stallMs} ms`);
-    this.#timer = setTimeout(() => this.#controller.abort(stalled), stallMs);
+  constructor(stallMs: number, reason: () => AmalgamError) {
+    this.#timer = setTimeout(() => this.#controller.abort(reason()), stallMs);
   }
 
   restart(): void {

@@ -12,12 +12,17 @@ import type { IoLimit } from "../io-limit.js";
 import type { Confinement } from "../roots.js";
 import { resolveBelow } from "./resolve.js";
 
-/** Largest data of one response, whatever is asked for. */
+/** Data of one response, whatever is asked for; the last of a range may be smaller. */
+const minChunkBytes = 64 << 10;
 const maxChunkBytes = 1 << 20;
 const defaultChunkBytes = 256 << 10;
 
 /** What all ranges that are being sent hold together; more wait for their turn. */
 const maxHeldBytes = 64 << 20;
+
+/** A range that waits for its turn says so this often, lest its reader take us for dead. */
+const defaultNoticeMs = 10_000;
+const notice = { data: new Uint8Array(), crc32: 0 };
 
 export interface RangeCall {
   /** Aborted when nobody wants the range any more. */
@@ -30,11 +35,13 @@ export interface RangeCall {
 export class RangeReader {
   readonly #roots: readonly string[];
   readonly #ioLimit: IoLimit | undefined;
+  readonly #noticeMs: number;
   readonly #gate = new ByteGate(maxHeldBytes);
 
-  constructor({ roots }: Confinement, ioLimit: IoLimit | undefined) {
+  constructor({ roots }: Confinement, ioLimit: IoLimit | undefined, noticeMs = defaultNoticeMs) {
     this.#roots = roots;
     this.#ioLimit = ioLimit;
+    this.#noticeMs = noticeMs;
   }
 
   /**
@@ -43,7 +50,9 @@ export class RangeReader {
    */
   async read(request: ReadRequest, call: RangeCall): Promise<void> {
     const range = checked(request);
+    const queued = this.#giveNotice(call);
     await this.#gate.hold(2 * range.chunkBytes, async () => {
+      queued[Symbol.dispose]();
       call.signal.throwIfAborted();
       const { file } = range;
       const path = await resolveBelow(file.path, this.#roots, "read");
@@ -57,12 +66,12 @@ export class RangeReader {
     });
   }
 
-  async #send(handle: FileHandle, { file, begin, end, chunkBytes }: Range, { signal, send }: RangeCall): Promise<void> {
+  async #send(handle: FileHandle, { file, begin, end, chunkBytes }: Range, call: RangeCall): Promise<void> {
+    const { signal, send } = call;
     let onItsWay = Promise.resolve();
     for (let at = begin; at < end; at += chunkBytes) {
       const data = new Uint8Array(Math.min(chunkBytes, end - at));
-      const waitMs = this.#ioLimit?.take(data.length) ?? 0;
-      if (waitMs > 0) await sleep(systemClock, waitMs, signal);
+      await this.#waitForLimit(data.length, call);
       signal.throwIfAborted();
       const read = await readFully(handle, data, at);
       if (read < data.length) throw endedEarly(file.path, at + read, toSafeNumber(file.bytes));
@@ -71,6 +80,19 @@ export class RangeReader {
       onItsWay = send({ data, crc32: crc32(data) });
     }
     await onItsWay;
+  }
+
+  async #waitForLimit(bytes: number, call: RangeCall): Promise<void> {
+    const waitMs = this.#ioLimit?.take(bytes) ?? 0;
+    if (waitMs <= 0) return;
+    using _ = this.#giveNotice(call);
+    await sleep(systemClock, waitMs, call.signal);
+  }
+
+  /** Until it is disposed of. Not while the disk is read: one that hangs is no reason to wait. */
+  #giveNotice({ send }: RangeCall): Disposable {
+    const timer = setInterval(() => void send(notice), this.#noticeMs);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
   }
 }
 
@@ -94,7 +116,7 @@ function checked({ file, offset, length, chunkBytes }: ReadRequest): Range {
     file,
     begin: Number(offset),
     end: Number(offset + length),
-    chunkBytes: Math.min(chunkBytes === 0 ? defaultChunkBytes : chunkBytes, maxChunkBytes),
+    chunkBytes: Math.min(Math.max(chunkBytes || defaultChunkBytes, minChunkBytes), maxChunkBytes),
   };
 }
 

@@ -13,6 +13,7 @@ import {
 } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import { beginWatch } from "./begin-watch.js";
 
 /** What an agent says of itself that does not change while it runs. */
 export type NodeDescription = Omit<NodeRecord, "state" | "running" | "beat" | "beatMs">;
@@ -88,10 +89,11 @@ class Member implements Membership {
     this.#revision = await claimName(this.#bus.nodes, this.#record(), this.#clock, stop);
     this.#hasJoined = true;
     const key = keys.order(this.#description.name);
-    this.#orders = await this.#bus.state.watch("orders.", (change) => {
+    this.#beating = this.#keepBeating();
+    const watching = this.#bus.state.watch("orders.", (change) => {
       if (change.key === key) this.#obey(parseRecord(orderRecord, change.value));
     });
-    this.#beating = this.#keepBeating();
+    this.#orders = await beginWatch(watching, stop);
     const { name, address = "no address", slots } = this.#description;
     const message = `Agent ${quote(name)} takes units at ${address}, ${slots} at once`;
     this.report({ level: "info", type: "started", message, fields: { slots, address } });
@@ -121,8 +123,12 @@ class Member implements Membership {
     if (this.#bus.isConnected) await Promise.all([this.#beating, this.#telling]);
     await this.#orders?.[Symbol.asyncDispose]();
     if (!this.#hasJoined) return;
-    this.report({ level: "info", type: "ended", message: `Agent ${quote(this.#description.name)} has ended` });
+    if (this.#orders !== undefined) this.#reportEnd();
     await this.#signOff();
+  }
+
+  #reportEnd(): void {
+    this.report({ level: "info", type: "ended", message: `Agent ${quote(this.#description.name)} has ended` });
   }
 
   async #keepBeating(): Promise<void> {

@@ -47,7 +47,8 @@ export interface Bucket {
   entries(prefix: string): Promise<readonly Entry[]>;
   /**
    * Calls `onChange` for every entry there is, then for every change; at least once each, the latest of a key last. A
-   * watch outlives the engine's absence and starts over when its data was lost. Resolves when the first entries are in.
+   * watch outlives the engine's absence and starts over when its data was lost. Resolves when the first entries are in;
+   * fails with `bus_failed` when they do not come within the time of two operations.
    */
   watch(prefix: string, onChange: (change: Change) => void): Promise<AsyncDisposable>;
 }

@@ -69,7 +69,11 @@ export async function readFully(handle: FileHandle, target: Uint8Array, position
   return done;
 }
 
-function assertRegular(stats: { isFile(): boolean; isDirectory(): boolean; isFIFO(): boolean }, name: string): void {
+/** Refuses, with `checkpoint_malformed`, what is no regular file. */
+export function assertRegular(
+  stats: { isFile(): boolean; isDirectory(): boolean; isFIFO(): boolean },
+  name: string,
+): void {
   if (stats.isFile()) return;
   const kind = stats.isDirectory() ? "a directory" : stats.isFIFO() ? "a FIFO" : "a device or a socket";
   throw new AmalgamError("checkpoint_malformed", `Cannot open ${quote(name)}: it is ${kind}, not a regular file`, {

@@ -7,12 +7,15 @@ import { keys, type NodeRecord, nodeRecord, parseRecord, staleBeats } from "./re
 /** The longest that a name is left to one who is silent, whatever the record says. */
 const maxPatienceMs = 60_000;
 
+/** Beats that show life. One may have been on its way to the engine when its sender died, and comes when the engine wakes. */
+const beatsOfLife = 2;
+
 /** How often one who may be gone is looked at, within the patience. */
 const looks = 16;
 
 /**
  * Puts `record` under its name; the revision that it got. Another instance that has the name is watched by our own
- * clock: fails with `usage` as soon as it beats, and takes its place when it has been silent for {@link staleBeats}.
+ * clock: fails with `usage` when it goes on beating, and takes its place when it has been silent for {@link staleBeats}.
  * Aborted, it fails with the signal's reason.
  */
 export async function claimName(nodes: Bucket, record: NodeRecord, clock: Clock, signal: AbortSignal): Promise<number> {
@@ -33,7 +36,10 @@ export async function claimName(nodes: Bucket, record: NodeRecord, clock: Clock,
   }
 }
 
-/** Waits until the holder counts as gone; false when its record is gone before. */
+/**
+ * Waits until the holder counts as gone; false when its record is gone before, or another one: an engine that was set back
+ * has an older beat of it.
+ */
 async function watchSilence(
   nodes: Bucket,
   { key, revision }: Entry,
@@ -42,13 +48,20 @@ async function watchSilence(
   signal: AbortSignal,
 ): Promise<boolean> {
   const patienceMs = Math.min(holder.beatMs * staleBeats, maxPatienceMs);
-  const until = clock.now() + patienceMs;
+  let until = clock.now() + patienceMs;
+  let [latest, beats] = [{ revision, beat: holder.beat }, 0];
   while (clock.now() < until) {
     await sleep(clock, patienceMs / looks, signal);
     signal.throwIfAborted();
     const entry = await nodes.get(key);
     if (entry === undefined) return false;
-    if (entry.revision !== revision) throw taken(holder);
+    if (entry.revision === latest.revision) continue;
+    const record = parseRecord(nodeRecord, entry.value);
+    if (record?.instance !== holder.instance || record.beat <= latest.beat) return false;
+    beats += 1;
+    if (beats === beatsOfLife) throw taken(holder);
+    latest = { revision: entry.revision, beat: record.beat };
+    until = clock.now() + patienceMs;
   }
   return true;
 }

@@ -43,6 +43,8 @@ export const staleBeats = 4;
 
 /** A record with a recipe must fit into a message. */
 const maxRecipeLength = 300_000;
+/** A year: whoever means longer waits for ever. */
+export const longestWaitMs = 365 * 24 * 3_600_000;
 
 /** What a job is asked to do. Paths are absolute. */
 export const jobRequest = z.object({
@@ -55,7 +57,7 @@ export const jobRequest = z.object({
   shardBytes: z.number().positive(),
   overwrite: z.boolean(),
   /** How long the job waits while there is no agent for it. Undefined: for ever. */
-  maxWaitMs: z.number().nonnegative().optional(),
+  maxWaitMs: z.number().nonnegative().max(longestWaitMs).optional(),
 });
 export type JobRequest = z.infer<typeof jobRequest>;
 

@@ -119,17 +119,18 @@ test("What Amalgam did not write is kept, and links are not followed", async () 
   expect(await readdir(elsewhere.path)).toEqual(["far.amalgam-partial"]);
 });
 
-test("Outputs of earlier documents are removed when what is made of them is complete, or when they are old", async () => {
+test("Outputs of earlier documents and mirrors are removed when what is made of them is complete, or when they are old", async () => {
   await using dir = await withTempDir();
   const output = join(dir.path, "out");
   const stages = `${output}.amalgam-stages`;
-  await mkdir(join(stages, "0123456789abcdef"), { recursive: true });
+  const parts = [join(stages, "0123456789abcdef"), join(stages, "nodes")];
+  for (const path of parts) await mkdir(path, { recursive: true });
   expect(verdicts(await collectGarbage([dir.path]))).toMatchObject([[false, expect.stringContaining("go on from it")]]);
   await using staging = await openStaging(await makePlan(dir.path), output, options);
   await completeStaging(staging);
   await commit(staging, { recipeText: testRecipe });
   const long = new Date(Date.now() - day);
-  for (const path of [join(stages, "0123456789abcdef"), stages]) await utimes(path, long, long);
+  for (const path of [...parts, stages]) await utimes(path, long, long);
   expect(verdicts(await collectGarbage([dir.path]))).toEqual([[true, "its output is complete"]]);
   expect(existsSync(stages)).toBe(false);
 });

@@ -137,10 +137,7 @@ async function waitFor(place: StagingPlace, held: number, authority: Authority):
   const seen = await read();
   if (seen === undefined) return;
   const holder = parseHolder(seen);
-  if (holder?.job === authority.job) {
-    if (holder.epoch > authority.epoch) throw taken(holder);
-    if (holder.epoch < authority.epoch) return;
-  }
+  if (holder?.job === authority.job && holder.epoch < authority.epoch) return;
   // Where nothing is written, its maker died, or writes it just now.
   const deadline = process.clock.now() + (holder === undefined ? lookMs : patienceMs);
   while (process.clock.now() < deadline) {

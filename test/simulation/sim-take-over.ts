@@ -13,7 +13,7 @@ import { crcOf, type SimJob } from "./sim-plan.js";
 
 /** The finished output. */
 export const outputName = "output";
-const version = "simulated";
+const software = { version: "simulated" };
 const callMs = 0.3;
 const syncMs = 2;
 
@@ -47,7 +47,7 @@ export async function takeOver(
   const files = await adoptFiles(context, lock, history !== undefined);
   if (await isComplete()) return "complete";
   const pieces = history?.history.pieces ?? new Pieces(job.plan);
-  const text = history?.text ?? formatRecord(jobRecord(job.plan, version));
+  const text = history?.text ?? formatRecord(jobRecord(job.plan, software));
   const inode = await process.effect(callMs, () => disk.create(nameOf("journal-new", generation)));
   if (inode === undefined) throw lock.fenced();
   await process.effect(syncMs, () => {
@@ -101,7 +101,7 @@ async function readUsable({ disk, process, job }: StagingContext) {
   });
   if (found === undefined) return undefined;
   const contents = await parseJournal(chunks(found), "journal");
-  const history = readHistory(contents, job.plan, version);
+  const history = readHistory(contents, job.plan, software);
   if (history === undefined) return undefined;
   if ("reason" in history) throw new AmalgamError("output_refused", history.reason);
   return { history: history satisfies JobHistory, text: found.slice(0, history.trustedBytes) };

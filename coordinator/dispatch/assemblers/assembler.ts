@@ -80,6 +80,8 @@ async function write(file: number, offset: number, data: Uint8Array): Promise<vo
     if (handle === undefined) {
       handle = openOwn(place.path, constants.O_WRONLY);
       handles.set(file, handle);
+      // The next chunk opens it anew: the failure may pass.
+      handle.catch(() => handles.delete(file));
     }
     await writeFully(await handle, data, offset);
   } catch (error) {
@@ -87,22 +89,29 @@ async function write(file: number, offset: number, data: Uint8Array): Promise<vo
   }
 }
 
-/** Through the handles that wrote: a network file system may tell of a failed write to those only. */
-async function sync(): Promise<void> {
+/**
+ * Through the handles that wrote: a network file system may tell of a failed write to those only. All are tried, since a
+ * disk tells of a failure once.
+ */
+async function sync(id: number): Promise<void> {
+  const failures = new Map<number, unknown>();
   for (const [file, handle] of handles) {
     try {
       await (await handle).sync();
     } catch (error) {
-      throw writeError(error, "sync", files[file]?.path ?? "");
+      failures.set(file, writeError(error, "sync", files[file]?.path ?? ""));
     }
   }
+  const [first] = failures.values();
+  if (failures.size === 0) send({ type: "done", id, result: undefined });
+  else send({ type: "failed", id, error: AmalgamError.from(first).plain, unsynced: [...failures.keys()] });
 }
 
 function send(message: FromAssembler): void {
   parentPort?.postMessage(message);
 }
 
-function answer(id: number, work: Promise<UnitResult | undefined>): void {
+function answer(id: number, work: Promise<UnitResult>): void {
   work.then(
     (result) => send({ type: "done", id, result }),
     (reason: unknown) => send({ type: "failed", id, error: AmalgamError.from(reason).plain }),
@@ -120,9 +129,6 @@ parentPort?.on("message", (message: ToAssembler) => {
       return;
     }
     case "sync":
-      answer(
-        message.id,
-        sync().then(() => undefined),
-      );
+      void sync(message.id);
   }
 });

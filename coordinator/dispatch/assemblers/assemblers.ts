@@ -41,9 +41,15 @@ export class Assemblers implements AsyncDisposable {
     return result;
   }
 
-  /** Resolves when all that was written would survive a power cut. */
+  /** Resolves when all that was written would survive a power cut, {@link doubtful} files excepted. */
   async sync(): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.sync()));
+    const results = await Promise.allSettled(this.#threads.map((thread) => thread.sync()));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /** Files, by place, of whose bytes nobody knows whether they are on the disk: their sync failed, or their thread was lost. */
+  get doubtful(): ReadonlySet<number> {
+    return new Set(this.#threads.flatMap((thread) => [...thread.doubtful]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -55,6 +61,9 @@ export class Assemblers implements AsyncDisposable {
 class Assembler {
   readonly #data: AssemblerData;
   readonly #waiting = new Map<number, Waiting>();
+  /** Files that the thread was told to write to and did not sync yet. */
+  readonly #written = new Set<number>();
+  readonly doubtful = new Set<number>();
   #worker: Worker | undefined;
   #ids = 0;
   #isClosed = false;
@@ -74,6 +83,7 @@ class Assembler {
   ): Promise<UnitResult | undefined> {
     if (task.kind !== "stream") throw new TypeError("An assembler takes units that stream");
     signal?.throwIfAborted();
+    for (const { file } of pieces) this.#written.add(file);
     const id = ++this.#ids;
     const cancel = (): void => this.#post({ type: "cancel", id, reason: AmalgamError.from(signal?.reason).plain });
     signal?.addEventListener("abort", cancel, { once: true });
@@ -103,6 +113,7 @@ class Assembler {
     if (this.#worker === undefined) return;
     const id = ++this.#ids;
     await this.#ask({ type: "sync", id }, id);
+    this.#written.clear();
   }
 
   async close(): Promise<void> {
@@ -139,6 +150,7 @@ class Assembler {
       return;
     }
     this.#waiting.delete(message.id);
+    if (message.type === "failed") for (const file of message.unsynced ?? []) this.doubtful.add(file);
     if (message.type === "done") waiting?.resolve(message.result);
     else waiting?.reject(AmalgamError.fromPlain(message.error));
   }
@@ -146,6 +158,8 @@ class Assembler {
   #lose(worker: Worker, problem: string): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
+    if (!this.#isClosed) for (const file of this.#written) this.doubtful.add(file);
+    this.#written.clear();
     const error = new AmalgamError("internal", `An assembling thread was lost: ${problem}`);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();

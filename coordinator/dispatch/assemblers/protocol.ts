@@ -40,4 +40,10 @@ export type ToAssembler =
 export type FromAssembler =
   | { readonly type: "progress"; readonly id: number; readonly bytesRead: number; readonly bytesWritten: number }
   | { readonly type: "done"; readonly id: number; readonly result: UnitResult | undefined }
-  | { readonly type: "failed"; readonly id: number; readonly error: PlainError };
+  | {
+      readonly type: "failed";
+      readonly id: number;
+      readonly error: PlainError;
+      /** The files, by place, that could not be synced. */
+      readonly unsynced?: readonly number[];
+    };

@@ -19,7 +19,12 @@ export const nanosecondsPerMs = 1_000_000;
 export interface StreamInfo {
   readonly created: string;
   readonly config: { readonly num_replicas: number; readonly storage: string };
-  readonly state: { readonly messages: number; readonly bytes: number; readonly last_seq: number };
+  readonly state: {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly first_seq: number;
+    readonly last_seq: number;
+  };
 }
 
 export interface ConsumerInfo {
@@ -80,6 +85,34 @@ function parseAnswer<T>(connection: Connection, act: string, text: string): T {
   const { error } = answer;
   if (error !== undefined) throw connection.failure(act, error.description, String(error.err_code ?? error.code));
   return answer;
+}
+
+/**
+ * When the message under a sequence was stored, in nanoseconds since 1970; undefined when there is none. With its sequence
+ * it tells a message from the one that has its place after a loss of data.
+ */
+export async function storedAt(
+  connection: Connection,
+  act: string,
+  stream: string,
+  sequence: number,
+): Promise<bigint | undefined> {
+  try {
+    const body = { seq: sequence };
+    const { message } = await callApi<StoredMessage>(connection, act, `STREAM.MSG.GET.${stream}`, body);
+    return nanosecondsOf(message.time);
+  } catch (error) {
+    if (isCode(error, codes.noMessage) || isCode(error, codes.streamNotFound)) return undefined;
+    throw error;
+  }
+}
+
+/** `2026-01-02T03:04:05.123456789Z` in nanoseconds since 1970. Dates of JavaScript end at milliseconds. */
+export function nanosecondsOf(time: string): bigint {
+  const [, seconds = "", fraction = "", zone = "Z"] = /^([^.Zz+]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/i.exec(time) ?? [];
+  const wholeMs = Date.parse(`${seconds}${zone}`);
+  if (Number.isNaN(wholeMs)) return -1n;
+  return BigInt(wholeMs) * BigInt(nanosecondsPerMs) + BigInt(fraction.slice(0, 9).padEnd(9, "0"));
 }
 
 /** Whether the server said `code`. */

@@ -70,10 +70,13 @@ export class NatsBucket implements Bucket {
     const filter = this.#filter(prefix);
     const ending = new AbortController();
     const signal = AbortSignal.any([ending.signal, this.#connection.closing]);
-    let whenReady = (): void => {};
-    const ready = new Promise<void>((resolve) => {
+    let isReady = false;
+    let [whenReady, whenFailed] = [(): void => {}, (_: unknown): void => {}];
+    const ready = new Promise<void>((resolve, reject) => {
       whenReady = resolve;
+      whenFailed = reject;
     });
+    const deadline = performance.now() + 2 * this.#connection.settings.timeoutMs;
     const begin = () =>
       startReplay(this.#connection, {
         stream: this.#names.stream,
@@ -82,22 +85,31 @@ export class NatsBucket implements Bucket {
         onMessage: (message, position) => {
           if (!signal.aborted) onChange(this.#change(message, position));
         },
-        onCaughtUp: whenReady,
+        onCaughtUp: () => {
+          isReady = true;
+          whenReady();
+        },
       });
-    const keep = async (): Promise<void> => {
-      while (!signal.aborted) {
-        try {
-          const replay = await healed(this.#restore, begin);
-          const stop = (): void => replay.stop();
-          if (signal.aborted) stop();
-          signal.addEventListener("abort", stop);
-          await replay.ended;
-          signal.removeEventListener("abort", stop);
-        } catch {
-          await sleep(systemClock, retryMs, signal);
-        }
+    const once = async (): Promise<unknown> => {
+      try {
+        const replay = await healed(this.#restore, begin);
+        const stop = (): void => replay.stop();
+        if (signal.aborted) stop();
+        signal.addEventListener("abort", stop);
+        await replay.ended;
+        signal.removeEventListener("abort", stop);
+        return this.#connection.failure(`watch ${quote(prefix)}`, "no answer in time", "TIMEOUT");
+      } catch (error) {
+        return error;
       }
-      whenReady();
+    };
+    const keep = async (): Promise<void> => {
+      do {
+        const failure = await once();
+        // Whoever begins wants to know what is wrong; whoever has begun wants to go on.
+        if (!isReady && (signal.aborted || performance.now() >= deadline)) return whenFailed(failure);
+        await sleep(systemClock, retryMs, signal);
+      } while (!signal.aborted);
     };
     const kept = keep();
     await ready;

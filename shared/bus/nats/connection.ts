@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { connect, headers, type Msg, type NatsConnection, NatsError } from "nats";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
@@ -21,6 +22,8 @@ export class Connection implements AsyncDisposable {
     this.nats = nats;
     this.settings = settings;
     this.#sockets = sockets;
+    // Every request that waits for the server listens to it.
+    setMaxListeners(0, this.#closing.signal);
     void this.#observe();
   }
 

@@ -2,7 +2,7 @@ import { sleep, systemClock } from "../../clock.js";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
 import type { Feed, FeedEntry } from "../bus.js";
-import { callApi, type StreamInfo } from "./api.js";
+import { callApi, type StreamInfo, storedAt } from "./api.js";
 import type { Connection } from "./connection.js";
 import { healed, maxValueBytes, type Names } from "./layout.js";
 import { startReplay } from "./replay.js";
@@ -13,7 +13,14 @@ const wordPattern = /^[A-Za-z0-9_-]+$/;
 /** Where a reader stands, and in which life of the stream. */
 interface Place {
   readonly created: string;
+  /** The sequence of the last entry that was told; 0: none was. */
   readonly last: number;
+  /** When that was stored, in nanoseconds since 1970. */
+  readonly time: bigint;
+}
+
+interface TimedEntry extends FeedEntry {
+  readonly time: bigint;
 }
 
 /** Events in a stream that forgets the oldest. */
@@ -50,20 +57,21 @@ export class NatsFeed implements Feed {
     }
     const filter = `${this.#names.subjects}${topic ?? "*"}`;
     const signal = AbortSignal.any([this.#connection.closing, ...(options.signal ? [options.signal] : [])]);
-    let place: Place = { created: "", last: 0 };
+    let place: Place = { created: "", last: 0, time: 0n };
     while (!signal.aborted) {
       let isWhole = false;
       try {
         const { created, state } = await healed(this.#restore, () => this.#info());
         // The stream is another one, or an older copy of it: everything in it is told.
-        if (created !== place.created || state.last_seq < place.last) place = { created, last: 0 };
+        if (created !== place.created || !(await this.#isIn(state, place))) place = { created, last: 0, time: 0n };
         for await (const entry of this.#once(filter, place.last + 1, follow, signal)) {
           if (entry === "whole") {
             isWhole = true;
             break;
           }
-          place = { created, last: entry.sequence };
-          yield entry;
+          const { time, ...told } = entry;
+          place = { created, last: entry.sequence, time };
+          yield told;
         }
       } catch (error) {
         if (!follow && !signal.aborted) throw error;
@@ -78,23 +86,33 @@ export class NatsFeed implements Feed {
     return callApi<StreamInfo>(this.#connection, "read events", `STREAM.INFO.${stream}`);
   }
 
+  /**
+   * Whether the stream has what was told last, or has forgotten it of old age. An older copy that has grown beyond that
+   * and forgotten it, too, is taken for the same stream: what was told of it meanwhile is missed.
+   */
+  async #isIn({ first_seq, last_seq }: StreamInfo["state"], { last, time }: Place): Promise<boolean> {
+    if (last_seq < last) return false;
+    if (last < first_seq) return true;
+    return (await storedAt(this.#connection, "read events", this.#names.stream, last)) === time;
+  }
+
   /** One replay; without `follow` it ends with "whole". Ends early when the server goes away. */
   async *#once(
     filter: string,
     from: number,
     follow: boolean,
     signal: AbortSignal,
-  ): AsyncGenerator<FeedEntry | "whole", void, void> {
-    const waiting: (FeedEntry | "whole")[] = [];
+  ): AsyncGenerator<TimedEntry | "whole", void, void> {
+    const waiting: (TimedEntry | "whole")[] = [];
     let isOver = false;
     let wake = (): void => {};
     const replay = await startReplay(this.#connection, {
       stream: this.#names.stream,
       filter,
       from,
-      onMessage: (message, { streamSequence: sequence }) => {
+      onMessage: (message, { streamSequence: sequence, time }) => {
         const topic = message.subject.slice(this.#names.subjects.length);
-        waiting.push({ topic, body: message.string(), sequence });
+        waiting.push({ topic, body: message.string(), sequence, time });
         wake();
       },
       onCaughtUp: () => {

@@ -112,8 +112,19 @@ async function createStream(connection: Connection, config: { readonly name: str
       ...config,
     });
   } catch (error) {
-    // Made by another version of ours, or changed by an administrator: theirs to decide.
-    if (!isCode(error, codes.streamDiffers)) throw error;
+    // Made by another version of ours, or changed by an administrator: theirs to decide. A server with little room left
+    // refuses before it looks whether there is anything to create.
+    if (isCode(error, codes.streamDiffers) || (await hasStream(connection, config.name))) return;
+    throw error;
+  }
+}
+
+async function hasStream(connection: Connection, name: string): Promise<boolean> {
+  try {
+    await callApi(connection, `look for stream "${name}"`, `STREAM.INFO.${name}`);
+    return true;
+  } catch {
+    return false;
   }
 }
 

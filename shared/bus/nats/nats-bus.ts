@@ -1,5 +1,5 @@
 import { sleep, systemClock } from "../../clock.js";
-import type { Bucket, Bus, Feed, Queue, ServerFacts } from "../bus.js";
+import type { Bucket, Bus, Feed, ServerFacts } from "../bus.js";
 import { NatsBucket } from "./bucket.js";
 import type { Connection } from "./connection.js";
 import { NatsFeed } from "./feed.js";
@@ -12,7 +12,7 @@ const retryMs = 500;
 export class NatsBus implements Bus {
   readonly state: Bucket;
   readonly nodes: Bucket;
-  readonly jobs: Queue;
+  readonly jobs: NatsQueue;
   readonly events: Feed;
   readonly #connection: Connection;
   #restoring: Promise<void> | undefined;
@@ -55,8 +55,9 @@ export class NatsBus implements Bus {
     return this.#restoring;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#connection[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.isConnected) await this.jobs.settled();
+    await this.#connection[Symbol.asyncDispose]();
   }
 
   /** Events are published without a look back, so nobody else would notice that their stream is gone. */

@@ -4,7 +4,10 @@ import { quote } from "../../quote.js";
 import { ackWaitMs } from "../bus.js";
 
 export interface BusOptions {
-  /** `nats://host:4222` or `tls://…`, with `user:password@` or `token@` before the host; several divided by commas. */
+  /**
+   * `nats://host:4222` or `tls://…`, with `user:password@` or `token@` before the host, percent-encoded; several
+   * divided by commas, each with its scheme.
+   */
   readonly url: string;
   /** Mutual TLS encrypts the connection whatever the URL's scheme. Default: none. */
   readonly security?: BusSecurity;
@@ -46,7 +49,8 @@ export interface Settings {
 
 /** Refuses, with `usage`, an address that others can reach unless it has both TLS and credentials. */
 export function settle(options: BusOptions): Settings {
-  const servers = options.url.split(",").map((text) => parseServer(text.trim()));
+  // A comma may be part of a password.
+  const servers = options.url.split(/,(?=\s*(?:nats|tls):\/\/)/i).map((text) => parseServer(text.trim()));
   const first = servers[0];
   if (first === undefined) throw new TypeError("split() gave nothing");
   const { security = { kind: "loopback" }, timeoutMs = 2_000, prefix = "amalgam" } = options;
@@ -115,9 +119,13 @@ interface Server {
 
 function parseServer(text: string): Server {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !["nats:", "tls:"].includes(url.protocol) || url.hostname === "") {
-    const shown = text.replace(/^.*@/s, "…@");
-    throw new AmalgamError("usage", `Cannot use ${quote(shown)} as NATS: it is not of the form "nats://host:4222"`);
+  if (url === undefined || !isServer(url)) {
+    // Any part of it may be part of a password.
+    const shown = text === "" ? "" : `${/^[a-z]+:\/\//i.exec(text)?.[0] ?? ""}…`;
+    throw new AmalgamError(
+      "usage",
+      `Cannot use ${quote(shown)} as NATS: it is not of the form "nats://user:password@host:4222"; in user, password and token, write characters such as "@", "/", "#" and "," percent-encoded ("%40", "%2F", "%23", "%2C")`,
+    );
   }
   const address = `${url.hostname}:${url.port || "4222"}`;
   const user = decode(url.username);
@@ -128,6 +136,11 @@ function parseServer(text: string): Server {
     isTls: url.protocol === "tls:",
     ...(user === "" ? {} : url.password === "" ? { token: user } : { user, password: decode(url.password) }),
   };
+}
+
+function isServer({ protocol, hostname, pathname, search, hash }: URL): boolean {
+  const isHost = /^(\[[0-9a-f:.]+\]|[\w.-]+)$/i.test(hostname);
+  return ["nats:", "tls:"].includes(protocol) && isHost && ["", "/"].includes(pathname) && `${search}${hash}` === "";
 }
 
 function decode(part: string): string {

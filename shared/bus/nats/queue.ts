@@ -2,7 +2,7 @@ import { createInbox, type Msg } from "nats";
 import { sleep, systemClock } from "../../clock.js";
 import { quote } from "../../quote.js";
 import type { Delivery, Queue } from "../bus.js";
-import { callApi, codes, isCode, nanosecondsPerMs, publish, type StoredMessage } from "./api.js";
+import { nanosecondsPerMs, publish, storedAt } from "./api.js";
 import { assertFits } from "./bucket.js";
 import type { Connection } from "./connection.js";
 import { healed, type Names } from "./layout.js";
@@ -27,6 +27,8 @@ export class NatsQueue implements Queue {
   readonly #connection: Connection;
   readonly #names: Names["jobs"];
   readonly #restore: () => Promise<void>;
+  /** What takers are saying. */
+  readonly #speaking = new Set<Promise<unknown>>();
 
   constructor(connection: Connection, names: Names["jobs"], restore: () => Promise<void>) {
     this.#connection = connection;
@@ -105,20 +107,52 @@ export class NatsQueue implements Queue {
     });
   }
 
+  /** Resolves when all that takers have said so far is on its way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#speaking);
+  }
+
   #delivery(message: Msg, position: Position): Delivery {
     const connection = this.#connection;
-    const answer = (word: string): void => {
+    let isOver = false;
+    // One after another: a "still working" that comes behind "later" would put that off.
+    let spoken: Promise<unknown> = Promise.resolve();
+    const inTurn = <T>(speak: () => Promise<T>): Promise<T> => {
+      const speaking = spoken.then(speak);
+      const settled = speaking.catch(() => undefined).finally(() => this.#speaking.delete(settled));
+      spoken = settled;
+      this.#speaking.add(settled);
+      return speaking;
+    };
+    const say = async (word: string): Promise<void> => {
+      if (!connection.isConnected || connection.closing.aborted || !(await this.#isThere(position))) return;
       if (connection.isConnected && !connection.closing.aborted) message.respond(word);
     };
+    const sayLast = (word: string): void => {
+      isOver = true;
+      inTurn(() => say(word)).catch(() => undefined);
+    };
+    let isSaying = false;
     return {
       body: message.string(),
       isRepeated: position.deliveries > 1,
-      working: () => answer("+WPI"),
-      later: (delayMs) => answer(`-NAK ${JSON.stringify({ delay: Math.round(delayMs * nanosecondsPerMs) })}`),
+      working: () => {
+        if (isOver || isSaying) return;
+        isSaying = true;
+        inTurn(() => (isOver ? Promise.resolve() : say("+WPI")))
+          .catch(() => undefined)
+          .finally(() => {
+            isSaying = false;
+          });
+      },
+      later: (delayMs) => sayLast(`-NAK ${JSON.stringify({ delay: Math.round(delayMs * nanosecondsPerMs) })}`),
       done: async () => {
         try {
-          if (!(await this.#isThere(position))) return true;
-          await connection.request("acknowledge a job", message.reply ?? "", "+ACK");
+          await inTurn(async () => {
+            if (!(await this.#isThere(position))) return;
+            await connection.request("acknowledge a job", message.reply ?? "", "+ACK");
+          });
+          isOver = true;
           return true;
         } catch {
           return false;
@@ -128,29 +162,11 @@ export class NatsQueue implements Queue {
   }
 
   /**
-   * Whether the message still stands where it was. After a loss of data another one may be in its place, which must not
-   * be acknowledged for it.
+   * Whether the message still stands where it was. After a loss of data another one may be in its place, for which nothing
+   * must be said.
    */
   async #isThere({ streamSequence, time }: Position): Promise<boolean> {
-    try {
-      const { message } = await callApi<StoredMessage>(
-        this.#connection,
-        "look for a job's message",
-        `STREAM.MSG.GET.${this.#names.stream}`,
-        { seq: streamSequence },
-      );
-      return nanosecondsOf(message.time) === time;
-    } catch (error) {
-      if (isCode(error, codes.noMessage) || isCode(error, codes.streamNotFound)) return false;
-      throw error;
-    }
+    const act = "look for a job's message";
+    return (await storedAt(this.#connection, act, this.#names.stream, streamSequence)) === time;
   }
-}
-
-/** `2026-01-02T03:04:05.123456789Z` in nanoseconds since 1970. Dates of JavaScript end at milliseconds. */
-export function nanosecondsOf(time: string): bigint {
-  const [, seconds = "", fraction = "", zone = "Z"] = /^([^.Zz+]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/i.exec(time) ?? [];
-  const wholeMs = Date.parse(`${seconds}${zone}`);
-  if (Number.isNaN(wholeMs)) return -1n;
-  return BigInt(wholeMs) * BigInt(nanosecondsPerMs) + BigInt(fraction.slice(0, 9).padEnd(9, "0"));
 }

@@ -3,6 +3,7 @@ import { describe, test } from "vitest";
 import type { Bus, Change, FeedEntry } from "../../../shared/bus/bus.js";
 import { type BusOptions, openBus } from "../../../shared/bus/nats/open.js";
 import { sleep, systemClock } from "../../../shared/clock.js";
+import { startProxy } from "../../support/cluster/proxy.js";
 import { type NatsServer, natsBinaries, startNatsServer } from "../../support/nats-server.js";
 
 // What the bus promises when its server is killed, frozen, wiped or goes back in time.
@@ -173,6 +174,105 @@ describe.each(natsBinaries())("on nats-server ($binary)", ({ binary, reason }) =
     expect([again?.body, again?.isRepeated]).toEqual(["job b", true]);
   });
 
+  skipped("a taker from before a wipe does not speak for the job that has its place now", async ({ expect }) => {
+    await using server = await startNatsServer({ binary });
+    await using bus = await open(server, { ackWaitMs: 1_000 });
+    await bus.jobs.publish("a", "job a");
+    const old = await bus.jobs.take(new AbortController().signal);
+    await server.kill();
+    await server.wipe();
+    await server.restart();
+    await eventually(() => bus.jobs.publish("b", "job b"));
+    const other = await bus.jobs.take(new AbortController().signal);
+    expect(other?.body).toBe("job b");
+    const beat = setInterval(() => old?.working(), 200);
+    const again = await bus.jobs.take(AbortSignal.timeout(10_000));
+    clearInterval(beat);
+    expect([again?.body, again?.isRepeated]).toEqual(["job b", true]);
+    // The one that has it now does speak for it, for longer than a silent one would have it.
+    const saying = setInterval(() => again?.working(), 200);
+    expect(await bus.jobs.take(AbortSignal.timeout(4_000))).toBeUndefined();
+    clearInterval(saying);
+    old?.later(0);
+    again?.later(0);
+    expect((await bus.jobs.take(AbortSignal.timeout(10_000)))?.body).toBe("job b");
+  });
+
+  skipped("what a taker says last is said before the bus closes", async ({ expect }) => {
+    await using server = await startNatsServer({ binary });
+    await using other = await open(server, { ackWaitMs: 60_000 });
+    const bus = await open(server, { ackWaitMs: 60_000 });
+    await bus.jobs.publish("a", "job a");
+    const delivery = await bus.jobs.take(new AbortController().signal);
+    delivery?.working();
+    delivery?.later(0);
+    await bus[Symbol.asyncDispose]();
+    expect((await other.jobs.take(AbortSignal.timeout(10_000)))?.body).toBe("job a");
+  });
+
+  skipped("followers of an old copy that has grown since hear all of it", async ({ expect }) => {
+    await using server = await startNatsServer({ binary });
+    await using bus = await open(server);
+    const append = async (body: string, count: number): Promise<void> => {
+      bus.events.append("a", body);
+      await expect.poll(async () => (await told(bus)).length, patience).toBe(count);
+    };
+    await append("1", 1);
+    await server.stop();
+    const copy = `${server.directory}-copy`;
+    await cp(server.directory, copy, { recursive: true });
+    await server.restart();
+    await expect.poll(() => bus.isConnected, patience).toBe(true);
+
+    const ending = new AbortController();
+    const followed: string[] = [];
+    await using link = await startProxy({});
+    link.leadTo(server.port);
+    await using far = await openBus({ url: `nats://${link.address}`, name: "far" });
+    const following = follow(far, ending.signal, ({ body }) => followed.push(body));
+    await append("2", 2);
+    await expect.poll(() => followed, patience).toEqual(["1", "2"]);
+    const nowhere = 1;
+    link.leadTo(nowhere);
+    await server.stop();
+    await server.wipe();
+    await cp(copy, server.directory, { recursive: true });
+    await server.restart();
+    await expect.poll(() => bus.isConnected, patience).toBe(true);
+    await append("3", 2);
+    await append("4", 3);
+    link.leadTo(server.port);
+    await expect.poll(() => followed, patience).toEqual(["1", "2", "1", "3", "4"]);
+    ending.abort();
+    await following;
+  });
+
+  skipped("a watch that cannot begin fails, and says why", async ({ expect }) => {
+    const denied = '["$JS.API.CONSUMER.CREATE.KV_amalgam-state", "$JS.API.CONSUMER.CREATE.KV_amalgam-state.>"]';
+    const user = `{ user: u, password: p, permissions: { publish: { deny: ${denied} } } }`;
+    await using server = await startNatsServer({ binary, config: `authorization { users: [ ${user} ] }` });
+    await using bus = await openBus({ url: `nats://u:p@127.0.0.1:${server.port}`, name: "test", timeoutMs: 500 });
+    await expect(bus.state.watch("orders.", () => {})).rejects.toMatchObject({
+      code: "bus_failed",
+      message: expect.stringContaining("the server does not permit it to this user"),
+    });
+  });
+
+  skipped("many requests may wait for the server without a warning", async ({ expect }) => {
+    await using server = await startNatsServer({ binary });
+    await using bus = await open(server, { timeoutMs: 15_000 });
+    await server.kill();
+    await expect.poll(() => bus.isConnected, patience).toBe(false);
+    const warnings: string[] = [];
+    const onWarning = ({ message }: Error): void => void warnings.push(message);
+    process.on("warning", onWarning);
+    const asked = Array.from({ length: 30 }, (_, i) => bus.state.get(`jobs.${i}`));
+    await server.restart();
+    await Promise.all(asked);
+    process.off("warning", onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   skipped("a frozen server is found out, and used again when it thaws", async ({ expect }) => {
     await using server = await startNatsServer({ binary });
     await using bus = await open(server, { timeoutMs: 500 });
@@ -201,6 +301,16 @@ describe.each(natsBinaries())("on nats-server ($binary)", ({ binary, reason }) =
 
 async function follow(bus: Bus, signal: AbortSignal, onEntry: (entry: FeedEntry) => void): Promise<void> {
   for await (const entry of bus.events.read({ follow: true, signal })) onEntry(entry);
+}
+
+async function told(bus: Bus): Promise<readonly string[]> {
+  const bodies: string[] = [];
+  try {
+    for await (const { body } of bus.events.read({})) bodies.push(body);
+  } catch {
+    return [];
+  }
+  return bodies;
 }
 
 /** Somebody with the `nats` tool. */

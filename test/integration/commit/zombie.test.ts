@@ -202,13 +202,20 @@ test("One that wakes up right before it moves the old output aside cannot move t
   expect(await hashDirectory(job.output)).toEqual(golden);
 });
 
-test("The journal of a finished job is kept where it is wanted, under the output's name", async () => {
+test("The journals of finished jobs are kept where they are wanted, under the outputs' names and apart", async () => {
   await using dir = await withTempDir();
   const keepJournal = join(dir.path, "journals");
   await mkdir(keepJournal);
   const output = join(dir.path, "out");
-  expect(await live({ directory: dir.path, output, epoch: 1, overwrite: false, keepJournal })).toBe("published");
+  const namesake = join(dir.path, "elsewhere", "out");
+  for (const place of [output, namesake]) {
+    expect(await live({ directory: dir.path, output: place, epoch: 1, overwrite: false, keepJournal })).toBe(
+      "published",
+    );
+  }
   const plan = await makePlan(dir.path);
-  expect(await readdir(keepJournal)).toEqual([`out-${plan.digest.slice(0, 8)}.jsonl`]);
+  const kept = await readdir(keepJournal);
+  expect(kept).toHaveLength(2);
+  for (const name of kept) expect(name).toMatch(new RegExp(`^out-${plan.digest.slice(0, 8)}-[0-9a-f]{8}\\.jsonl$`));
   expect(existsSync(`${output}.amalgam-partial`)).toBe(false);
 });

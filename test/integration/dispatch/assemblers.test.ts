@@ -1,4 +1,4 @@
-import { readFile, truncate, writeFile } from "node:fs/promises";
+import { readFile, rename, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { expect, test } from "vitest";
@@ -6,11 +6,15 @@ import { connectAgents } from "../../../coordinator/dispatch/agents.js";
 import { Assemblers } from "../../../coordinator/dispatch/assemblers/assemblers.js";
 import { dispatch } from "../../../coordinator/dispatch/dispatcher.js";
 import { createRequestBuilder } from "../../../coordinator/dispatch/request.js";
+import { runAgent } from "../../../node-agent/main.js";
 import { AmalgamError } from "../../../shared/errors.js";
+import { readSecurity, type Security } from "../../../shared/rpc/security.js";
+import { makeCertificates, noOpenssl } from "../../support/cluster/certificates.js";
 import {
   collect,
   expectedOutput,
   fakePlan,
+  fakeWorker,
   only,
   startAgent,
   startFakeServer,
@@ -27,12 +31,12 @@ const [output] = plan.files;
 if (output === undefined) throw new Error("The plan has no file");
 const build = createRequestBuilder(plan, "test");
 
-async function startAssemblers(folder: string, count: number) {
+async function startAssemblers(folder: string, count: number, security?: Security) {
   const path = join(folder, output?.name ?? "");
   await writeFile(path, "");
   await truncate(path, output?.bytes ?? 0);
   const files = [{ path, begin: output?.header.length ?? 0, end: output?.bytes ?? 0 }];
-  return Object.assign(new Assemblers(count, { files, security: undefined }), { path });
+  return Object.assign(new Assemblers(count, { files, security }), { path });
 }
 
 function requestOf(index: number) {
@@ -64,6 +68,19 @@ test.each([1, 3])("%i threads put every byte of two agents in its place", async 
   expect(progress).toBeGreaterThan(0);
   expect((await readFile(assemblers.path)).equals(expectedOutput(plan))).toBe(true);
 });
+
+const noTls = noOpenssl();
+test.skipIf(noTls !== undefined)(
+  `threads show a certificate as the coordinator does${noTls === undefined ? "" : ` (${noTls})`}`,
+  async () => {
+    await using folder = await temporaryFolder();
+    const security = readSecurity(makeCertificates(join(folder.path, "certificates"), []));
+    await using agent = await runAgent({ roots: [folder.path], worker: fakeWorker, slots: 2, security });
+    await using agents = await connectAgents([agent.address], { security });
+    await using assemblers = await startAssemblers(folder.path, 1, security);
+    expect((await assemblers.run(only(agents), requestOf(0), {})).receipts).toHaveLength(1);
+  },
+);
 
 test("a failure comes back as it was, and the thread lives on", async () => {
   await using folder = await temporaryFolder();
@@ -114,6 +131,45 @@ test("an attempt that is not wanted any more ends with the reason, and its agent
   stop.abort(new AmalgamError("fenced", "Somebody else leads"));
   await expect(running).rejects.toMatchObject({ code: "fenced", message: "Somebody else leads" });
   await canceled;
+});
+
+test("a file that could not be opened is opened again", async () => {
+  await using folder = await temporaryFolder();
+  await using agent = await startAgent(folder.path);
+  await using agents = await connectAgents([agent.address]);
+  await using assemblers = await startAssemblers(folder.path, 1);
+  const aside = join(folder.path, "aside");
+  await rename(assemblers.path, aside);
+  await expect(assemblers.run(only(agents), requestOf(0), {})).rejects.toMatchObject({ code: "io_failed" });
+  await rename(aside, assemblers.path);
+  expect((await assemblers.run(only(agents), requestOf(0), {})).receipts).toHaveLength(1);
+});
+
+test("a sync that fails names the file, and its bytes are in doubt", async () => {
+  await using folder = await temporaryFolder();
+  await using agent = await startAgent(folder.path);
+  await using agents = await connectAgents([agent.address]);
+  // It takes any byte and cannot be synced.
+  const files = [{ path: "/dev/null", begin: output?.header.length ?? 0, end: output?.bytes ?? 0 }];
+  await using assemblers = new Assemblers(2, { files, security: undefined });
+  await assemblers.run(only(agents), requestOf(0), {});
+  await expect(assemblers.sync()).rejects.toMatchObject({
+    code: "io_failed",
+    message: expect.stringContaining('Cannot sync "/dev/null"'),
+  });
+  expect([...assemblers.doubtful]).toEqual([0]);
+});
+
+test("what a thread wrote that is lost before its sync is in doubt", async () => {
+  await using folder = await temporaryFolder();
+  await using agent = await startAgent(folder.path);
+  await using agents = await connectAgents([agent.address]);
+  // Its certificate is no bytes, which ends the thread as it starts.
+  const security = { kind: "mutual-tls", ca: 1n } as unknown as Security;
+  await using assemblers = await startAssemblers(folder.path, 1, security);
+  await expect(assemblers.run(only(agents), requestOf(0), {})).rejects.toThrow("An assembling thread was lost");
+  await assemblers.sync();
+  expect([...assemblers.doubtful]).toEqual([0]);
 });
 
 test("bytes that cannot be written fail the attempt and name the file", async () => {

@@ -65,7 +65,10 @@ test("what no agent can read is said before any unit runs, by name", async () =>
   const recipe = await writeRecipe(join(path, "models"), "linear");
   await using blind = await startAgent("blind", "elsewhere");
   const merging = mergeOn([blind], recipe, join(path, "outputs", "unread"));
-  await expect(merging).rejects.toMatchObject({ code: "usage", message: expect.stringMatching(/model\S*\.safetensors/) });
+  await expect(merging).rejects.toMatchObject({
+    code: "usage",
+    message: expect.stringMatching(/model\S*\.safetensors/),
+  });
   await expect(merging).rejects.toThrow("no other agent has it");
 });
 

@@ -1,9 +1,12 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { JobEvent } from "../../../coordinator/job.js";
+import { Lock } from "../../../coordinator/assemble/lock.js";
+import { type JobEvent, type RecipeJob, runRecipe } from "../../../coordinator/job.js";
+import { readRecipe } from "../../../coordinator/recipe/read.js";
 import { withTempDir } from "../../support/checkpoints.js";
-import { mergeLocally, writeFamily, writeRecipe } from "../../support/merges.js";
+import { agentEntry, mergeLocally, writeFamily, writeRecipe } from "../../support/merges.js";
+import { hashDirectory } from "../../support/plans.js";
 
 test("documents that others cannot contain are merged first, and leave nothing behind", async () => {
   await using folder = await withTempDir();
@@ -18,25 +21,106 @@ test("documents that others cannot contain are merged first, and leave nothing b
   expect((await readdir(folder.path)).sort()).toEqual([...before, "out"].sort());
 });
 
-test("a document that was merged before an interruption is not merged again", async () => {
-  await using folder = await withTempDir();
-  await writeFamily(folder.path);
-  const recipe = await writeRecipe(folder.path, "stored_documents");
+/** Merges until the first document is stored. */
+async function interruptAfterFirst(recipe: string, output: string): Promise<void> {
   const controller = new AbortController();
-  const interrupted = mergeLocally(recipe, join(folder.path, "out"), {
+  const interrupted = mergeLocally(recipe, output, {
     signal: controller.signal,
     onEvent: (event) => {
       if (event.type === "stage" && event.name === "second") controller.abort();
     },
   });
   await expect(interrupted).rejects.toThrow();
-  const units: string[] = [];
-  await mergeLocally(recipe, join(folder.path, "out"), {
+}
+
+/** Merges to the end: which documents were looked for, and which were written, as far as one can see. */
+async function mergeAndTell(recipe: string, output: string): Promise<readonly string[]> {
+  const told: string[] = [];
+  await mergeLocally(recipe, output, {
     onEvent: (event) => {
-      if (event.type === "stage") units.push(event.name);
-      if (event.type === "writing") units.push(`${event.units > 0}`);
+      if (event.type === "stage") told.push(event.name);
+      if (event.type === "writing" && event.units > 0) told.push("written");
     },
   });
-  // The first document is complete: nothing is written until the second.
-  expect(units).toEqual(["first", "second", "true", "true"]);
+  return told;
+}
+
+test("a document that was merged before an interruption is not merged again", async () => {
+  await using folder = await withTempDir();
+  await writeFamily(folder.path);
+  const recipe = await writeRecipe(folder.path, "stored_documents");
+  const output = join(folder.path, "out");
+  await interruptAfterFirst(recipe, output);
+  expect(await mergeAndTell(recipe, output)).toEqual(["first", "second", "written", "written"]);
+});
+
+test("a document whose model changed under the same header since is merged again", async () => {
+  await using folder = await withTempDir();
+  await writeFamily(folder.path);
+  const recipe = await writeRecipe(folder.path, "stored_documents");
+  const output = join(folder.path, "out");
+  await interruptAfterFirst(recipe, output);
+  const now = new Date();
+  await utimes(join(folder.path, "code", "model.safetensors"), now, now);
+  expect(await mergeAndTell(recipe, output)).toEqual(["first", "written", "second", "written", "written"]);
+});
+
+test("another recipe for the same output leaves alone what the job that has it made first", async () => {
+  await using folder = await withTempDir();
+  await writeFamily(folder.path);
+  const recipe = await writeRecipe(folder.path, "stored_documents");
+  const output = join(folder.path, "out");
+  await interruptAfterFirst(recipe, output);
+  const stages = `${output}.amalgam-stages`;
+  const [first = ""] = await readdir(stages);
+  const before = await hashDirectory(join(stages, first));
+  const other = join(folder.path, "other.yaml");
+  await writeFile(other, (await readFile(recipe, "utf8")).replace("density: 0.3", "density: 0.6"));
+  {
+    await using _lock = await Lock.take(`${output}.amalgam-partial`);
+    await expect(mergeLocally(other, output)).rejects.toMatchObject({ code: "output_refused" });
+  }
+  expect(await hashDirectory(join(stages, first))).toEqual(before);
+  await mergeLocally(other, output);
+  expect(await readdir(stages)).toEqual([first]);
+});
+
+test("an output that is complete is found without merging its documents again", async () => {
+  await using folder = await withTempDir();
+  await writeFamily(folder.path);
+  const recipe = await writeRecipe(folder.path, "stored_documents");
+  const output = join(folder.path, "out");
+  const { plan } = await mergeLocally(recipe, output);
+  const before = await readdir(folder.path);
+  const again = await mergeLocally(recipe, output, {
+    onEvent: (event) => {
+      if (event.type !== "planned") throw new Error(`There was more to do: ${event.type}`);
+    },
+  });
+  expect(again.committed).toBeUndefined();
+  expect(again.plan.digest).toBe(plan.digest);
+  expect(await readdir(folder.path)).toEqual(before);
+});
+
+test("what was made first for an output that was just completed is removed by the next who looks", async () => {
+  await using folder = await withTempDir();
+  await writeFamily(folder.path);
+  const recipe = await readRecipe(await writeRecipe(folder.path, "stored_documents"));
+  const output = join(folder.path, "out");
+  const job: RecipeJob = {
+    recipe,
+    output,
+    assembly: "direct",
+    shardBytes: 5e9,
+    overwrite: false,
+    agents: { kind: "local", count: 1, mode: "thread", entry: agentEntry, slotsEach: 1, memoryBytesEach: 256 << 20 },
+  };
+  const before = await readdir(folder.path);
+  // Killed before it tidied up.
+  await runRecipe(job, 0);
+  expect(await readdir(folder.path)).toContain("out.amalgam-stages");
+  const again = await runRecipe(job, 0);
+  expect(again.committed).toBeUndefined();
+  await again.tidyUp();
+  expect((await readdir(folder.path)).sort()).toEqual([...before, "out"].sort());
 });

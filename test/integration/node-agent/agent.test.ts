@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +14,7 @@ import { packageVersion } from "../../../shared/rpc/version.js";
 import { makeCertificates, noOpenssl } from "../../support/cluster/certificates.js";
 import {
   collect,
+  fakeAgentEntry,
   fakePlan,
   fakeWorker,
   startAgent,
@@ -215,7 +216,7 @@ test.each([
   [["--host", "0.0.0.0"], 'Cannot listen on "0.0.0.0": connections are neither encrypted nor authenticated'],
   [["--tls-ca", "ca.pem"], 'Cannot use TLS: give all of "--tls-ca", "--tls-cert" and "--tls-key"'],
   [["--nats", "nats://192.0.2.1:4222"], 'Cannot use NATS at "nats://192.0.2.1:4222" without TLS and credentials'],
-  [["--nats", "http://127.0.0.1"], 'Cannot use "http://127.0.0.1" as NATS'],
+  [["--nats", "http://127.0.0.1"], 'Cannot use "http://…" as NATS'],
 ])("the agent command refuses %j", async (words, message) => {
   await using folder = await temporaryFolder();
   const { child, line } = await spawnAgent("--root", folder.path, ...words);
@@ -233,6 +234,29 @@ test("the agent command ends with an error line when something happens that nobo
   const [[line], exit] = await Promise.all([once(child.stderr, "data"), once(child, "exit")]);
   expect(String(line)).toContain("out of the blue");
   expect(exit).toEqual([1, null]);
+});
+
+test("an agent whose thread waits inside the system ends all the same", async () => {
+  await using folder = await temporaryFolder();
+  execFileSync("mkfifo", [join(folder.path, "fifo")]);
+  await folder.script({ fault: "stuck" });
+  const child = fork(fakeAgentEntry, ["--root", folder.path, "--slots", "1"], {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+  const [{ address }] = await once(child, "message");
+  const client = createClient(AgentService, address);
+  const running = client.merge(request);
+  await running.next();
+  const exited = once(child, "exit");
+  let said = "";
+  child.stderr?.on("data", (text) => {
+    said += text;
+  });
+  child.send({ type: "close" });
+  expect(await exited).toEqual([null, "SIGKILL"]);
+  expect(said).toContain("1 of its threads still wait");
+  await expect(running.next()).rejects.toMatchObject({ code: "agent_draining" });
+  client.close();
 });
 
 test("the agent command says what is wrong with its arguments and exits with 2", async () => {

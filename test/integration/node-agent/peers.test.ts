@@ -1,4 +1,5 @@
-import { mkdir, stat, truncate } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, rename, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Plan } from "../../../coordinator/plan/types.js";
@@ -133,6 +134,22 @@ test("a source that changed is read from a peer that has the planned one, and is
   await expect(streamPlan(plan, pair.seeing.address)).rejects.toMatchObject({ code: "checkpoint_changed" });
   const remote = await streamPlan(plan, pair.seeing.address, { peersOf: () => [server.address] });
   expect(remote.sha256).toBe(local.sha256);
+});
+
+test("a FIFO in a source's place is refused, and the worker takes the next unit", async () => {
+  await using pair = await startPair();
+  const plan = await planLarge(pair.full);
+  const local = await streamPlan(plan, pair.seeing.address);
+  for (const { path } of plan.sources) {
+    await rename(path, `${path}.kept`);
+    execFileSync("mkfifo", [path]);
+  }
+  await expect(streamPlan(plan, pair.seeing.address)).rejects.toMatchObject({
+    code: "checkpoint_malformed",
+    message: expect.stringContaining("it is a FIFO, not a regular file"),
+  });
+  for (const { path } of plan.sources) await rename(`${path}.kept`, path);
+  expect((await streamPlan(plan, pair.seeing.address)).sha256).toBe(local.sha256);
 });
 
 test("a peer that has heard a later leader ends the unit", async () => {

@@ -1,7 +1,12 @@
+import { execFileSync } from "node:child_process";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createRequestBuilder } from "../../../coordinator/dispatch/request.js";
 import { WorkerPool } from "../../../node-agent/pool.js";
 import type { TaskEvent } from "../../../node-agent/pool-worker.js";
+import { livingThreads } from "../../../node-agent/threads.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import type { MergeRequest } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import { fakePlan, fakeWorker, streamed, temporaryFolder, unitPerTensor } from "../../support/dispatch.js";
@@ -24,6 +29,7 @@ async function startPool(options: { workers?: number; cancelGraceMs?: number; he
   });
   return {
     pool,
+    folder: folder.path,
     script: folder.script,
     async [Symbol.asyncDispose]() {
       await pool.close(new AmalgamError("canceled", "The test is over"));
@@ -184,6 +190,22 @@ test("a unit that is canceled in the queue never starts", async () => {
   await expect(queued).rejects.toMatchObject({ code: "canceled" });
   await running;
   expect(hasStarted).toBe(false);
+});
+
+test("closing the pool does not wait for a thread that waits inside the system", async () => {
+  await using started = await startPool();
+  const fifo = join(started.folder, "fifo");
+  execFileSync("mkfifo", [fifo]);
+  await started.script({ fault: "stuck" });
+  const { events, onEvent } = collector();
+  const stuck = started.pool.run(first, { onEvent }, never);
+  const failed = expect(stuck).rejects.toMatchObject({ code: "agent_draining" });
+  await expect.poll(() => events.length).toBe(1);
+  await started.pool.close(new AmalgamError("agent_draining", "Over"));
+  await failed;
+  // Lets go of the thread, which this process would wait for.
+  await using _ = await open(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  await expect.poll(() => livingThreads(), { timeout: 20_000 }).toBe(0);
 });
 
 test("closing the pool fails what runs and what waits", async () => {

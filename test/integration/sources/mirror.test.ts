@@ -1,5 +1,5 @@
-import { mkdir, rename, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { connectAgents } from "../../../coordinator/dispatch/agents.js";
 import { locateSources } from "../../../coordinator/dispatch/locate.js";
@@ -121,6 +121,24 @@ test("a mirror takes no space for weights, holds the small files, and is the sam
   const again = await mirrorNodeModels(recipe, options);
   expect(again.files).toEqual(first.files);
   expect(await Promise.all([...again.files.keys()].map(async (path) => (await stat(path)).mtimeMs))).toEqual(times);
+});
+
+test("a mirror is replaced as a whole: whoever reads it sees the old one or the new one", async () => {
+  await using given = await start();
+  const original = join(given.family, "math");
+  const recipe = parseRecipes(`merge_method: passthrough\nmodels: [{ model: "node://all${original}" }]\n`, "r.yaml");
+  const options = { agents: new Map([["all", given.all.address]]), directory: join(given.folder, "mirrors") };
+  const { files } = await mirrorNodeModels(recipe, options);
+  const [path = ""] = [...files.keys()].filter((file) => file.endsWith("config.json"));
+  await using reader = await open(path);
+  const before = await reader.readFile("utf8");
+  await writeFile(join(original, "config.json"), JSON.stringify({ model_type: "other" }));
+  await mirrorNodeModels(recipe, options);
+  const seen = Buffer.alloc(before.length);
+  await reader.read(seen, 0, seen.length, 0);
+  expect(seen.toString()).toBe(before);
+  expect(await readFile(path, "utf8")).toContain("other");
+  expect((await readdir(dirname(path))).sort()).toEqual((await readdir(original)).sort());
 });
 
 test("a recipe without such models is left as it is", async () => {

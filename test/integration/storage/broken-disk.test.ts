@@ -171,7 +171,7 @@ test("A history is read from any bytes, and a power cut at any of them costs onl
   for (let size = 0; size <= whole.length; size += 97) {
     const file = new MemoryFile();
     file.synced = whole.subarray(0, size);
-    const history = readHistory(await parseJournal(file.chunks(), "memory"), plan, "1");
+    const history = readHistory(await parseJournal(file.chunks(), "memory"), plan, options);
     if (history === undefined) continue;
     if ("reason" in history) throw new Error(history.reason);
     const lines = whole.subarray(0, size).toString().split("\n").length - 2;

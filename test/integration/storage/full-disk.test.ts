@@ -1,10 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { mkdir, readdir, rm, statfs, writeFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commit } from "../../../coordinator/assemble/commit.js";
 import type { Plan } from "../../../coordinator/plan/types.js";
-import { withTempDir } from "../../support/checkpoints.js";
 import {
   completeStaging,
   hashDirectory,
@@ -13,46 +11,10 @@ import {
   testRecipe,
   writePieces,
 } from "../../support/plans.js";
+import { fill, noSmallDisk as reason, withSmallDisk } from "../../support/small-disk.js";
 import { openStaging } from "../../support/staging.js";
 
 const options = { version: "1" };
-
-/** A file system of its own, of some megabytes; undefined where this process may not mount one. */
-async function withSmallDisk(): Promise<({ readonly path: string } & AsyncDisposable) | undefined> {
-  const dir = await withTempDir();
-  const path = join(dir.path, "disk");
-  await mkdir(path);
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=24m", "amalgam-test", path], { stdio: "ignore" });
-  } catch {
-    await dir[Symbol.asyncDispose]();
-    return undefined;
-  }
-  return {
-    path,
-    [Symbol.asyncDispose]: async () => {
-      execFileSync("umount", ["-l", path]);
-      await dir[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** Takes all the room that is left; returns what gives it back. */
-async function fill(disk: string): Promise<() => Promise<void>> {
-  const ballast = join(disk, "ballast");
-  for (let bytes = 1 << 20; bytes >= 4096; bytes /= 4) {
-    for (let free = await freeBytes(disk); free >= bytes; free = await freeBytes(disk)) {
-      await writeFile(ballast, Buffer.alloc(Math.floor(free / bytes) * bytes), { flag: "a" }).catch(() => undefined);
-      if ((await freeBytes(disk)) === free) break;
-    }
-  }
-  return () => rm(ballast);
-}
-
-async function freeBytes(disk: string): Promise<number> {
-  const { bavail, bsize } = await statfs(disk);
-  return bavail * bsize;
-}
 
 async function merge(plan: Plan, output: string): Promise<Record<string, string>> {
   await using staging = await openStaging(plan, output, options);
@@ -60,8 +22,6 @@ async function merge(plan: Plan, output: string): Promise<Record<string, string>
   await commit(staging, { recipeText: testRecipe });
   return await hashDirectory(output);
 }
-
-const reason = "this process may not mount a file system";
 
 test("A disk that fills up while data is written fails the job, and what was journaled is there when there is room", async ({
   skip,

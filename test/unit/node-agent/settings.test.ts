@@ -45,7 +45,9 @@ test("parseAgentArguments() takes the cluster and its files from the environment
     tls: { ca: "w.ca", certificate: "e.cert" },
     cluster: { url: "nats://w" },
   });
-  expect(parseAgentArguments([], { AMALGAM_NATS: "" })?.cluster).toBeUndefined();
+  const emptied = parseAgentArguments([], { AMALGAM_NATS: "", AMALGAM_TLS_CA: "", AMALGAM_TLS_KEY: "" });
+  expect(emptied?.cluster).toBeUndefined();
+  expect(emptied?.tls).toEqual({ ca: undefined, certificate: undefined, key: undefined });
 });
 
 test.each([

@@ -1174,7 +1174,7 @@ export type ReadRequest = Message<"amalgam.v1.ReadRequest"> & {
   length: bigint;
 
   /**
-   * Upper bound for one response's data.
+   * Upper bound for one response's data: what is below 64 KiB counts as 64 KiB, above 1 MiB as 1 MiB. 0: 256 KiB.
    *
    * @generated from field: uint32 chunk_bytes = 4;
    */
@@ -1194,7 +1194,7 @@ export const ReadRequestSchema: GenMessage<ReadRequest> = /*@__PURE__*/
   messageDesc(file_amalgam_v1_agent, 30);
 
 /**
- * The range in order, without gaps.
+ * The range in order, without gaps. An empty one, every ten seconds: the range still waits for its turn.
  *
  * @generated from message amalgam.v1.ReadResponse
  */

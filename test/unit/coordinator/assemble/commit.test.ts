@@ -6,6 +6,7 @@ import { commit } from "../../../../coordinator/assemble/commit.js";
 import { inspectOutput } from "../../../../coordinator/assemble/output-directory.js";
 import { verifyOutput } from "../../../../coordinator/inspect/verify.js";
 import { openCheckpoint } from "../../../../shared/checkpoint/open.js";
+import { AmalgamError } from "../../../../shared/errors.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 import { completeStaging, hashDirectory, makePlan, type TestPlanOptions, testRecipe } from "../../../support/plans.js";
 import { openStaging } from "../../../support/staging.js";
@@ -40,6 +41,44 @@ test("commit() leaves a checkpoint that opens, verifies, and has nothing beside 
   expect([...checkpoint.tensors.keys()]).toEqual(["embed.weight", "norm.weight", "head.weight"]);
   expect(checkpoint.warnings).toEqual([]);
   expect((await verifyOutput(output)).findings).toEqual([]);
+});
+
+test.each([
+  ["digested", false],
+  ["weights-synced", false],
+  ["manifest-written", false],
+  ["held", false],
+  ["inspected", true],
+])("commit() that is canceled when it has %s: published is %s, and otherwise kept", async (at, isPublished) => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  const output = join(dir.path, "out");
+  const stop = new AbortController();
+  const step = (name: string): void => {
+    if (name === at) stop.abort(new AmalgamError("canceled", "Not wanted any more"));
+  };
+  {
+    await using staging = await openStaging(plan, output, { version: "1", step });
+    await completeStaging(staging);
+    const committing = commit(staging, { recipeText: testRecipe, signal: stop.signal });
+    if (isPublished) await committing;
+    else await expect(committing).rejects.toMatchObject({ code: "canceled", message: "Not wanted any more" });
+  }
+  expect(existsSync(output)).toBe(isPublished);
+  if (isPublished) return;
+  await using again = await openStaging(plan, output, { version: "1" });
+  expect(again.resumed.keptPieces).toBeGreaterThan(0);
+  await commit(again, { recipeText: testRecipe });
+});
+
+test("finish() waits for no hash when it is canceled", async () => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  const stop = new AbortController();
+  await using staging = await openStaging(plan, join(dir.path, "out"), { version: "1" });
+  await completeStaging(staging);
+  stop.abort(new AmalgamError("canceled", "Not wanted any more"));
+  await expect(staging.finish(stop.signal)).rejects.toMatchObject({ code: "canceled" });
 });
 
 test("commit() writes no index for an output of one file", async () => {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -113,17 +113,46 @@ test("A process that is there and silent keeps its lock from one without a lease
   await expect(Lock.take(theirs.root, { patienceMs: 0 })).rejects.toMatchObject({ code: "output_refused" });
 });
 
-test("A lease takes the lock from an earlier one of its job at once, and never from a later one", async () => {
-  const alive = holder({ machine: "another", authority: { job: "job", epoch: 3 } });
-  await using theirs = await withTheirs(alive);
+test("A lease takes the lock from an earlier one of its job at once, and not from a later one that is alive", async () => {
+  const alive = { machine: "another", authority: { job: "job", epoch: 3 } };
+  await using theirs = await withTheirs(holder(alive));
   const patienceMs = 3_600_000;
-  await expect(Lock.take(theirs.root, { patienceMs, authority: { job: "job", epoch: 2 } })).rejects.toMatchObject({
-    code: "fenced",
-    message: expect.stringContaining("epoch 3, this one has epoch 2"),
-  });
+  let beat = 1;
+  const timer = setInterval(() => {
+    beat += 1;
+    writeFileSync(theirs.lock, holder({ ...alive, beat }));
+  }, 20);
+  try {
+    await expect(Lock.take(theirs.root, { patienceMs, authority: { job: "job", epoch: 2 } })).rejects.toMatchObject({
+      code: "fenced",
+      message: expect.stringContaining("epoch 3, this one has epoch 2"),
+    });
+  } finally {
+    clearInterval(timer);
+  }
   await using lock = await Lock.take(theirs.root, { patienceMs, authority: { job: "job", epoch: 4 } });
   await lock.assertHeld();
 });
+
+test.each([
+  ["whose process is gone", { started: "1", pid: 2 ** 30 }, 3_600_000],
+  ["that is silent", { machine: "another" }, 50],
+])("A later lease does not keep the lock for a holder %s: engines are set back", async (_, changes, patienceMs) => {
+  await using theirs = await withTheirs(holder({ ...changes, authority: { job: "job", epoch: 40 } }));
+  await using lock = await Lock.take(theirs.root, { patienceMs, authority: { job: "job", epoch: 3 } });
+  await lock.assertHeld();
+});
+
+test.skipIf(!existsSync("/sys/kernel"))(
+  "A place where nothing can be created is refused, and the author told",
+  async () => {
+    await expect(Lock.take("/sys/kernel/out.amalgam-partial")).rejects.toMatchObject({
+      code: "output_refused",
+      exitCode: 2,
+      message: expect.stringMatching(/E(ACCES|PERM|ROFS).*, choose another output$/),
+    });
+  },
+);
 
 test("A lock file that its maker never finished does not block", async () => {
   await using theirs = await withTheirs('{"token":');

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, stat, symlink, truncate, writeFile } fr
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commit } from "../../../../coordinator/assemble/commit.js";
+import { NotHere } from "../../../../coordinator/assemble/not-here.js";
 import { bytesOf, tensorOf } from "../../../../coordinator/assemble/pieces.js";
 import type { Staging } from "../../../../coordinator/assemble/staging.js";
 import { readHeader } from "../../../../shared/checkpoint/read-header.js";
@@ -313,7 +314,7 @@ test("What another plan staged is refused, and discarded only with overwrite", a
   expect(staging.resumed.keptPieces).toBe(0);
 });
 
-test("What was staged from a source that was modified since, or by another version, is refused", async () => {
+test("What was staged from a source that was modified since, or computed in another way, is refused", async () => {
   await using dir = await withTempDir();
   const plan = await makePlan(dir.path);
   const output = join(dir.path, "out");
@@ -328,10 +329,14 @@ test("What was staged from a source that was modified since, or by another versi
   await expect(openStaging(modified, output, options)).rejects.toThrow(
     'source "model.safetensors" of "./b" was modified',
   );
-  await expect(openStaging(plan, output, { version: "2" })).rejects.toThrow(
-    "begun by version 1 of Amalgam, and this is 2",
+  const other = { version: "2", kernels: "other" };
+  await expect(openStaging(plan, output, other)).rejects.toThrow(
+    "begun by version 1 of Amalgam, which computes in another way than 2",
   );
-  await using staging = await openStaging(plan, output, options);
+  // A coordinator of a cluster does not overwrite what another one began, whatever the job's user allowed.
+  const led = { ...other, overwrite: true, isBegun: true };
+  await expect(openStaging(plan, output, led)).rejects.toBeInstanceOf(NotHere);
+  await using staging = await openStaging(plan, output, { version: "2" });
   expect(staging.resumed.keptPieces).toBe(12);
 });
 

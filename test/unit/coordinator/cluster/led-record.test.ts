@@ -14,6 +14,7 @@ test.each([
   ["a state that is not told yet is written", ours, { ...ours, state: "planning" as const }, ours],
   ["old data, from before this lead, is written over", ours, jobRecordOf({ starts: 2, leader: "two" }), ours],
   ["a wish to cancel is kept", ours, { ...ours, state: "planning" as const, cancel: true }, { ...ours, cancel: true }],
+  ["what a leader of before counts as well started is kept", ours, { ...ours, startsWell: 2 }, "same"],
   ["a later start is another leader's", ours, { ...ours, starts: 4, leader: "two" }, "fenced"],
   ["the same start of another is another leader's", ours, { ...ours, leader: "two" }, "fenced"],
   ["an end that we did not write stands", ours, { ...ours, state: "failed" as const }, "fenced"],

@@ -24,6 +24,19 @@ test.each([
     { state: "failed", code: "checkpoint_malformed", reason: "Cannot read it" },
   ],
   ["one that was handed over", canceled, "shutdown", { state: "queued", startsWell: 2 }],
+  [
+    "one whose storage has another leader",
+    new AmalgamError("fenced", "Generation 3 is at work"),
+    undefined,
+    { state: "queued", startsWell: 2 },
+  ],
+  [
+    "one that cannot be led here",
+    { elsewhere: "Other files" },
+    undefined,
+    { state: "queued", startsWell: 2, reason: "Other files" },
+  ],
+  ["one that cannot be led here and was canceled", { elsewhere: "Other files" }, "cancel", { state: "canceled" }],
   ["one that the engine failed", new AmalgamError("bus_failed", "No answer"), undefined, { state: "queued" }],
 ] as const)("%s", (_, settled, interruption, expected) => {
   expect(outcomeOf(running, settled, interruption, at)).toMatchObject(expected);
@@ -32,7 +45,6 @@ test.each([
 test.each([
   ["that finished but lost its lease", {}, "lost"],
   ["that failed and lost its lease", malformed, "lost"],
-  ["whose storage has another leader", new AmalgamError("fenced", "Generation 3 is at work"), undefined],
 ] as const)("a lead %s writes nothing", (_, settled, interruption) => {
   expect(outcomeOf(running, settled, interruption, at)).toBeUndefined();
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { maxLostStarts } from "../../../../coordinator/cluster/outcome.js";
 import { keys, type NodeRecord } from "../../../../shared/cluster/records.js";
 import { AmalgamError } from "../../../../shared/errors.js";
 import { jobRecordOf } from "./records.js";
@@ -103,6 +104,35 @@ test("a leader that is frozen for a moment only keeps its job", async () => {
   await one.clock.thaw();
   await world.untilState("done");
   expect(world.trace).toEqual(["one began", "one published"]);
+});
+
+test("what a job left on its way is removed once it is on record that it is done, and not by who could not write that", async () => {
+  const world = new World();
+  const one = world.start("one");
+  const partition = (name: string): void => {
+    if (name === "one") one.bus.isPartitioned = true;
+  };
+  world.work = { steps: 1, stepMs: 100, afterPublishing: partition };
+  await world.submit();
+  await world.until("one published");
+  world.start("two");
+  await world.untilState("done");
+  one.bus.isPartitioned = false;
+  await world.clock.advance(20_000);
+  expect(world.trace).toEqual(["one began", "one published", "two began", "two published"]);
+  expect(world.tidied).toEqual(["two: done"]);
+});
+
+test("what cannot be removed is told, and the job is done", async () => {
+  const world = new World();
+  world.work = { steps: 1, stepMs: 100, tidyingFailsWith: new Error("in use") };
+  world.start("one");
+  await world.submit();
+  await world.untilState("done");
+  await world.clock.advance(1_000);
+  expect(world.tidied).toEqual(["one: done"]);
+  expect(world.log.join("\n")).toContain("in use");
+  expect(world.lease()?.instance).toBe("");
 });
 
 test("an outage of the engine stops no work; what is published waits for its return", async () => {
@@ -269,11 +299,82 @@ test("a job whose storage knows a newer leader is left, and taken up again", asy
   await world.submit();
   await world.until("one began");
   await world.clock.advance(100);
-  expect(world.record()?.state).toBe("running");
+  expect(world.record()).toMatchObject({ state: "queued", startsWell: 1 });
   expect(world.lease()?.instance).toBe("");
   world.work = { steps: 1, stepMs: 10 };
   await world.untilState("done");
   expect(world.record()?.starts).toBe(2);
+});
+
+test("however often the storage knows another leader, the job does not fail of it", async () => {
+  const world = new World();
+  world.work = { steps: 1, stepMs: 10, failWith: new AmalgamError("fenced", "Epoch 40 is at work") };
+  world.start("one");
+  await world.submit();
+  await world.clock.advance(120_000);
+  expect(world.record()?.starts).toBeGreaterThan(maxLostStarts);
+  world.work = { steps: 1, stepMs: 10 };
+  await world.untilState("done");
+});
+
+test("a job that one coordinator cannot lead goes to another, and waits with the reason where there is none", async () => {
+  const world = new World();
+  const elsewhere = "the plan differs";
+  world.work = { steps: 0, stepMs: 0, elsewhere: (name) => (name === "one" ? elsewhere : undefined) };
+  world.start("one");
+  await world.submit();
+  await world.until("one began");
+  await world.clock.advance(50_000);
+  expect(world.record()).toMatchObject({ state: "queued", reason: elsewhere, starts: 1, startsWell: 1 });
+  expect(world.trace).toEqual(["one began"]);
+  await world.clock.advance(30_000);
+  expect(world.trace).toEqual(["one began", "one began"]);
+  world.start("two");
+  await world.untilState("done", "job", 20_000);
+  expect(world.trace.slice(-2)).toEqual(["two began", "two published"]);
+});
+
+test("a job that cannot be led anywhere can be canceled at once", async () => {
+  const world = new World();
+  world.work = { steps: 0, stepMs: 0, elsewhere: () => "the plan differs" };
+  world.start("one");
+  await world.submit();
+  await world.until("one began");
+  await world.clock.advance(1_000);
+  await world.jobs.requestCancel("job");
+  await world.untilState("canceled", "job", 5_000);
+});
+
+test("a leader whose storage hangs lets go of the job, and has room for others", async () => {
+  const world = new World();
+  world.work = { steps: 1, stepMs: 10, hangsMs: (name) => (name === "one" ? 30_000 : undefined) };
+  const one = world.start("one", { maxJobs: 1 });
+  await world.submit();
+  await world.until("one began");
+  world.start("two");
+  await world.clock.advance(20_000);
+  expect(world.trace).toEqual(["one began"]);
+  await world.untilState("done", "job", 20_000);
+  expect(world.trace).toEqual(["one began", "two began", "two published"]);
+  expect(world.record()).toMatchObject({ leader: "two", starts: 2 });
+  expect(one.service.leading).toEqual([]);
+});
+
+test("a leader that lost its lease and lives says that its start was well", async () => {
+  const world = new World();
+  world.work = { steps: 60, stepMs: 1_000 };
+  const one = world.start("one");
+  await world.submit();
+  await world.until("one began");
+  world.start("two");
+  await world.clock.advance(3_000);
+  one.clock.freeze();
+  await world.until("two began");
+  expect(world.record()?.startsWell).toBeUndefined();
+  await one.clock.thaw();
+  await world.until("one stopped");
+  await world.clock.advance(5_000);
+  expect(world.record()).toMatchObject({ leader: "two", starts: 2, startsWell: 1 });
 });
 
 test("a coordinator that is told to leave hands its job over at once", async () => {

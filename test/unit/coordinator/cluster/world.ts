@@ -14,10 +14,17 @@ export interface Work {
   readonly stepMs: number;
   /** Instead of the last step. */
   readonly failWith?: Error;
+  /** Why the coordinator of that name cannot lead it, if so. */
+  /** How long the storage of the coordinator of that name hangs before that is noticed; undefined: it does not. */
+  readonly hangsMs?: (name: string) => number | undefined;
+  readonly elsewhere?: (name: string) => string | undefined;
   /** Called when everything is done but the last step, with the coordinator's name. */
   readonly beforePublishing?: (name: string) => void;
   /** Tells that steps were done. */
   readonly tellsProgress?: boolean;
+  /** Called after the last step. */
+  readonly afterPublishing?: (name: string) => void;
+  readonly tidyingFailsWith?: Error;
 }
 
 export interface Coordinator {
@@ -39,6 +46,8 @@ export class World {
   /** `one began`, `one published`, …: in order. */
   readonly trace: string[] = [];
   readonly log: string[] = [];
+  /** What the record said of the job when its lead tidied up: `one: done`. */
+  readonly tidied: string[] = [];
   work: Work = { steps: 10, stepMs: 1_000 };
 
   start(name: string, options: { readonly maxJobs?: number } = {}): Coordinator {
@@ -100,8 +109,16 @@ export class World {
   }
 
   async #lead(name: string, clock: ProcessClock, lead: Lead): Promise<LeadResult> {
-    const { steps, stepMs, failWith, tellsProgress, beforePublishing } = this.work;
+    const { steps, stepMs, failWith, tellsProgress, beforePublishing, afterPublishing, tidyingFailsWith } = this.work;
     this.trace.push(`${name} began`);
+    const hangsMs = this.work.hangsMs?.(name);
+    if (hangsMs !== undefined) {
+      await sleep(clock, hangsMs);
+      lead.abandon("the storage does not answer");
+      return new Promise(() => undefined);
+    }
+    const elsewhere = this.work.elsewhere?.(name);
+    if (elsewhere !== undefined) return { elsewhere };
     await lead.setState("running");
     for (let step = 0; step < steps; step += 1) {
       await sleep(clock, stepMs, lead.signal);
@@ -115,7 +132,12 @@ export class World {
     await sleep(clock, 1);
     await lead.assertLeading();
     this.trace.push(`${name} published`);
-    return { digest: "abc" };
+    afterPublishing?.(name);
+    const tidyUp = async (): Promise<void> => {
+      this.tidied.push(`${name}: ${this.record(lead.record.id)?.state}`);
+      if (tidyingFailsWith !== undefined) throw tidyingFailsWith;
+    };
+    return { digest: "abc", tidyUp };
   }
 }
 

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type JoinOptions, joinCluster, type Membership } from "../../../../node-agent/membership/join-cluster.js";
 import { wordOf } from "../../../../shared/bus/bus.js";
 import {
@@ -9,7 +9,7 @@ import {
   type OrderRecord,
   parseRecord,
 } from "../../../../shared/cluster/records.js";
-import type { AmalgamError } from "../../../../shared/errors.js";
+import { AmalgamError } from "../../../../shared/errors.js";
 import { MemoryEngine } from "../../../simulation/memory-bus.js";
 import { ProcessClock, VirtualClock } from "../../../simulation/virtual-clock.js";
 
@@ -140,6 +140,24 @@ test("one that died is replaced after four beats of silence, by the newcomer's o
   expect(record()?.instance).toBe("b");
 });
 
+test.each([
+  ["whose last beat comes late", 1],
+  ["of whom an engine that was set back has an older beat", -1],
+])("one that died and %s is replaced", async (_, step) => {
+  const { agent, record, inTime, world } = cluster();
+  const dead = agent("a");
+  await inTime(dead.join());
+  await world.advance(3_000);
+  dead.clock.freeze();
+  const { bus, join } = agent("b");
+  const joining = inTime(join());
+  await world.advance(1_000);
+  const last = record();
+  await bus.nodes.put(keys.node(name), JSON.stringify({ ...last, beat: (last?.beat ?? 0) + step }));
+  await joining;
+  expect(record()?.instance).toBe("b");
+});
+
 test("one that left in peace is replaced at once", async () => {
   const { agent, record, inTime, world } = cluster();
   const membership = await inTime(agent("a").join());
@@ -250,6 +268,31 @@ test("joining can be given up while a silent holder is watched", async () => {
   giveUp.abort(new Error("enough"));
   await world.advance(1_000);
   await failed;
+});
+
+test("an agent that hears nothing of its orders yet beats meanwhile, and can give up", async () => {
+  const { agent, record, inTime, world } = cluster();
+  const giveUp = new AbortController();
+  const { bus, join } = agent("a", { signal: giveUp.signal });
+  vi.spyOn(bus.state, "watch").mockReturnValue(new Promise(() => undefined));
+  const joining = join();
+  const failed = expect(joining).rejects.toThrow("enough");
+  await world.advance(5_000);
+  expect(record()?.beat).toBeGreaterThan(4);
+  giveUp.abort(new Error("enough"));
+  await inTime(failed);
+  expect(record()).toBeUndefined();
+});
+
+test("an agent that cannot hear its orders fails, leaves the register and can join later", async () => {
+  const { agent, record, inTime, events } = cluster();
+  const { bus, join } = agent("a");
+  const unheard = new AmalgamError("bus_failed", "Cannot watch");
+  vi.spyOn(bus.state, "watch").mockRejectedValueOnce(unheard);
+  await expect(inTime(join())).rejects.toBe(unheard);
+  expect([record(), events()]).toEqual([undefined, []]);
+  await inTime(join());
+  expect(record()?.instance).toBe("a");
 });
 
 test("a record that readers would skip is refused", async () => {

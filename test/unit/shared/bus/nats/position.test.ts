@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { nanosecondsOf } from "../../../../../shared/bus/nats/api.js";
 import { parsePosition } from "../../../../../shared/bus/nats/position.js";
-import { nanosecondsOf } from "../../../../../shared/bus/nats/queue.js";
 
 const position = {
   deliveries: 2,
