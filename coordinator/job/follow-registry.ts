@@ -52,6 +52,11 @@ export function followRegistry(
         continue;
       }
       beating.add(address);
+      if (record.state === "draining") {
+        // Sooner than by its refusing a unit.
+        known?.report(new AmalgamError("agent_draining", `Agent "${name}" at ${address} is shutting down`));
+        continue;
+      }
       if (known !== undefined && instances.get(address) !== instance) {
         agents.remove(address, new AmalgamError("agent_lost", `Agent "${name}" at ${address} was started anew`));
       } else if (known !== undefined && known.state !== "lost") continue;

@@ -89,6 +89,22 @@ test("one whose beats stop is kept while it answers, and removed when it does no
   await expect.poll(() => agent?.state, patience).toBe("lost");
 });
 
+test("one that says that it drains is given nothing more, and is not connected to", async () => {
+  await using folder = await temporaryFolder();
+  await using a = await start(folder.path, "a");
+  await using b = await start(folder.path, "b");
+  await using agents = new Agents();
+  const registry = new FakeRegistry();
+  registry.say({ name: "a", address: a.address });
+  await using following = followRegistry(registry, agents);
+  await following.started;
+  registry.say(
+    { name: "a", address: a.address, state: "draining" },
+    { name: "b", address: b.address, state: "draining" },
+  );
+  expect(agents.list.map(({ name, state }) => [name, state])).toEqual([["a", "draining"]]);
+});
+
 test("another instance at the same address is a new agent", async () => {
   await using folder = await temporaryFolder();
   const before = await start(folder.path, "a");
