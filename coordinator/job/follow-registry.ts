@@ -18,7 +18,8 @@ const startMs = 2_000;
 /**
  * Keeps a job's agents in step with the cluster's: whoever appears is connected to, whoever is gone is removed. An agent
  * that answers is kept although its beats do not arrive, since only its way to the engine may be broken; one that beats
- * and does not answer is asked again and again. One that must not be used is left alone, and `onUnfit` is told once.
+ * and does not answer is asked again and again; one that drains is lost when its connection is. One that must not be used
+ * is left alone, and `onUnfit` is told once.
  */
 export function followRegistry(
   registry: Pick<Registry, "list" | "onChange">,
@@ -64,7 +65,8 @@ export function followRegistry(
       added.push(agents.add(address));
     }
     for (const agent of agents.list) {
-      if (beating.has(agent.address) || agent.state === "ready" || agent.state === "lost") continue;
+      // One that drained signs off right after its last unit, whose result may still be on its way here.
+      if (beating.has(agent.address) || agent.state !== "connecting") continue;
       agents.remove(agent.address, new AmalgamError("agent_lost", `Agent ${agent.label} has left the cluster`));
     }
     return added;

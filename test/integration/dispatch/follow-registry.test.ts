@@ -103,6 +103,9 @@ test("one that says that it drains is given nothing more, and is not connected t
     { name: "b", address: b.address, state: "draining" },
   );
   expect(agents.list.map(({ name, state }) => [name, state])).toEqual([["a", "draining"]]);
+  // Its last result may still be on its way.
+  registry.say();
+  expect(agents.list.map(({ name, state }) => [name, state])).toEqual([["a", "draining"]]);
 });
 
 test("another instance at the same address is a new agent", async () => {
