@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file amalgam/v1/agent.proto.
  */
 export const file_amalgam_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChZhbWFsZ2FtL3YxL2FnZW50LnByb3RvEgphbWFsZ2FtLnYxIigKCkxlYWRlcnNoaXASCwoDam9iGAEgASgJEg0KBWZlbmNlGAIgASgEIj0KD0Rlc2NyaWJlUmVxdWVzdBIqCgpsZWFkZXJzaGlwGAEgASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwIogBChBEZXNjcmliZVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVzbG90cxgDIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBCABKAQSDQoFcm9vdHMYBSADKAkSEAoIcHJvdG9jb2wYBiABKA0SDwoHa2VybmVscxgHIAEoCSLtAgoMTWVyZ2VSZXF1ZXN0EgsKA2pvYhgBIAEoCRIMCgR1bml0GAIgASgNEg0KBWVwb2NoGAMgASgNEgwKBHNlZWQYBCABKAQSJwoHc291cmNlcxgFIAMoCzIWLmFtYWxnYW0udjEuU291cmNlRmlsZRIlCghwcm9ncmFtcxgGIAMoCzITLmFtYWxnYW0udjEuUHJvZ3JhbRIhCgZwaWVjZXMYByADKAsyES5hbWFsZ2FtLnYxLlBpZWNlEi0KC3dyaXRlX2ZpbGVzGAggASgLMhYuYW1hbGdhbS52MS5Xcml0ZUZpbGVzSAASMQoNc3RyZWFtX2NodW5rcxgJIAEoCzIYLmFtYWxnYW0udjEuU3RyZWFtQ2h1bmtzSAASOQoRZ2F0aGVyX3N0YXRpc3RpY3MYCiABKAsyHC5hbWFsZ2FtLnYxLkdhdGhlclN0YXRpc3RpY3NIABINCgVmZW5jZRgLIAEoBEIGCgR0YXNrIk0KClNvdXJjZUZpbGUSDAoEcGF0aBgBIAEoCRINCgVieXRlcxgCIAEoBBITCgttb2RpZmllZF9tcxgDIAEoARINCgVwZWVycxgEIAMoCSKxAgoFUGllY2USDgoGdGVuc29yGAEgASgJEg8KB3Byb2dyYW0YAiABKA0SDQoFc2hhcGUYAyADKAQSDQoFYmVnaW4YBCABKAQSCwoDZW5kGAUgASgEEigKBmlucHV0cxgGIAMoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEhIKCnBhcmFtZXRlcnMYByADKAESEgoKc3RhdGlzdGljcxgIIAMoARIWCg5tb2RlbF9lbGVtZW50cxgJIAEoBBIUCgxvdXRwdXRfZHR5cGUYCiABKAkSEwoLb3V0cHV0X2ZpbGUYCyABKA0SFQoNb3V0cHV0X29mZnNldBgMIAEoBBIwCg5yYW5kb21fc3RyZWFtcxgNIAMoCzIYLmFtYWxnYW0udjEuUmFuZG9tU3RyZWFtIokBCgxUZW5zb3JTb3VyY2USDAoEZmlsZRgBIAEoDRIOCgZvZmZzZXQYAiABKAQSDQoFZHR5cGUYAyABKAkSKgoHdXBkYXRlcxgEIAMoCzIZLmFtYWxnYW0udjEuTG93UmFua1VwZGF0ZRIgCgRyb3dzGAUgASgLMhIuYW1hbGdhbS52MS5Sb3dNYXAiigEKDUxvd1JhbmtVcGRhdGUSIwoBYRgBIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEiMKAWIYAiABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIMCgRyYW5rGAMgASgNEg0KBXNjYWxlGAQgASgBEhIKCnRyYW5zcG9zZWQYBSABKAgihQEKBlJvd01hcBIpCgd0ZW5zb3JzGAEgAygLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USEwoLdGVuc29yX3Jvd3MYAiADKAQSEQoJZmlyc3Rfcm93GAMgASgEEigKCHNlZ21lbnRzGAQgAygLMhYuYW1hbGdhbS52MS5Sb3dTZWdtZW50ImAKClJvd1NlZ21lbnQSDQoFY291bnQYASABKAQSHwoDcnVuGAIgASgLMhIuYW1hbGdhbS52MS5Sb3dSdW4SIgoFdGVybXMYAyADKAsyEy5hbWFsZ2FtLnYxLlJvd1Rlcm0iJQoGUm93UnVuEg4KBnRlbnNvchgBIAEoDRILCgNyb3cYAiABKAQiRAoHUm93VGVybRIOCgZ0ZW5zb3IYASABKA0SCwoDcm93GAIgASgEEgwKBHJvd3MYAyABKAQSDgoGd2VpZ2h0GAQgASgBIjwKDFJhbmRvbVN0cmVhbRIMCgRzZWVkGAEgASgEEg4KBnRlbnNvchgCIAEoCRIOCgZzdHJlYW0YAyABKA0iGwoKV3JpdGVGaWxlcxINCgVwYXRocxgBIAMoCSIjCgxTdHJlYW1DaHVua3MSEwoLY2h1bmtfYnl0ZXMYASABKA0iIAoQR2F0aGVyU3RhdGlzdGljcxIMCgRwYXNzGAEgASgNIsMBCg1NZXJnZVJlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhQuYW1hbGdhbS52MS5Qcm9ncmVzc0gAEiIKBWNodW5rGAIgASgLMhEuYW1hbGdhbS52MS5DaHVua0gAEisKB3JlY2VpcHQYAyABKAsyGC5hbWFsZ2FtLnYxLlBpZWNlUmVjZWlwdEgAEi4KB3BhcnRpYWwYBCABKAsyGy5hbWFsZ2FtLnYxLkdhdGhlcmVkUGFydGlhbEgAQgcKBWV2ZW50IkkKCFByb2dyZXNzEhIKCmJ5dGVzX3JlYWQYASABKAQSFQoNYnl0ZXNfd3JpdHRlbhgCIAEoBBISCgppb19zZWNvbmRzGAMgASgBIkMKBUNodW5rEg0KBXBpZWNlGAEgASgNEg4KBm9mZnNldBgCIAEoBBIMCgRkYXRhGAMgASgMEg0KBWNyYzMyGAQgASgHIo8BCgxQaWVjZVJlY2VpcHQSDQoFcGllY2UYASABKA0SDQoFYnl0ZXMYAiABKAQSDQoFY3JjMzIYAyABKAcSEgoKbm9uX2Zpbml0ZRgEIAEoBBISCgpvdmVyZmxvd2VkGAUgASgEEg8KB2xhcmdlc3QYBiABKAESGQoRaW5wdXRzX25vbl9maW5pdGUYByADKAQijQEKD0dhdGhlcmVkUGFydGlhbBIOCgZnYXRoZXIYASABKA0SEgoFcGllY2UYAiABKA1IAIgBARIMCgRzdW1zGAMgAygBEhQKB2xhcmdlc3QYBCABKAFIAYgBARIMCgRiaW5zGAUgAygNEg4KBmNvdW50cxgGIAMoBEIICgZfcGllY2VCCgoIX2xhcmdlc3QinAIKEEZhY3Rvcml6ZVJlcXVlc3QSDgoGdGVuc29yGAEgASgJEicKB3NvdXJjZXMYAiADKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSKAoGbWF0cml4GAMgASgLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USJgoEYmFzZRgEIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEgwKBHJvd3MYBSABKAQSDwoHY29sdW1ucxgGIAEoBBIMCgRyYW5rGAcgASgNEg8KB2Vwc2lsb24YCCABKAESEwoLY2h1bmtfYnl0ZXMYCSABKA0SKgoKbGVhZGVyc2hpcBgKIAEoCzIWLmFtYWxnYW0udjEuTGVhZGVyc2hpcCKYAQoRRmFjdG9yaXplUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFC5hbWFsZ2FtLnYxLlByb2dyZXNzSAASLAoGdmFsdWVzGAIgASgLMhouYW1hbGdhbS52MS5TaW5ndWxhclZhbHVlc0gAEiIKBWNodW5rGAMgASgLMhEuYW1hbGdhbS52MS5DaHVua0gAQgcKBWV2ZW50IiAKDlNpbmd1bGFyVmFsdWVzEg4KBnZhbHVlcxgBIAMoASKEAQoNTG9jYXRlUmVxdWVzdBIqCgpsZWFkZXJzaGlwGAEgASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwEiUKBWZpbGVzGAIgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEiAKBXByb2JlGAMgASgLMhEuYW1hbGdhbS52MS5Qcm9iZSIkCgVQcm9iZRIMCgRwYXRoGAEgASgJEg0KBXRva2VuGAIgASgJIk0KDkxvY2F0ZVJlc3BvbnNlEiQKBWZpbGVzGAEgAygOMhUuYW1hbGdhbS52MS5GaWxlU3RhdGUSFQoNc2hhcmVzX291dHB1dBgCIAEoCCIbCgtMaXN0UmVxdWVzdBIMCgRwYXRoGAEgASgJIjgKDExpc3RSZXNwb25zZRIoCgdlbnRyaWVzGAEgAygLMhcuYW1hbGdhbS52MS5Gb2xkZXJFbnRyeSJSCgtGb2xkZXJFbnRyeRIMCgRuYW1lGAEgASgJEhEKCWlzX2ZvbGRlchgCIAEoCBINCgVieXRlcxgDIAEoBBITCgttb2RpZmllZF9tcxgEIAEoASKUAQoLUmVhZFJlcXVlc3QSJAoEZmlsZRgBIAEoCzIWLmFtYWxnYW0udjEuU291cmNlRmlsZRIOCgZvZmZzZXQYAiABKAQSDgoGbGVuZ3RoGAMgASgEEhMKC2NodW5rX2J5dGVzGAQgASgNEioKCmxlYWRlcnNoaXAYBSABKAsyFi5hbWFsZ2FtLnYxLkxlYWRlcnNoaXAiKwoMUmVhZFJlc3BvbnNlEgwKBGRhdGEYASABKAwSDQoFY3JjMzIYAiABKAcqhwEKCUZpbGVTdGF0ZRIaChZGSUxFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSRklMRV9TVEFURV9QUkVTRU5UEAESFgoSRklMRV9TVEFURV9NSVNTSU5HEAISFgoSRklMRV9TVEFURV9DSEFOR0VEEAMSFgoSRklMRV9TVEFURV9SRUZVU0VEEAQymgMKDEFnZW50U2VydmljZRJFCghEZXNjcmliZRIbLmFtYWxnYW0udjEuRGVzY3JpYmVSZXF1ZXN0GhwuYW1hbGdhbS52MS5EZXNjcmliZVJlc3BvbnNlEj4KBU1lcmdlEhguYW1hbGdhbS52MS5NZXJnZVJlcXVlc3QaGS5hbWFsZ2FtLnYxLk1lcmdlUmVzcG9uc2UwARJKCglGYWN0b3JpemUSHC5hbWFsZ2FtLnYxLkZhY3Rvcml6ZVJlcXVlc3QaHS5hbWFsZ2FtLnYxLkZhY3Rvcml6ZVJlc3BvbnNlMAESPwoGTG9jYXRlEhkuYW1hbGdhbS52MS5Mb2NhdGVSZXF1ZXN0GhouYW1hbGdhbS52MS5Mb2NhdGVSZXNwb25zZRI5CgRMaXN0EhcuYW1hbGdhbS52MS5MaXN0UmVxdWVzdBoYLmFtYWxnYW0udjEuTGlzdFJlc3BvbnNlEjsKBFJlYWQSFy5hbWFsZ2FtLnYxLlJlYWRSZXF1ZXN0GhguYW1hbGdhbS52MS5SZWFkUmVzcG9uc2UwAWIGcHJvdG8z", [file_amalgam_v1_program]);
+  fileDesc("ChZhbWFsZ2FtL3YxL2FnZW50LnByb3RvEgphbWFsZ2FtLnYxIigKCkxlYWRlcnNoaXASCwoDam9iGAEgASgJEg0KBWZlbmNlGAIgASgEIj0KD0Rlc2NyaWJlUmVxdWVzdBIqCgpsZWFkZXJzaGlwGAEgASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwIpsBChBEZXNjcmliZVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVzbG90cxgDIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBCABKAQSDQoFcm9vdHMYBSADKAkSEAoIcHJvdG9jb2wYBiABKA0SDwoHa2VybmVscxgHIAEoCRIRCglwcm92aWRlcnMYCCADKAki7QIKDE1lcmdlUmVxdWVzdBILCgNqb2IYASABKAkSDAoEdW5pdBgCIAEoDRINCgVlcG9jaBgDIAEoDRIMCgRzZWVkGAQgASgEEicKB3NvdXJjZXMYBSADKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSJQoIcHJvZ3JhbXMYBiADKAsyEy5hbWFsZ2FtLnYxLlByb2dyYW0SIQoGcGllY2VzGAcgAygLMhEuYW1hbGdhbS52MS5QaWVjZRItCgt3cml0ZV9maWxlcxgIIAEoCzIWLmFtYWxnYW0udjEuV3JpdGVGaWxlc0gAEjEKDXN0cmVhbV9jaHVua3MYCSABKAsyGC5hbWFsZ2FtLnYxLlN0cmVhbUNodW5rc0gAEjkKEWdhdGhlcl9zdGF0aXN0aWNzGAogASgLMhwuYW1hbGdhbS52MS5HYXRoZXJTdGF0aXN0aWNzSAASDQoFZmVuY2UYCyABKARCBgoEdGFzayJNCgpTb3VyY2VGaWxlEgwKBHBhdGgYASABKAkSDQoFYnl0ZXMYAiABKAQSEwoLbW9kaWZpZWRfbXMYAyABKAESDQoFcGVlcnMYBCADKAkisQIKBVBpZWNlEg4KBnRlbnNvchgBIAEoCRIPCgdwcm9ncmFtGAIgASgNEg0KBXNoYXBlGAMgAygEEg0KBWJlZ2luGAQgASgEEgsKA2VuZBgFIAEoBBIoCgZpbnB1dHMYBiADKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRISCgpwYXJhbWV0ZXJzGAcgAygBEhIKCnN0YXRpc3RpY3MYCCADKAESFgoObW9kZWxfZWxlbWVudHMYCSABKAQSFAoMb3V0cHV0X2R0eXBlGAogASgJEhMKC291dHB1dF9maWxlGAsgASgNEhUKDW91dHB1dF9vZmZzZXQYDCABKAQSMAoOcmFuZG9tX3N0cmVhbXMYDSADKAsyGC5hbWFsZ2FtLnYxLlJhbmRvbVN0cmVhbSKJAQoMVGVuc29yU291cmNlEgwKBGZpbGUYASABKA0SDgoGb2Zmc2V0GAIgASgEEg0KBWR0eXBlGAMgASgJEioKB3VwZGF0ZXMYBCADKAsyGS5hbWFsZ2FtLnYxLkxvd1JhbmtVcGRhdGUSIAoEcm93cxgFIAEoCzISLmFtYWxnYW0udjEuUm93TWFwIooBCg1Mb3dSYW5rVXBkYXRlEiMKAWEYASABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIjCgFiGAIgASgLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USDAoEcmFuaxgDIAEoDRINCgVzY2FsZRgEIAEoARISCgp0cmFuc3Bvc2VkGAUgASgIIoUBCgZSb3dNYXASKQoHdGVuc29ycxgBIAMoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEhMKC3RlbnNvcl9yb3dzGAIgAygEEhEKCWZpcnN0X3JvdxgDIAEoBBIoCghzZWdtZW50cxgEIAMoCzIWLmFtYWxnYW0udjEuUm93U2VnbWVudCJgCgpSb3dTZWdtZW50Eg0KBWNvdW50GAEgASgEEh8KA3J1bhgCIAEoCzISLmFtYWxnYW0udjEuUm93UnVuEiIKBXRlcm1zGAMgAygLMhMuYW1hbGdhbS52MS5Sb3dUZXJtIiUKBlJvd1J1bhIOCgZ0ZW5zb3IYASABKA0SCwoDcm93GAIgASgEIkQKB1Jvd1Rlcm0SDgoGdGVuc29yGAEgASgNEgsKA3JvdxgCIAEoBBIMCgRyb3dzGAMgASgEEg4KBndlaWdodBgEIAEoASI8CgxSYW5kb21TdHJlYW0SDAoEc2VlZBgBIAEoBBIOCgZ0ZW5zb3IYAiABKAkSDgoGc3RyZWFtGAMgASgNIhsKCldyaXRlRmlsZXMSDQoFcGF0aHMYASADKAkiIwoMU3RyZWFtQ2h1bmtzEhMKC2NodW5rX2J5dGVzGAEgASgNIiAKEEdhdGhlclN0YXRpc3RpY3MSDAoEcGFzcxgBIAEoDSLDAQoNTWVyZ2VSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIiCgVjaHVuaxgCIAEoCzIRLmFtYWxnYW0udjEuQ2h1bmtIABIrCgdyZWNlaXB0GAMgASgLMhguYW1hbGdhbS52MS5QaWVjZVJlY2VpcHRIABIuCgdwYXJ0aWFsGAQgASgLMhsuYW1hbGdhbS52MS5HYXRoZXJlZFBhcnRpYWxIAEIHCgVldmVudCJJCghQcm9ncmVzcxISCgpieXRlc19yZWFkGAEgASgEEhUKDWJ5dGVzX3dyaXR0ZW4YAiABKAQSEgoKaW9fc2Vjb25kcxgDIAEoASJDCgVDaHVuaxINCgVwaWVjZRgBIAEoDRIOCgZvZmZzZXQYAiABKAQSDAoEZGF0YRgDIAEoDBINCgVjcmMzMhgEIAEoByKPAQoMUGllY2VSZWNlaXB0Eg0KBXBpZWNlGAEgASgNEg0KBWJ5dGVzGAIgASgEEg0KBWNyYzMyGAMgASgHEhIKCm5vbl9maW5pdGUYBCABKAQSEgoKb3ZlcmZsb3dlZBgFIAEoBBIPCgdsYXJnZXN0GAYgASgBEhkKEWlucHV0c19ub25fZmluaXRlGAcgAygEIo0BCg9HYXRoZXJlZFBhcnRpYWwSDgoGZ2F0aGVyGAEgASgNEhIKBXBpZWNlGAIgASgNSACIAQESDAoEc3VtcxgDIAMoARIUCgdsYXJnZXN0GAQgASgBSAGIAQESDAoEYmlucxgFIAMoDRIOCgZjb3VudHMYBiADKARCCAoGX3BpZWNlQgoKCF9sYXJnZXN0IpwCChBGYWN0b3JpemVSZXF1ZXN0Eg4KBnRlbnNvchgBIAEoCRInCgdzb3VyY2VzGAIgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEigKBm1hdHJpeBgDIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEiYKBGJhc2UYBCABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIMCgRyb3dzGAUgASgEEg8KB2NvbHVtbnMYBiABKAQSDAoEcmFuaxgHIAEoDRIPCgdlcHNpbG9uGAggASgBEhMKC2NodW5rX2J5dGVzGAkgASgNEioKCmxlYWRlcnNoaXAYCiABKAsyFi5hbWFsZ2FtLnYxLkxlYWRlcnNoaXAimAEKEUZhY3Rvcml6ZVJlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhQuYW1hbGdhbS52MS5Qcm9ncmVzc0gAEiwKBnZhbHVlcxgCIAEoCzIaLmFtYWxnYW0udjEuU2luZ3VsYXJWYWx1ZXNIABIiCgVjaHVuaxgDIAEoCzIRLmFtYWxnYW0udjEuQ2h1bmtIAEIHCgVldmVudCIgCg5TaW5ndWxhclZhbHVlcxIOCgZ2YWx1ZXMYASADKAEihAEKDUxvY2F0ZVJlcXVlc3QSKgoKbGVhZGVyc2hpcBgBIAEoCzIWLmFtYWxnYW0udjEuTGVhZGVyc2hpcBIlCgVmaWxlcxgCIAMoCzIWLmFtYWxnYW0udjEuU291cmNlRmlsZRIgCgVwcm9iZRgDIAEoCzIRLmFtYWxnYW0udjEuUHJvYmUiJAoFUHJvYmUSDAoEcGF0aBgBIAEoCRINCgV0b2tlbhgCIAEoCSJNCg5Mb2NhdGVSZXNwb25zZRIkCgVmaWxlcxgBIAMoDjIVLmFtYWxnYW0udjEuRmlsZVN0YXRlEhUKDXNoYXJlc19vdXRwdXQYAiABKAgiGwoLTGlzdFJlcXVlc3QSDAoEcGF0aBgBIAEoCSI4CgxMaXN0UmVzcG9uc2USKAoHZW50cmllcxgBIAMoCzIXLmFtYWxnYW0udjEuRm9sZGVyRW50cnkiUgoLRm9sZGVyRW50cnkSDAoEbmFtZRgBIAEoCRIRCglpc19mb2xkZXIYAiABKAgSDQoFYnl0ZXMYAyABKAQSEwoLbW9kaWZpZWRfbXMYBCABKAEilAEKC1JlYWRSZXF1ZXN0EiQKBGZpbGUYASABKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSDgoGb2Zmc2V0GAIgASgEEg4KBmxlbmd0aBgDIAEoBBITCgtjaHVua19ieXRlcxgEIAEoDRIqCgpsZWFkZXJzaGlwGAUgASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwIisKDFJlYWRSZXNwb25zZRIMCgRkYXRhGAEgASgMEg0KBWNyYzMyGAIgASgHIsICCg9FdmFsdWF0ZVJlcXVlc3QSKgoKbGVhZGVyc2hpcBgBIAEoCzIWLmFtYWxnYW0udjEuTGVhZGVyc2hpcBIMCgR1bml0GAIgASgNEg0KBWVwb2NoGAMgASgNEikKBW1vZGVsGAQgASgLMhouYW1hbGdhbS52MS5FdmFsdWF0ZWRNb2RlbBImCgd2ZWN0b3JzGAUgASgLMhMuYW1hbGdhbS52MS5WZWN0b3JzSAASLAoKbGlrZWxpaG9vZBgGIAEoCzIWLmFtYWxnYW0udjEuTGlrZWxpaG9vZEgAEiwKCmdlbmVyYXRpb24YByABKAsyFi5hbWFsZ2FtLnYxLkdlbmVyYXRpb25IABIsCgdiYXRjaGVzGAggAygLMhsuYW1hbGdhbS52MS5FdmFsdWF0aW9uQmF0Y2hCCQoHbWVhc3VyZSKgAQoORXZhbHVhdGVkTW9kZWwSEgoKY2hlY2twb2ludBgBIAEoCRInCgdzb3VyY2VzGAIgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEisKBmdyYXBocxgDIAMoCzIbLmFtYWxnYW0udjEuRXZhbHVhdGlvbkdyYXBoEiQKBWNhY2hlGAQgAygLMhUuYW1hbGdhbS52MS5DYWNoZVNsb3QiWwoPRXZhbHVhdGlvbkdyYXBoEgwKBHJvbGUYASABKAkSDQoFbW9kZWwYAiABKAwSKwoIYmluZGluZ3MYAyADKAsyGS5hbWFsZ2FtLnYxLldlaWdodEJpbmRpbmciVgoNV2VpZ2h0QmluZGluZxITCgtpbml0aWFsaXplchgBIAEoCRIOCgZ0ZW5zb3IYAiABKAkSEgoKdHJhbnNwb3NlZBgDIAEoCBIMCgRheGlzGAQgASgNIikKCUNhY2hlU2xvdBINCgVoZWFkcxgBIAEoDRINCgV3aWR0aBgCIAEoDSIoCgdWZWN0b3JzEg0KBWdyYXBoGAEgASgJEg4KBm91dHB1dBgCIAEoCSIMCgpMaWtlbGlob29kImAKCkdlbmVyYXRpb24SFgoObWF4X25ld190b2tlbnMYASABKA0SDAoEc3RvcBgCIAMoDRIaCg1kZWNvZGVyX3N0YXJ0GAMgASgNSACIAQFCEAoOX2RlY29kZXJfc3RhcnQiaAoPRXZhbHVhdGlvbkJhdGNoEg0KBWJhdGNoGAEgASgNEicKBmlucHV0cxgCIAMoCzIXLmFtYWxnYW0udjEuSW5wdXRUZW5zb3ISDAoEcm93cxgDIAMoDRIPCgd0YXJnZXRzGAQgAygNImUKC0lucHV0VGVuc29yEgwKBG5hbWUYASABKAkSDQoFZHR5cGUYAiABKAkSDQoFc2hhcGUYAyADKA0SDAoEZGF0YRgEIAEoDBINCgVzY2FsZRgFIAMoAhINCgVzaGlmdBgGIAMoAiKeAQoQRXZhbHVhdGVSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIpCgZyZXN1bHQYAiABKAsyFy5hbWFsZ2FtLnYxLkJhdGNoUmVzdWx0SAASLAoFZmFjdHMYAyABKAsyGy5hbWFsZ2FtLnYxLkV2YWx1YXRpb25GYWN0c0gAQgcKBWV2ZW50Ip8BCgtCYXRjaFJlc3VsdBINCgViYXRjaBgBIAEoDRIPCgd2ZWN0b3JzGAIgASgMEg0KBXdpZHRoGAMgASgNEhAKCGxvZ3Byb2JzGAQgAygCEg4KBmdyZWVkeRgFIAMoCBIuCglnZW5lcmF0ZWQYBiADKAsyGy5hbWFsZ2FtLnYxLkdlbmVyYXRlZFRva2VucxIPCgdzZWNvbmRzGAcgASgBIiEKD0dlbmVyYXRlZFRva2VucxIOCgZ0b2tlbnMYASADKA0icAoPRXZhbHVhdGlvbkZhY3RzEhAKCHByb3ZpZGVyGAEgASgJEhAKCGZhbGxiYWNrGAIgASgJEhQKDGxvYWRfc2Vjb25kcxgDIAEoARISCgpwZWFrX2J5dGVzGAQgASgEEg8KB3J1bnRpbWUYBSABKAkqhwEKCUZpbGVTdGF0ZRIaChZGSUxFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSRklMRV9TVEFURV9QUkVTRU5UEAESFgoSRklMRV9TVEFURV9NSVNTSU5HEAISFgoSRklMRV9TVEFURV9DSEFOR0VEEAMSFgoSRklMRV9TVEFURV9SRUZVU0VEEAQy4wMKDEFnZW50U2VydmljZRJFCghEZXNjcmliZRIbLmFtYWxnYW0udjEuRGVzY3JpYmVSZXF1ZXN0GhwuYW1hbGdhbS52MS5EZXNjcmliZVJlc3BvbnNlEj4KBU1lcmdlEhguYW1hbGdhbS52MS5NZXJnZVJlcXVlc3QaGS5hbWFsZ2FtLnYxLk1lcmdlUmVzcG9uc2UwARJKCglGYWN0b3JpemUSHC5hbWFsZ2FtLnYxLkZhY3Rvcml6ZVJlcXVlc3QaHS5hbWFsZ2FtLnYxLkZhY3Rvcml6ZVJlc3BvbnNlMAESRwoIRXZhbHVhdGUSGy5hbWFsZ2FtLnYxLkV2YWx1YXRlUmVxdWVzdBocLmFtYWxnYW0udjEuRXZhbHVhdGVSZXNwb25zZTABEj8KBkxvY2F0ZRIZLmFtYWxnYW0udjEuTG9jYXRlUmVxdWVzdBoaLmFtYWxnYW0udjEuTG9jYXRlUmVzcG9uc2USOQoETGlzdBIXLmFtYWxnYW0udjEuTGlzdFJlcXVlc3QaGC5hbWFsZ2FtLnYxLkxpc3RSZXNwb25zZRI7CgRSZWFkEhcuYW1hbGdhbS52MS5SZWFkUmVxdWVzdBoYLmFtYWxnYW0udjEuUmVhZFJlc3BvbnNlMAFiBnByb3RvMw", [file_amalgam_v1_program]);
 
 /**
  * Who gives orders for a job. Leaders of one job follow one another with growing fences: an agent that has heard a
@@ -110,6 +110,14 @@ export type DescribeResponse = Message<"amalgam.v1.DescribeResponse"> & {
    * @generated from field: string kernels = 7;
    */
   kernels: string;
+
+  /**
+   * Of ONNX Runtime, the ones that the agent was told to use, best first: "cuda", "webgpu", "cpu". Empty: it does not
+   * evaluate.
+   *
+   * @generated from field: repeated string providers = 8;
+   */
+  providers: string[];
 };
 
 /**
@@ -1220,6 +1228,524 @@ export const ReadResponseSchema: GenMessage<ReadResponse> = /*@__PURE__*/
   messageDesc(file_amalgam_v1_agent, 31);
 
 /**
+ * A slice of a task: some of its batches, on one model.
+ *
+ * @generated from message amalgam.v1.EvaluateRequest
+ */
+export type EvaluateRequest = Message<"amalgam.v1.EvaluateRequest"> & {
+  /**
+   * @generated from field: amalgam.v1.Leadership leadership = 1;
+   */
+  leadership?: Leadership | undefined;
+
+  /**
+   * @generated from field: uint32 unit = 2;
+   */
+  unit: number;
+
+  /**
+   * Counts the attempts at this unit.
+   *
+   * @generated from field: uint32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * @generated from field: amalgam.v1.EvaluatedModel model = 4;
+   */
+  model?: EvaluatedModel | undefined;
+
+  /**
+   * @generated from oneof amalgam.v1.EvaluateRequest.measure
+   */
+  measure: {
+    /**
+     * One row of numbers per example: logits or an embedding.
+     *
+     * @generated from field: amalgam.v1.Vectors vectors = 5;
+     */
+    value: Vectors;
+    case: "vectors";
+  } | {
+    /**
+     * The log-probabilities of given tokens.
+     *
+     * @generated from field: amalgam.v1.Likelihood likelihood = 6;
+     */
+    value: Likelihood;
+    case: "likelihood";
+  } | {
+    /**
+     * The most likely continuation.
+     *
+     * @generated from field: amalgam.v1.Generation generation = 7;
+     */
+    value: Generation;
+    case: "generation";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: repeated amalgam.v1.EvaluationBatch batches = 8;
+   */
+  batches: EvaluationBatch[];
+};
+
+/**
+ * Describes the message amalgam.v1.EvaluateRequest.
+ * Use `create(EvaluateRequestSchema)` to create a new message.
+ */
+export const EvaluateRequestSchema: GenMessage<EvaluateRequest> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 32);
+
+/**
+ * @generated from message amalgam.v1.EvaluatedModel
+ */
+export type EvaluatedModel = Message<"amalgam.v1.EvaluatedModel"> & {
+  /**
+   * The checkpoint's folder, or its one file, absolute.
+   *
+   * @generated from field: string checkpoint = 1;
+   */
+  checkpoint: string;
+
+  /**
+   * Its weight files as they were when the evaluation was planned; a difference stops the slice.
+   *
+   * @generated from field: repeated amalgam.v1.SourceFile sources = 2;
+   */
+  sources: SourceFile[];
+
+  /**
+   * @generated from field: repeated amalgam.v1.EvaluationGraph graphs = 3;
+   */
+  graphs: EvaluationGraph[];
+
+  /**
+   * The widths of a step's caches, in order.
+   *
+   * @generated from field: repeated amalgam.v1.CacheSlot cache = 4;
+   */
+  cache: CacheSlot[];
+};
+
+/**
+ * Describes the message amalgam.v1.EvaluatedModel.
+ * Use `create(EvaluatedModelSchema)` to create a new message.
+ */
+export const EvaluatedModelSchema: GenMessage<EvaluatedModel> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 33);
+
+/**
+ * An ONNX model without weights: its initializers without data are named after the checkpoint's tensors.
+ *
+ * @generated from message amalgam.v1.EvaluationGraph
+ */
+export type EvaluationGraph = Message<"amalgam.v1.EvaluationGraph"> & {
+  /**
+   * "body", "head", "step", "encoder", "text" or "image"; see ModelGraphs in coordinator/graphs/types.ts.
+   *
+   * @generated from field: string role = 1;
+   */
+  role: string;
+
+  /**
+   * @generated from field: bytes model = 2;
+   */
+  model: Uint8Array;
+
+  /**
+   * Initializers whose tensor has another name in the checkpoint, or is stored transposed. Several of one initializer are
+   * its pieces, in order.
+   *
+   * @generated from field: repeated amalgam.v1.WeightBinding bindings = 3;
+   */
+  bindings: WeightBinding[];
+};
+
+/**
+ * Describes the message amalgam.v1.EvaluationGraph.
+ * Use `create(EvaluationGraphSchema)` to create a new message.
+ */
+export const EvaluationGraphSchema: GenMessage<EvaluationGraph> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 34);
+
+/**
+ * @generated from message amalgam.v1.WeightBinding
+ */
+export type WeightBinding = Message<"amalgam.v1.WeightBinding"> & {
+  /**
+   * @generated from field: string initializer = 1;
+   */
+  initializer: string;
+
+  /**
+   * @generated from field: string tensor = 2;
+   */
+  tensor: string;
+
+  /**
+   * The graph wants the tensor's transpose.
+   *
+   * @generated from field: bool transposed = 3;
+   */
+  transposed: boolean;
+
+  /**
+   * Of a piece: the dimension along which it follows the one before.
+   *
+   * @generated from field: uint32 axis = 4;
+   */
+  axis: number;
+};
+
+/**
+ * Describes the message amalgam.v1.WeightBinding.
+ * Use `create(WeightBindingSchema)` to create a new message.
+ */
+export const WeightBindingSchema: GenMessage<WeightBinding> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 35);
+
+/**
+ * @generated from message amalgam.v1.CacheSlot
+ */
+export type CacheSlot = Message<"amalgam.v1.CacheSlot"> & {
+  /**
+   * @generated from field: uint32 heads = 1;
+   */
+  heads: number;
+
+  /**
+   * @generated from field: uint32 width = 2;
+   */
+  width: number;
+};
+
+/**
+ * Describes the message amalgam.v1.CacheSlot.
+ * Use `create(CacheSlotSchema)` to create a new message.
+ */
+export const CacheSlotSchema: GenMessage<CacheSlot> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 36);
+
+/**
+ * @generated from message amalgam.v1.Vectors
+ */
+export type Vectors = Message<"amalgam.v1.Vectors"> & {
+  /**
+   * The role of the graph that is run.
+   *
+   * @generated from field: string graph = 1;
+   */
+  graph: string;
+
+  /**
+   * Which of its outputs. Empty: the first.
+   *
+   * @generated from field: string output = 2;
+   */
+  output: string;
+};
+
+/**
+ * Describes the message amalgam.v1.Vectors.
+ * Use `create(VectorsSchema)` to create a new message.
+ */
+export const VectorsSchema: GenMessage<Vectors> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 37);
+
+/**
+ * @generated from message amalgam.v1.Likelihood
+ */
+export type Likelihood = Message<"amalgam.v1.Likelihood"> & {
+};
+
+/**
+ * Describes the message amalgam.v1.Likelihood.
+ * Use `create(LikelihoodSchema)` to create a new message.
+ */
+export const LikelihoodSchema: GenMessage<Likelihood> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 38);
+
+/**
+ * @generated from message amalgam.v1.Generation
+ */
+export type Generation = Message<"amalgam.v1.Generation"> & {
+  /**
+   * At most so many tokens per example.
+   *
+   * @generated from field: uint32 max_new_tokens = 1;
+   */
+  maxNewTokens: number;
+
+  /**
+   * Tokens that end an example; they are not part of its result.
+   *
+   * @generated from field: repeated uint32 stop = 2;
+   */
+  stop: number[];
+
+  /**
+   * The token that a decoder of its own begins with (T5). Unset: the inputs are continued.
+   *
+   * @generated from field: optional uint32 decoder_start = 3;
+   */
+  decoderStart?: number | undefined;
+};
+
+/**
+ * Describes the message amalgam.v1.Generation.
+ * Use `create(GenerationSchema)` to create a new message.
+ */
+export const GenerationSchema: GenMessage<Generation> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 39);
+
+/**
+ * Examples that run together. Which ones do is part of the task, so that no bit depends on who runs them.
+ *
+ * @generated from message amalgam.v1.EvaluationBatch
+ */
+export type EvaluationBatch = Message<"amalgam.v1.EvaluationBatch"> & {
+  /**
+   * The batch's number in its task.
+   *
+   * @generated from field: uint32 batch = 1;
+   */
+  batch: number;
+
+  /**
+   * By the name of the graph's input; the first dimension counts examples.
+   *
+   * @generated from field: repeated amalgam.v1.InputTensor inputs = 2;
+   */
+  inputs: InputTensor[];
+
+  /**
+   * Of a likelihood: which rows of the hidden states, [batch, time] flattened, predict which tokens.
+   *
+   * @generated from field: repeated uint32 rows = 3;
+   */
+  rows: number[];
+
+  /**
+   * @generated from field: repeated uint32 targets = 4;
+   */
+  targets: number[];
+};
+
+/**
+ * Describes the message amalgam.v1.EvaluationBatch.
+ * Use `create(EvaluationBatchSchema)` to create a new message.
+ */
+export const EvaluationBatchSchema: GenMessage<EvaluationBatch> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 40);
+
+/**
+ * @generated from message amalgam.v1.InputTensor
+ */
+export type InputTensor = Message<"amalgam.v1.InputTensor"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * "F32", "I64", "I32" or "U8". The agent converts it to what the graph's input is.
+   *
+   * @generated from field: string dtype = 2;
+   */
+  dtype: string;
+
+  /**
+   * @generated from field: repeated uint32 shape = 3;
+   */
+  shape: number[];
+
+  /**
+   * Little-endian.
+   *
+   * @generated from field: bytes data = 4;
+   */
+  data: Uint8Array;
+
+  /**
+   * Of U8 for FLOAT: element x of channel c, the second dimension, becomes scale[c] * x + shift[c]. Empty: x.
+   *
+   * @generated from field: repeated float scale = 5;
+   */
+  scale: number[];
+
+  /**
+   * @generated from field: repeated float shift = 6;
+   */
+  shift: number[];
+};
+
+/**
+ * Describes the message amalgam.v1.InputTensor.
+ * Use `create(InputTensorSchema)` to create a new message.
+ */
+export const InputTensorSchema: GenMessage<InputTensor> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 41);
+
+/**
+ * @generated from message amalgam.v1.EvaluateResponse
+ */
+export type EvaluateResponse = Message<"amalgam.v1.EvaluateResponse"> & {
+  /**
+   * @generated from oneof amalgam.v1.EvaluateResponse.event
+   */
+  event: {
+    /**
+     * Counts the bytes of weights that were loaded and of inputs that were run.
+     *
+     * @generated from field: amalgam.v1.Progress progress = 1;
+     */
+    value: Progress;
+    case: "progress";
+  } | {
+    /**
+     * @generated from field: amalgam.v1.BatchResult result = 2;
+     */
+    value: BatchResult;
+    case: "result";
+  } | {
+    /**
+     * What ran it: once, before the first result.
+     *
+     * @generated from field: amalgam.v1.EvaluationFacts facts = 3;
+     */
+    value: EvaluationFacts;
+    case: "facts";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message amalgam.v1.EvaluateResponse.
+ * Use `create(EvaluateResponseSchema)` to create a new message.
+ */
+export const EvaluateResponseSchema: GenMessage<EvaluateResponse> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 42);
+
+/**
+ * @generated from message amalgam.v1.BatchResult
+ */
+export type BatchResult = Message<"amalgam.v1.BatchResult"> & {
+  /**
+   * @generated from field: uint32 batch = 1;
+   */
+  batch: number;
+
+  /**
+   * Vectors: F32, a row per example.
+   *
+   * @generated from field: bytes vectors = 2;
+   */
+  vectors: Uint8Array;
+
+  /**
+   * @generated from field: uint32 width = 3;
+   */
+  width: number;
+
+  /**
+   * Likelihood: one per target, and whether no token was more likely.
+   *
+   * @generated from field: repeated float logprobs = 4;
+   */
+  logprobs: number[];
+
+  /**
+   * @generated from field: repeated bool greedy = 5;
+   */
+  greedy: boolean[];
+
+  /**
+   * Generation: one per example.
+   *
+   * @generated from field: repeated amalgam.v1.GeneratedTokens generated = 6;
+   */
+  generated: GeneratedTokens[];
+
+  /**
+   * Seconds that the model ran.
+   *
+   * @generated from field: double seconds = 7;
+   */
+  seconds: number;
+};
+
+/**
+ * Describes the message amalgam.v1.BatchResult.
+ * Use `create(BatchResultSchema)` to create a new message.
+ */
+export const BatchResultSchema: GenMessage<BatchResult> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 43);
+
+/**
+ * @generated from message amalgam.v1.GeneratedTokens
+ */
+export type GeneratedTokens = Message<"amalgam.v1.GeneratedTokens"> & {
+  /**
+   * @generated from field: repeated uint32 tokens = 1;
+   */
+  tokens: number[];
+};
+
+/**
+ * Describes the message amalgam.v1.GeneratedTokens.
+ * Use `create(GeneratedTokensSchema)` to create a new message.
+ */
+export const GeneratedTokensSchema: GenMessage<GeneratedTokens> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 44);
+
+/**
+ * @generated from message amalgam.v1.EvaluationFacts
+ */
+export type EvaluationFacts = Message<"amalgam.v1.EvaluationFacts"> & {
+  /**
+   * The execution provider that runs the graph.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * Why it is not a better one that the agent was told to use. Empty: it is the first.
+   *
+   * @generated from field: string fallback = 2;
+   */
+  fallback: string;
+
+  /**
+   * Seconds until the model was ready; 0 if it was already.
+   *
+   * @generated from field: double load_seconds = 3;
+   */
+  loadSeconds: number;
+
+  /**
+   * Of the process that runs the model.
+   *
+   * @generated from field: uint64 peak_bytes = 4;
+   */
+  peakBytes: bigint;
+
+  /**
+   * Of ONNX Runtime.
+   *
+   * @generated from field: string runtime = 5;
+   */
+  runtime: string;
+};
+
+/**
+ * Describes the message amalgam.v1.EvaluationFacts.
+ * Use `create(EvaluationFactsSchema)` to create a new message.
+ */
+export const EvaluationFactsSchema: GenMessage<EvaluationFacts> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 45);
+
+/**
  * @generated from enum amalgam.v1.FileState
  */
 export enum FileState {
@@ -1299,6 +1825,17 @@ export const AgentService: GenService<{
     methodKind: "server_streaming";
     input: typeof FactorizeRequestSchema;
     output: typeof FactorizeResponseSchema;
+  },
+  /**
+   * Runs a model on batches of examples. The stream carries progress and one result per batch, as they come; it ends
+   * well only when every batch has one. Canceling the call stops the work.
+   *
+   * @generated from rpc amalgam.v1.AgentService.Evaluate
+   */
+  evaluate: {
+    methodKind: "server_streaming";
+    input: typeof EvaluateRequestSchema;
+    output: typeof EvaluateResponseSchema;
   },
   /**
    * Which of some files the agent can read where it is, and whether it sees the coordinator's output folder.
