@@ -17,7 +17,7 @@ const compositionRoot = join("coordinator", "main.ts");
 const layers: readonly (readonly string[])[] = [
   ["errors.ts", "bytes.ts", "quote.ts", "suggest.ts", "clock.ts", "gen"],
   ["checkpoint", "expression", "linalg", "bus"],
-  ["methods", "rpc", "cluster"],
+  ["methods", "rpc", "cluster", "onnx"],
 ];
 
 const root = repositoryPath("");

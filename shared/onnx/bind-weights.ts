@@ -1,56 +1,63 @@
-import { relative, sep } from "node:path";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Checkpoint, CheckpointTensor } from "../../shared/checkpoint/open.js";
-import { AmalgamError } from "../../shared/errors.js";
-import {
-  AttributeProto_AttributeType as AttributeType,
-  TensorProto_DataLocation as DataLocation,
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type NodeProto,
-  NodeProtoSchema,
-  StringStringEntryProtoSchema,
-  type TensorProto,
-} from "../../shared/gen/onnx/onnx_pb.js";
-import { formatCount, quote } from "../../shared/quote.js";
-import { dataTypeName, readingOf } from "./element-types.js";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Checkpoint } from "../checkpoint/open.js";
+import { AmalgamError } from "../errors.js";
+import { type GraphProto, type ModelProto, ModelProtoSchema, type TensorProto } from "../gen/onnx/onnx_pb.js";
+import { isEightBit } from "./element-types.js";
+import { commonFolder, type Place } from "./external-data.js";
+import { castAfterLookup } from "./lookup-tables.js";
+import { hasNoData } from "./tensors.js";
+import { mismatch, type Problem } from "./weight-mismatch.js";
+import { weightNodes } from "./weight-nodes.js";
+import { isProblem, type PlannedWeight, planWeight, type WeightPiece } from "./weight-plan.js";
 
 /** An ONNX model whose weights are ranges of a checkpoint's files. */
 export interface BoundModel {
   /** The serialized model. It holds no weights of the checkpoint, however large that is. */
   readonly model: Uint8Array;
-  /** The folder that the model's external data is relative to. */
+  /** The folder that the model's external data is relative to: the checkpoint's own, or the nearest that has all its files. */
   readonly folder: string;
 }
 
-/** A graph and a checkpoint that are strangers disagree on every weight; nobody reads past the first few. */
-const maxListed = 20;
+/**
+ * Where an initializer's numbers are in a checkpoint, when that is not the tensor of the same name. Several of one
+ * initializer are its pieces, in order.
+ */
+export interface WeightBinding extends WeightPiece {
+  readonly initializer: string;
+}
 
 /**
- * Puts a checkpoint under a graph: every initializer that has no data of its own becomes a reference to the bytes of the
- * checkpoint's tensor of the same name. Nothing is copied, so an agent can map the files. Where the graph computes in
- * FLOAT and the checkpoint stores BF16 or F16, a Cast stands in between. Throws one `checkpoint_mismatch` that lists all
- * tensors that are missing or do not fit.
+ * Puts a checkpoint under a graph: every initializer that has no data of its own, or that a binding names, becomes a
+ * reference to bytes of the checkpoint: those of the binding's tensor, or of the one with the same name. Nothing is copied,
+ * so an agent can map the files. Whatever stands between these bytes and the weight is computed in the graph: a Cast from
+ * BF16, F16 or FP8 to FLOAT, FP8's scales, a Transpose, a Concat of pieces.
+ *
+ * Throws one `checkpoint_mismatch` that lists all weights that are missing or do not fit, and `checkpoint_malformed` for
+ * bytes that are no model.
  */
-export function bindWeights(graphBytes: Uint8Array, checkpoint: Checkpoint): BoundModel {
+export function bindWeights(
+  graphBytes: Uint8Array,
+  checkpoint: Checkpoint,
+  bindings: readonly WeightBinding[] = [],
+): BoundModel {
   const model = parseModel(graphBytes);
   const { graph } = model;
   if (graph === undefined) throw new AmalgamError("checkpoint_malformed", "Cannot read ONNX model: it has no graph");
-  const empty = graph.initializer.filter(needsData);
-  const problems: string[] = [];
-  const casts: NodeProto[] = [];
-  for (const initializer of empty) {
-    const { name } = initializer;
-    const bound = bind(initializer, checkpoint);
-    if (typeof bound === "string") problems.push(`${quote(name)}: ${bound}`);
-    else if (bound.cast !== undefined) casts.push(bound.cast);
+  const pieces = byInitializer(bindings);
+  const weights = graph.initializer.filter((tensor) => pieces.has(tensor.name) || hasNoData(tensor));
+  const opset = Number(model.opsetImport.find(({ domain }) => domain === "")?.version ?? 1n);
+  const problems: Problem[] = strangers(pieces.keys(), graph);
+  const plans: PlannedWeight[] = [];
+  for (const { name, dims, dataType } of weights) {
+    const wanted = { name, shape: dims.map(Number), dataType, opset };
+    const plan = planWeight(checkpoint, wanted, pieces.get(name) ?? [{ tensor: name, transposed: false }]);
+    if (isProblem(plan)) problems.push(plan);
+    else plans.push(plan);
   }
-  if (problems.length > 0) throw mismatch(checkpoint, problems, empty.length);
-  // Whoever reads a weight finds it under its name as before; nodes are in dependency order, so casts come first.
-  graph.node = [...casts, ...graph.node];
-  removeInputs(graph, new Set(casts.flatMap((cast) => cast.output)));
-  return { model: toBinary(ModelProtoSchema, model), folder: checkpoint.root };
+  if (problems.length > 0) throw mismatch(checkpoint, problems, weights.length);
+  const folder = commonFolder(checkpoint);
+  insert(graph, plans, { checkpoint, folder });
+  return { model: toBinary(ModelProtoSchema, model), folder };
 }
 
 function parseModel(bytes: Uint8Array): ModelProto {
@@ -61,70 +68,42 @@ function parseModel(bytes: Uint8Array): ModelProto {
   }
 }
 
-/** Not embedded in the graph. Where external data once was does not matter: the checkpoint takes its place. */
-function needsData(tensor: TensorProto): boolean {
-  if (tensor.dataLocation === DataLocation.EXTERNAL) return true;
-  if (tensor.dims.includes(0n)) return false;
-  const { rawData, floatData, doubleData, int32Data, int64Data, uint64Data, stringData } = tensor;
-  return [rawData, floatData, doubleData, int32Data, int64Data, uint64Data, stringData].every((data) => !data.length);
-}
-
-/** Rewrites one initializer in place; returns the Cast it needs, if any, or what is wrong. */
-function bind(initializer: TensorProto, checkpoint: Checkpoint): { readonly cast: NodeProto | undefined } | string {
-  const { name, dims, dataType: wanted } = initializer;
-  const tensor = checkpoint.tensors.get(name);
-  if (tensor === undefined) return "the checkpoint has no tensor of this name";
-  const shape = tensor.shape.map(BigInt);
-  if (dims.length !== shape.length || dims.some((dimension, i) => dimension !== shape[i])) {
-    return `the graph wants shape [${dims.join(", ")}], the checkpoint has [${tensor.shape.join(", ")}]`;
+/** Bindings by what they bind; of one initializer in their order. */
+export function byInitializer(bindings: readonly WeightBinding[]): ReadonlyMap<string, readonly WeightPiece[]> {
+  const pieces = new Map<string, WeightPiece[]>();
+  for (const binding of bindings) {
+    const known = pieces.get(binding.initializer);
+    if (known === undefined) pieces.set(binding.initializer, [binding]);
+    else known.push(binding);
   }
-  const reading = readingOf(tensor.dtype, wanted);
-  if (reading === undefined) {
-    return `the graph wants ${dataTypeName(wanted)}, the checkpoint has ${tensor.dtype}, which is not converted`;
-  }
-
-  initializer.dataType = reading.stored;
-  initializer.dataLocation = DataLocation.EXTERNAL;
-  initializer.externalData = Object.entries(placeOf(tensor, checkpoint)).map(([key, value]) =>
-    create(StringStringEntryProtoSchema, { key, value: String(value) }),
-  );
-  if (!reading.needsCast) return { cast: undefined };
-  initializer.name = `${name}/stored`;
-  return { cast: castNode(initializer.name, name, wanted) };
+  return pieces;
 }
 
-/** The three keys of external data, as the ONNX specification names them. */
-function placeOf(tensor: CheckpointTensor, checkpoint: Checkpoint) {
-  const file = checkpoint.files[tensor.file];
-  if (file === undefined) throw new RangeError(`Tensor ${quote(tensor.name)} is in file ${tensor.file}, which is none`);
-  const location = relative(checkpoint.root, file.path);
-  if (location === ".." || location.startsWith(`..${sep}`)) {
-    // ONNX Runtime takes external data from below one folder only.
-    const message = `Cannot evaluate ${quote(file.path)}: it is outside ${quote(checkpoint.root)}`;
-    throw new AmalgamError("path_refused", message, { details: { file: file.path } });
-  }
-  return { location, offset: tensor.offset, length: tensor.bytes };
+/** Bindings whose initializer the graph does not have. */
+function strangers(bound: Iterable<string>, graph: GraphProto): Problem[] {
+  const names = new Set(graph.initializer.map(({ name }) => name));
+  return [...bound]
+    .filter((name) => !names.has(name))
+    .map((name) => ({ name, problem: "the graph has no such weight" }));
 }
 
-function castNode(from: string, to: string, dataType: number): NodeProto {
-  return create(NodeProtoSchema, {
-    opType: "Cast",
-    name: `${to}/cast`,
-    input: [from],
-    output: [to],
-    attribute: [{ name: "to", type: AttributeType.INT, i: BigInt(dataType) }],
-  });
+/** Whoever reads a weight finds it under its name as before; nodes are in dependency order, so those of weights come first. */
+function insert(graph: GraphProto, plans: readonly PlannedWeight[], place: Place): void {
+  const parts = plans.map((plan) => weightNodes(plan, place));
+  const bound = new Set(plans.map(({ name }) => name));
+  // Those that weights share, such as the block numbers of FP8's scales, are there once.
+  const initializers = new Map<string, TensorProto>();
+  for (const tensor of graph.initializer) if (!bound.has(tensor.name)) initializers.set(tensor.name, tensor);
+  for (const part of parts) for (const tensor of part.initializers) initializers.set(tensor.name, tensor);
+  graph.initializer = [...initializers.values()];
+  const tables = new Set(plans.filter(isOnlyCast).map(({ name }) => name));
+  graph.node = castAfterLookup([...parts.flatMap(({ nodes }) => nodes), ...graph.node], graph.output, tables);
+  // Old exports list weights as inputs too; what a node computes cannot be one.
+  const computed = new Set(parts.flatMap(({ nodes }) => nodes.flatMap(({ output }) => output)));
+  graph.input = graph.input.filter(({ name }) => !computed.has(name));
 }
 
-/** Old exports list weights as inputs too; what a Cast computes cannot be one. */
-function removeInputs(graph: GraphProto, names: ReadonlySet<string>): void {
-  graph.input = graph.input.filter(({ name }) => !names.has(name));
-}
-
-function mismatch({ directory }: Checkpoint, problems: readonly string[], weights: number): AmalgamError {
-  const count = `${formatCount(problems.length)} of ${formatCount(weights)} weights do not fit`;
-  const lines = problems.slice(0, maxListed).map((problem) => `  ${problem}`);
-  if (problems.length > maxListed) lines.push(`  and ${formatCount(problems.length - maxListed)} more`);
-  const message = `Cannot bind checkpoint ${quote(directory)} to the graph, ${count}:\n${lines.join("\n")}`;
-  return new AmalgamError("checkpoint_mismatch", message, { details: { checkpoint: directory } });
+/** Stored in 16 bits; ONNX's Gather takes these, and no FP8. */
+function isOnlyCast({ pieces: [first, ...rest] }: PlannedWeight): boolean {
+  return rest.length === 0 && first.reading.needsCast && !first.transposed && !isEightBit(first.tensor.dtype);
 }

@@ -1,5 +1,5 @@
-import type { Dtype } from "../../shared/checkpoint/dtypes.js";
-import { TensorProto_DataType as DataType } from "../../shared/gen/onnx/onnx_pb.js";
+import type { Dtype } from "../checkpoint/dtypes.js";
+import { TensorProto_DataType as DataType } from "../gen/onnx/onnx_pb.js";
 
 /** ONNX's number for a checkpoint's dtype. Those that are missing have no counterpart whose bytes are the same. */
 const dataTypes: Readonly<Partial<Record<Dtype, DataType>>> = {
@@ -24,18 +24,37 @@ const dataTypes: Readonly<Partial<Record<Dtype, DataType>>> = {
 export interface Reading {
   readonly stored: DataType;
   readonly needsCast: boolean;
+  /** The first version of the standard operators whose Cast takes these elements. */
+  readonly castOpset: number;
 }
 
+/** Floats whose every value is a FLOAT too, with the opset that Cast learnt them in. */
+const castOpsets: ReadonlyMap<DataType, number> = new Map([
+  [DataType.FLOAT16, 6],
+  [DataType.BFLOAT16, 13],
+  [DataType.FLOAT8E4M3FN, 19],
+  [DataType.FLOAT8E5M2, 19],
+]);
+
 /**
- * How a graph that wants elements of type `wanted` reads a tensor of `dtype`. Undefined when it cannot: only conversions
- * that are exact are made, and those are 16-bit floats to FLOAT.
+ * How a graph that wants elements of type `wanted` reads a tensor of `dtype`, or why it cannot. Only conversions that are
+ * exact are made, and those are from smaller floats to FLOAT.
  */
-export function readingOf(dtype: Dtype, wanted: number): Reading | undefined {
+export function readingOf(dtype: Dtype, wanted: number): Reading | string {
   const stored = dataTypes[dtype];
-  if (stored === undefined) return undefined;
-  if (stored === wanted) return { stored, needsCast: false };
-  const isExact = wanted === DataType.FLOAT && (stored === DataType.BFLOAT16 || stored === DataType.FLOAT16);
-  return isExact ? { stored, needsCast: true } : undefined;
+  if (stored === undefined) return "which is not converted";
+  const castOpset = castOpsets.get(stored) ?? 1;
+  if (stored === wanted) return { stored, needsCast: false, castOpset };
+  if (wanted === DataType.FLOAT && castOpsets.has(stored)) return { stored, needsCast: true, castOpset };
+  const isRounding = roundedTypes.has(wanted) && (castOpsets.has(stored) || wideTypes.has(stored));
+  return isRounding ? "which would be rounded: export the graph in FLOAT" : "which is not converted";
+}
+
+const roundedTypes: ReadonlySet<number> = new Set([DataType.FLOAT16, DataType.BFLOAT16]);
+const wideTypes: ReadonlySet<DataType> = new Set([DataType.FLOAT, DataType.DOUBLE]);
+
+export function isEightBit(dtype: Dtype): boolean {
+  return dtype === "F8_E4M3" || dtype === "F8_E5M2";
 }
 
 /** `1` → `"FLOAT"`, ONNX's own name. */

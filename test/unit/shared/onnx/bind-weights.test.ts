@@ -2,10 +2,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { bindWeights } from "../../../../node-agent/evaluate/bind-weights.js";
 import { openCheckpoint } from "../../../../shared/checkpoint/open.js";
 import { AmalgamError } from "../../../../shared/errors.js";
 import { type GraphProto, ModelProtoSchema, type TensorProto } from "../../../../shared/gen/onnx/onnx_pb.js";
+import { bindWeights } from "../../../../shared/onnx/bind-weights.js";
 import { randomTensor, type TestTensors, withTempDir, writeCheckpoint } from "../../../support/checkpoints.js";
 import { DataType, emptyWeight, formatGraph, lookupGraph, value } from "../../../support/onnx.js";
 import { repositoryPath } from "../../../support/repository.js";
@@ -45,17 +45,27 @@ test("bindWeights() points an empty initializer at its tensor's bytes in the rig
   expect(graph.node.map(({ opType }) => opType)).toEqual(["Gather"]);
 });
 
+/** `states` [batch, height] times the weight "matrix" [height, width]. */
+function productGraph(height: number, width: number): Uint8Array {
+  return formatGraph({
+    inputs: [value("states", ["batch", height])],
+    initializers: [emptyWeight("matrix", [height, width])],
+    nodes: [{ opType: "MatMul", input: ["states", "matrix"], output: ["product"] }],
+    outputs: [value("product", ["batch", width])],
+  });
+}
+
 test.each(["BF16", "F16"] as const)(
   "bindWeights() puts a Cast between a %s tensor and a FLOAT weight",
   async (dtype) => {
-    const graph = await bindTo(lookupGraph(3, 2), { table: randomTensor(1, [3, 2], dtype) });
+    const graph = await bindTo(productGraph(3, 2), { matrix: randomTensor(1, [3, 2], dtype) });
     const [stored] = graph.initializer;
     expect(stored?.dataType).toBe(dtype === "BF16" ? DataType.BFLOAT16 : DataType.FLOAT16);
     expect(externalData(stored)["length"]).toBe("12");
-    const [cast, gather] = graph.node;
-    expect(cast).toMatchObject({ opType: "Cast", input: [stored?.name], output: ["table"] });
+    const [cast, product] = graph.node;
+    expect(cast).toMatchObject({ opType: "Cast", input: [stored?.name], output: ["matrix"] });
     expect(cast?.attribute).toMatchObject([{ name: "to", i: BigInt(DataType.FLOAT) }]);
-    expect(gather?.input).toEqual(["table", "rows"]);
+    expect(product?.input).toEqual(["states", "matrix"]);
   },
 );
 
