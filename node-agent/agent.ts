@@ -7,15 +7,19 @@ import { encodeMergeResponse } from "../shared/rpc/chunk-encoder.js";
 import { loopback, type Security, serverCredentials } from "../shared/rpc/security.js";
 import { type Serialize, serviceDefinition } from "../shared/rpc/service-definition.js";
 import { kernelsVersion, packageVersion, protocolVersion } from "../shared/rpc/version.js";
+import { Evaluations } from "./evaluate/evaluations.js";
+import type { Provider } from "./evaluate/providers.js";
 import { Fences, type FencesOptions } from "./fences.js";
 import { WorkerPool } from "./pool.js";
 import { createConfinement } from "./roots.js";
 import { createAgentService } from "./service.js";
-import { type AgentSettings, completeSettings } from "./settings.js";
+import { type AgentSettings, type CompleteSettings, completeSettings } from "./settings.js";
 
 export interface AgentOptions extends AgentSettings {
   /** The worker threads' module. @default worker.js beside this one */
   readonly worker?: URL;
+  /** The module of the process that runs models. @default evaluate/process/main.js */
+  readonly modelProcess?: URL;
   /** @default loopback alone */
   readonly security?: Security;
   /** Called for orders that are refused or stopped because a later leader has been heard. */
@@ -30,7 +34,9 @@ export interface RunningAgent extends AsyncDisposable {
   readonly memoryBytes: number;
   /** Resolved. */
   readonly roots: readonly string[];
-  /** Units that run or wait. */
+  /** Execution providers of ONNX Runtime, best first. Empty: it does not evaluate. */
+  readonly providers: readonly Provider[];
+  /** Units and slices of evaluations that run or wait. */
   readonly running: number;
   /**
    * Refuses new units with `agent_draining`, lets running ones finish for up to `graceMs` (default 0), then ends
@@ -49,16 +55,18 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const credentials = serverCredentials(security, settings.host);
   const confinement = createConfinement(settings.roots);
   const { roots } = confinement;
-  const { name, slots, memoryBytes, ioBytesPerSecond } = settings;
+  const { name, slots, memoryBytes, ioBytesPerSecond, providers } = settings;
   const entry = options.worker ?? new URL("./worker.js", import.meta.url);
   const limit = ioBytesPerSecond === undefined ? {} : { ioBytesPerSecond };
   const pool = new WorkerPool({ entry, workers: slots, memoryBytes, roots, security, ...limit });
+  const evaluations = providers.length === 0 ? undefined : new Evaluations(evaluationOptions(options, settings, roots));
   const draining = new AmalgamError("agent_draining", `Agent ${quote(name)} takes no more units: it is shutting down`);
   let isDraining = false;
 
   const server = new Server(serverOptions);
   const service = createAgentService({
     pool,
+    evaluations,
     confinement,
     fences: new Fences({ agent: name, ...(onFenced === undefined ? {} : { onFenced }) }),
     refusal: () => (isDraining ? draining : undefined),
@@ -70,6 +78,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
       slots,
       memoryBytes: BigInt(memoryBytes),
       roots: [...roots],
+      providers: [...providers],
     }),
   });
   server.addService(
@@ -85,8 +94,9 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
       hurry = resolve;
     });
     // A coordinator gives a slot that has become free the next unit at once, and so hears that there is no next.
-    await Promise.race([pool.idle().then(() => pause(lameDuckMs)), graceOver]);
-    await pool.close(draining);
+    const idle = Promise.all([pool.idle(), evaluations?.idle()]);
+    await Promise.race([idle.then(() => pause(lameDuckMs)), graceOver]);
+    await Promise.all([pool.close(draining), evaluations?.close(draining)]);
     // The last statuses are still on their way to the socket.
     await Promise.race([new Promise<void>((resolve) => server.tryShutdown(() => resolve())), pause(100)]);
     server.forceShutdown();
@@ -104,12 +114,19 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     slots,
     memoryBytes,
     roots,
+    providers,
     get running() {
-      return pool.size;
+      return pool.size + (evaluations?.size ?? 0);
     },
     close,
     [Symbol.asyncDispose]: () => close(),
   };
+}
+
+function evaluationOptions({ modelProcess }: AgentOptions, settings: CompleteSettings, roots: readonly string[]) {
+  const { providers, evalThreads: threads, evalMemoryBytes: memoryBytes } = settings;
+  const entry = modelProcess === undefined ? {} : { entry: modelProcess };
+  return { settings: { roots, providers, threads, memoryBytes }, ...entry };
 }
 
 function bind(server: Server, credentials: ServerCredentials, host: string, port: number): Promise<number> {

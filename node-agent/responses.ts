@@ -1,21 +1,34 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServerWritableStream } from "@grpc/grpc-js";
-import type { FactorizeRequest, FactorizeResponseSchema, MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
+import type {
+  EvaluateRequest,
+  EvaluateResponseSchema,
+  FactorizeRequest,
+  FactorizeResponseSchema,
+  MergeRequest,
+} from "../shared/gen/amalgam/v1/agent_pb.js";
 import type { MergeResponseInit } from "../shared/rpc/chunk-encoder.js";
 import { toStatus } from "../shared/rpc/status.js";
+import type { SliceEvent } from "./evaluate/process/protocol.js";
 import type { TaskEvent } from "./pool-worker.js";
 
 export type FactorizeResponseInit = MessageInitShape<typeof FactorizeResponseSchema>;
 
-/** Merge and factorize answer with events of the same form. */
-type ResponseInit = MergeResponseInit | FactorizeResponseInit;
+export type EvaluateResponseInit = MessageInitShape<typeof EvaluateResponseSchema>;
+
+/** Merge, factorize and evaluate answer with events of the same form. */
+type ResponseInit = MergeResponseInit | FactorizeResponseInit | EvaluateResponseInit;
 export type ResponseStream =
   | ServerWritableStream<MergeRequest, MergeResponseInit>
-  | ServerWritableStream<FactorizeRequest, FactorizeResponseInit>;
+  | ServerWritableStream<FactorizeRequest, FactorizeResponseInit>
+  | ServerWritableStream<EvaluateRequest, EvaluateResponseInit>;
+
+/** What happens while a worker, or the process that runs models, is at work. */
+export type WorkEvent = TaskEvent | SliceEvent;
 
 /**
- * The stream back to the coordinator. A chunk counts as taken when it has left this process, so a slow network holds
- * its worker at a few chunks; progress that cannot leave is added up instead of queued.
+ * The stream back to the coordinator. A chunk or a result counts as taken when it has left this process, so a slow network
+ * holds its worker at a few; progress that cannot leave is added up instead of queued.
  */
 export class Responses {
   readonly #call: ServerWritableStream<unknown, ResponseInit>;
@@ -32,7 +45,7 @@ export class Responses {
     call.on("error", () => undefined);
   }
 
-  send(event: TaskEvent, taken: () => void): void {
+  send(event: WorkEvent, taken: () => void): void {
     if (event.type === "progress") {
       this.progress(event.bytesRead, event.bytesWritten, event.ioSeconds);
     } else if (event.type === "chunk") {
@@ -42,6 +55,10 @@ export class Responses {
       this.#write({ event: { case: "receipt", value: event.receipt } });
     } else if (event.type === "values") {
       this.#write({ event: { case: "values", value: { values: [...event.values] } } });
+    } else if (event.type === "result") {
+      this.#write({ event: { case: "result", value: event.result } }, taken);
+    } else if (event.type === "facts") {
+      this.#write({ event: { case: "facts", value: event.facts } });
     } else {
       this.#write({ event: { case: "partial", value: event.partial } });
     }

@@ -4,6 +4,7 @@ import { AmalgamError } from "../shared/errors.js";
 import type {
   DescribeRequest,
   DescribeResponseSchema,
+  EvaluateRequest,
   FactorizeRequest,
   ListRequest,
   ListResponseSchema,
@@ -16,14 +17,21 @@ import type {
 import type { MergeResponseInit } from "../shared/rpc/chunk-encoder.js";
 import { toStatus } from "../shared/rpc/status.js";
 import { assertRequest } from "./check-request.js";
+import { assertEvaluateRequest } from "./evaluate/check-request.js";
+import type { Evaluations } from "./evaluate/evaluations.js";
 import { assertFactorizeRequest } from "./factorize/check-request.js";
 import type { Fences, Order } from "./fences.js";
 import { listFolder } from "./files/list.js";
 import { locateFiles } from "./files/locate.js";
 import { RangeReader } from "./files/read-range.js";
 import type { WorkerPool } from "./pool.js";
-import type { TaskListener } from "./pool-worker.js";
-import { type FactorizeResponseInit, type ResponseStream, Responses } from "./responses.js";
+import {
+  type EvaluateResponseInit,
+  type FactorizeResponseInit,
+  type ResponseStream,
+  Responses,
+  type WorkEvent,
+} from "./responses.js";
 import type { Confinement } from "./roots.js";
 
 /** A unit that waits for a worker says so this often, lest the coordinator take it for stalled. */
@@ -31,6 +39,8 @@ const waitingProgressMs = 10_000;
 
 export interface AgentServiceOptions {
   readonly pool: WorkerPool;
+  /** Unset: it does not evaluate. */
+  readonly evaluations?: Evaluations | undefined;
   readonly describe: () => MessageInitShape<typeof DescribeResponseSchema>;
   /** Why new units are refused, once they are. */
   readonly refusal: () => AmalgamError | undefined;
@@ -44,13 +54,14 @@ export interface AgentServiceHandlers {
   readonly describe: handleUnaryCall<DescribeRequest, MessageInitShape<typeof DescribeResponseSchema>>;
   readonly merge: handleServerStreamingCall<MergeRequest, MergeResponseInit>;
   readonly factorize: handleServerStreamingCall<FactorizeRequest, FactorizeResponseInit>;
+  readonly evaluate: handleServerStreamingCall<EvaluateRequest, EvaluateResponseInit>;
   readonly locate: handleUnaryCall<LocateRequest, MessageInitShape<typeof LocateResponseSchema>>;
   readonly list: handleUnaryCall<ListRequest, MessageInitShape<typeof ListResponseSchema>>;
   readonly read: handleServerStreamingCall<ReadRequest, MessageInitShape<typeof ReadResponseSchema>>;
 }
 
 export function createAgentService(options: AgentServiceOptions): AgentServiceHandlers {
-  const { pool, describe, refusal, fences, confinement } = options;
+  const { pool, evaluations, describe, refusal, fences, confinement } = options;
   const ranges = new RangeReader(confinement, pool.ioLimit);
   return {
     describe: (call, callback) => answer(callback, call.request.leadership, async () => describe()),
@@ -63,6 +74,13 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
       work(call, call.request.leadership, (listener, signal) => {
         assertFactorizeRequest(call.request);
         return pool.factorize(call.request, listener, signal);
+      }),
+    evaluate: (call) =>
+      work(call, call.request.leadership, (listener, signal) => {
+        if (evaluations === undefined)
+          throw new AmalgamError("usage", 'The agent does not evaluate: it was started with "--no-eval"');
+        assertEvaluateRequest(call.request);
+        return evaluations.run(call.request, listener, signal);
       }),
     locate: (call, callback) => answer(callback, call.request.leadership, () => locateFiles(call.request, confinement)),
     list: (call, callback) => answer(callback, undefined, () => listFolder(call.request.path, confinement)),
@@ -90,7 +108,7 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
   function work(
     call: ResponseStream,
     order: Order | undefined,
-    start: (listener: TaskListener, signal: AbortSignal) => Promise<void>,
+    start: (listener: WorkListener, signal: AbortSignal) => Promise<void>,
   ): void {
     const responses = new Responses(call);
     const refuse = refusal();
@@ -130,6 +148,11 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
     using admission = fences.admit(order);
     await run(AbortSignal.any([canceled.signal, admission.signal]));
   }
+}
+
+interface WorkListener {
+  readonly onStart: () => void;
+  readonly onEvent: (event: WorkEvent, taken: () => void) => void;
 }
 
 type Stream = Parameters<AgentServiceHandlers["read"]>[0];

@@ -4,6 +4,8 @@ import { parseBytes } from "../shared/bytes.js";
 import { AmalgamError } from "../shared/errors.js";
 import { quote } from "../shared/quote.js";
 import type { SecurityFiles } from "../shared/rpc/security.js";
+import { suggest } from "../shared/suggest.js";
+import { autoProviders, isProvider, type Provider, providerNames } from "./evaluate/providers.js";
 
 /** What an agent is. */
 export interface AgentSettings {
@@ -21,6 +23,12 @@ export interface AgentSettings {
   readonly ioBytesPerSecond?: number;
   /** @default host name and process id */
   readonly name?: string;
+  /** Execution providers of ONNX Runtime, in the order to try them. Empty: it does not evaluate. @default the CPU */
+  readonly providers?: readonly Provider[];
+  /** Threads of one operator of a model. @default as many as there are cores */
+  readonly evalThreads?: number;
+  /** What models and their batches may take. @default most of what is free when the first is loaded */
+  readonly evalMemoryBytes?: number;
 }
 
 /** What `amalgam agent` is asked for. */
@@ -49,6 +57,7 @@ export const defaults = {
   memoryBytes: 2 * 1024 ** 3,
   graceMs: 30_000,
   natsWaitMs: 30_000,
+  providers: ["cpu"],
   slots: () => availableParallelism(),
   name: () => `${hostname()}-${process.pid}`,
 } as const;
@@ -72,6 +81,12 @@ Runs units for coordinators, reading and writing only below its roots.
   --io-limit SIZE      reads and writes at most so many bytes per second, default: as fast as it can
   --name NAME          what it is called, default: host name and process id
   --grace SECONDS      how long units may go on after SIGTERM, default ${defaults.graceMs / 1000}; a second SIGTERM ends them at once
+
+For evaluating checkpoints:
+  --provider NAME[,..] ${[...providerNames, "auto"].join(", ")}: how models are run, in the order to try; default cpu
+  --eval-threads N     threads of a model, default: one per core
+  --eval-memory SIZE   what models and batches may take, default: most of what is free
+  --no-eval            evaluate nothing
 
 As a member of a cluster:
   --nats URL           the cluster's NATS server, default: AMALGAM_NATS of the environment
@@ -101,6 +116,9 @@ export function parseAgentArguments(
       memoryBytes: size("--memory", values.memory),
       ioBytesPerSecond: size("--io-limit", values["io-limit"]),
       name,
+      providers: values["no-eval"] === true ? [] : providers(values.provider),
+      evalThreads: integer("--eval-threads", values["eval-threads"]),
+      evalMemoryBytes: size("--eval-memory", values["eval-memory"]),
     }),
   };
   // A variable that is set to nothing is how one is unset in many a configuration.
@@ -144,6 +162,10 @@ function parse(argv: readonly string[]) {
         "io-limit": { type: "string" },
         name: { type: "string" },
         grace: { type: "string" },
+        provider: { type: "string", multiple: true },
+        "eval-threads": { type: "string" },
+        "eval-memory": { type: "string" },
+        "no-eval": { type: "boolean" },
         nats: { type: "string" },
         "nats-wait": { type: "string" },
         advertise: { type: "string" },
@@ -156,6 +178,20 @@ function parse(argv: readonly string[]) {
   } catch (error) {
     throw new AmalgamError("usage", error instanceof Error ? error.message : String(error), { cause: error });
   }
+}
+
+/** Each once, in the order given. */
+function providers(words: readonly string[] | undefined): readonly Provider[] | undefined {
+  const names = words?.flatMap((word) => word.split(",").flatMap((name) => providersOf(name.trim())));
+  return names === undefined ? undefined : [...new Set(names)];
+}
+
+function providersOf(name: string): readonly Provider[] {
+  if (name === "auto") return autoProviders;
+  if (isProvider(name)) return [name];
+  const near = suggest(name, [...providerNames, "auto"]);
+  const known = `it is none of ${providerNames.join(", ")} and auto`;
+  throw refused("--provider", name, near === undefined ? known : `${known}; did you mean ${quote(near)}?`);
 }
 
 function integer(option: string, text: string | undefined): number | undefined {
@@ -192,8 +228,10 @@ function defined<T extends object>(object: T): { [Key in keyof T]?: Exclude<T[Ke
   return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
 }
 
-export type CompleteSettings = Required<Omit<AgentSettings, "ioBytesPerSecond">> &
-  Pick<AgentSettings, "ioBytesPerSecond">;
+/** Without a value these mean what only the moment tells. */
+type Open = "ioBytesPerSecond" | "evalThreads" | "evalMemoryBytes";
+
+export type CompleteSettings = Required<Omit<AgentSettings, Open>> & Pick<AgentSettings, Open>;
 
 /** Settings with nothing left open, or what is wrong with them. */
 export function completeSettings(settings: AgentSettings): CompleteSettings {
@@ -204,7 +242,12 @@ export function completeSettings(settings: AgentSettings): CompleteSettings {
     slots: settings.slots ?? defaults.slots(),
     memoryBytes: settings.memoryBytes ?? defaults.memoryBytes,
     name: settings.name ?? defaults.name(),
-    ...(settings.ioBytesPerSecond === undefined ? {} : { ioBytesPerSecond: settings.ioBytesPerSecond }),
+    providers: settings.providers ?? defaults.providers,
+    ...defined({
+      ioBytesPerSecond: settings.ioBytesPerSecond,
+      evalThreads: settings.evalThreads,
+      evalMemoryBytes: settings.evalMemoryBytes,
+    }),
   };
   if (complete.roots.length === 0)
     throw new AmalgamError("usage", 'Cannot start an agent without a root: give "--root DIR"');
@@ -214,6 +257,10 @@ export function completeSettings(settings: AgentSettings): CompleteSettings {
   between("length of a name", complete.name.length, 1, maxNameLength);
   if (complete.ioBytesPerSecond !== undefined) {
     between("limit in bytes per second", complete.ioBytesPerSecond, minIoBytesPerSecond, Number.MAX_SAFE_INTEGER);
+  }
+  if (complete.evalThreads !== undefined) between("number of threads", complete.evalThreads, 1, maxSlots);
+  if (complete.evalMemoryBytes !== undefined) {
+    between("memory size for models", complete.evalMemoryBytes, minMemoryBytes, Number.MAX_SAFE_INTEGER);
   }
   return complete;
 }

@@ -51,12 +51,31 @@ test("parseAgentArguments() takes the cluster and its files from the environment
 });
 
 test.each([
+  [["--provider", "cuda,cpu", "--eval-threads", "3", "--eval-memory", "4GiB"], ["cuda", "cpu"], 3, 4 * 1024 ** 3],
+  [["--provider", "webgpu", "--provider", "cpu, webgpu"], ["webgpu", "cpu"], undefined, undefined],
+  [["--provider", "auto"], ["cuda", "webgpu", "cpu"], undefined, undefined],
+  [["--no-eval", "--provider", "cpu"], [], undefined, undefined],
+  [[], undefined, undefined, undefined],
+] as const)("parseAgentArguments() reads how models are run from %j", (words, providers, threads, bytes) => {
+  const { agent } = parseAgentArguments(words) ?? {};
+  expect(agent?.providers).toEqual(providers);
+  expect(agent?.evalThreads).toBe(threads);
+  expect(agent?.evalMemoryBytes).toBe(bytes);
+});
+
+test.each([
   [["--memory", "much"], 'Cannot use "much" for "--memory": it is not a size'],
   [["--io-limit", "slow"], 'Cannot use "slow" for "--io-limit": it is not a size'],
   [["--slots", "-1"], "slots"],
   [["--slots", "1.5"], 'Cannot use "1.5" for "--slots": it is not a whole number'],
   [["--grace", "soon"], 'Cannot use "soon" for "--grace": it is not a number of seconds'],
   [["--nats-wait", "1e9"], 'Cannot use "1e9" for "--nats-wait"'],
+  [
+    ["--provider", "cdua"],
+    'Cannot use "cdua" for "--provider": it is none of cpu, cuda, webgpu and auto; did you mean',
+  ],
+  [["--provider", ""], "it is none of"],
+  [["--eval-memory", "all"], 'Cannot use "all" for "--eval-memory": it is not a size'],
   [["--rot", "/a"], "--rot"],
   [["--advertise", "box"], 'Cannot use "--advertise" without "--nats"'],
   [["--nats", "nats://n", "--host", "0.0.0.0"], '"--advertise HOST"'],
@@ -78,6 +97,9 @@ test("completeSettings() fills in defaults and refuses an agent without a root",
   expect(() => completeSettings({ roots: ["/a"], slots: 0 })).toThrow(
     "a number of slots of 0 is not between 1 and 1024",
   );
+  expect(completeSettings({ roots: ["/a"] }).providers).toEqual(["cpu"]);
+  expect(() => completeSettings({ roots: ["/a"], evalThreads: 0 })).toThrow("a number of threads of 0");
+  expect(() => completeSettings({ roots: ["/a"], evalMemoryBytes: 5 })).toThrow("a memory size for models of 5");
   expect(() => completeSettings({ roots: ["/a"], memoryBytes: 5 })).toThrow("a memory size of 5");
   expect(() => completeSettings({ roots: ["/a"], ioBytesPerSecond: 5 })).toThrow("a limit in bytes per second of 5");
 });

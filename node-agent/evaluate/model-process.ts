@@ -1,0 +1,178 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { AmalgamError } from "../../shared/errors.js";
+import type { EvaluateRequest } from "../../shared/gen/amalgam/v1/agent_pb.js";
+import { quote } from "../../shared/quote.js";
+import { LifeSign } from "./life-sign.js";
+import type { FromProcess, ProcessSettings, SliceEvent, ToProcess } from "./process/protocol.js";
+
+export interface SliceListener {
+  /** The slice has left the queue. */
+  readonly onStart?: () => void;
+  /** `taken` says that the network has a result. */
+  readonly onEvent: (event: SliceEvent, taken: () => void) => void;
+}
+
+export interface ModelProcessOptions {
+  /** The process's module. It speaks process/protocol.ts. */
+  readonly entry: URL;
+  readonly settings: ProcessSettings;
+  /** How long a canceled slice may go on before its process is ended: a batch that runs cannot be interrupted. */
+  readonly cancelGraceMs: number;
+  readonly onIdle: () => void;
+  readonly onExit: () => void;
+}
+
+/** How often a slice at work says so, if it is. */
+const beatMs = 5_000;
+
+/** The end of what the process wrote about its own death, which is all there is to tell why. */
+const maxLastWords = 500;
+
+interface RunningSlice {
+  readonly number: number;
+  readonly request: EvaluateRequest;
+  readonly listener: SliceListener;
+  readonly settle: (error?: AmalgamError) => void;
+}
+
+/** A child process that runs models, and the slice that it is at. */
+export class ModelProcess {
+  readonly #child: ChildProcess;
+  readonly #options: ModelProcessOptions;
+  readonly #exited: Promise<void>;
+  readonly #life: LifeSign;
+  #slice: RunningSlice | undefined;
+  #last = 0;
+  #deadline: NodeJS.Timeout | undefined;
+  #beat: NodeJS.Timeout | undefined;
+  #lastWords = "";
+  #isGone = false;
+
+  constructor(options: ModelProcessOptions) {
+    this.#options = options;
+    this.#child = fork(options.entry, {
+      execArgv: [],
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    this.#life = new LifeSign(this.#child.pid ?? 0);
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#lastWords = `${this.#lastWords}${text}`.slice(-maxLastWords);
+    });
+    this.#child.on("message", (message: FromProcess) => this.#receive(message));
+    this.#child.on("error", (error) => void this.end(AmalgamError.from(error)));
+    this.#exited = new Promise((resolve) => {
+      // Not "exit": what it wrote last is still on its way then.
+      this.#child.on("close", (code, signal) => {
+        this.#die(this.#death(code, signal));
+        resolve();
+        options.onExit();
+      });
+    });
+    this.#send({ type: "begin", settings: options.settings });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get isIdle(): boolean {
+    return this.#slice === undefined && !this.#isGone;
+  }
+
+  /** One at a time. Fails with the signal's reason when canceled, at once, though the process may need a while. */
+  run(request: EvaluateRequest, listener: SliceListener, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const number = ++this.#last;
+      const cancel = (): void => {
+        reject(AmalgamError.from(signal.reason));
+        this.#cancel(number);
+      };
+      this.#slice = {
+        number,
+        request,
+        listener: {
+          onEvent: (event, taken) => {
+            if (signal.aborted) taken();
+            else listener.onEvent(event, taken);
+          },
+        },
+        settle: (error) => {
+          signal.removeEventListener("abort", cancel);
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      };
+      signal.addEventListener("abort", cancel, { once: true });
+      listener.onStart?.();
+      this.#beat = setInterval(() => this.#tellLife(), beatMs);
+      this.#send({ type: "evaluate", slice: number, request });
+    });
+  }
+
+  /** Resolves when the process has ended. It holds nothing that would be lost. */
+  async end(reason: AmalgamError): Promise<void> {
+    this.#die(reason);
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+
+  #receive(message: FromProcess): void {
+    const slice = this.#slice;
+    if (slice === undefined || message.slice !== slice.number) return;
+    if (message.type === "event") {
+      const { event } = message;
+      slice.listener.onEvent(event, () => {
+        if (event.type === "result" && this.#slice === slice) this.#send({ type: "taken", slice: slice.number });
+      });
+      return;
+    }
+    this.#finish();
+    slice.settle(message.type === "done" ? undefined : AmalgamError.fromPlain(message.error));
+    this.#options.onIdle();
+  }
+
+  #tellLife(): void {
+    if (!this.#life.hasWorked()) return;
+    const event = { type: "progress", bytesRead: 0, bytesWritten: 0, ioSeconds: 0 } as const;
+    this.#slice?.listener.onEvent(event, () => undefined);
+  }
+
+  #cancel(number: number): void {
+    if (this.#slice?.number !== number) return;
+    this.#send({ type: "cancel", slice: number });
+    this.#deadline = setTimeout(() => this.#child.kill("SIGKILL"), this.#options.cancelGraceMs);
+  }
+
+  #finish(): void {
+    clearTimeout(this.#deadline);
+    clearInterval(this.#beat);
+    this.#slice = undefined;
+  }
+
+  /** Whatever ended the process, its slice fails once, with the first reason. */
+  #die(error: AmalgamError): void {
+    this.#isGone = true;
+    const slice = this.#slice;
+    this.#finish();
+    slice?.settle(error);
+  }
+
+  #death(code: number | null, signal: NodeJS.Signals | null): AmalgamError {
+    const checkpoint = this.#slice?.request.model?.checkpoint ?? "";
+    const act = `Cannot evaluate ${quote(checkpoint)}: the process that ran it`;
+    const details = { checkpoint };
+    if (signal === "SIGKILL") {
+      const message = `${act} was killed (SIGKILL), as a system does that is out of memory`;
+      return new AmalgamError("out_of_memory", message, { details });
+    }
+    const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
+    const words = this.#lastWords.trim();
+    return new AmalgamError("internal", `${act} ${how}${words === "" ? "" : `, saying ${quote(words)}`}`, { details });
+  }
+
+  /** It may be gone already, which is heard of otherwise. */
+  #send(message: ToProcess): void {
+    if (this.#child.connected) this.#child.send(message, () => undefined);
+  }
+}

@@ -1,0 +1,92 @@
+import { writeFileSync } from "node:fs";
+import { AmalgamError } from "../../../shared/errors.js";
+import type { FromProcess, ProcessSettings, ToProcess } from "./protocol.js";
+import { maxResultsInFlight } from "./protocol.js";
+import { SessionStore } from "./session-store.js";
+import { runSlice } from "./slice.js";
+
+// The process that runs an agent's models. ONNX Runtime blocks the thread that calls it, and native code may take its
+// process down: neither must happen to the agent.
+
+/** One slice, its end, and the results of it that the network does not have yet. */
+interface RunningSlice {
+  readonly number: number;
+  readonly canceled: AbortController;
+  inFlight: number;
+  onTaken: () => void;
+}
+
+let store: SessionStore | undefined;
+let settings: ProcessSettings | undefined;
+let running: RunningSlice | undefined;
+
+preferToBeKilled();
+// Signals to a terminal's or a service's processes are for the agent, which says what follows from them.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
+// The agent is gone, however it went.
+process.on("disconnect", () => process.exit(0));
+process.on("message", (message: ToProcess) => {
+  switch (message.type) {
+    case "begin":
+      settings = message.settings;
+      store = new SessionStore(settings);
+      return;
+    case "evaluate":
+      void run(message);
+      return;
+    case "cancel":
+      if (running?.number === message.slice) {
+        running.canceled.abort(new AmalgamError("canceled", "Canceled by the agent"));
+        running.onTaken();
+      }
+      return;
+    case "taken":
+      if (running?.number !== message.slice) return;
+      running.inFlight -= 1;
+      running.onTaken();
+  }
+});
+
+async function run({ slice: number, request }: Extract<ToProcess, { type: "evaluate" }>): Promise<void> {
+  const slice: RunningSlice = { number, canceled: new AbortController(), inFlight: 0, onTaken: () => undefined };
+  running = slice;
+  try {
+    if (store === undefined || settings === undefined) throw new Error("The process was not told its settings");
+    await runSlice(request, {
+      store,
+      roots: settings.roots,
+      signal: slice.canceled.signal,
+      emit: (event) => send({ type: "event", slice: number, event }),
+      emitResult: async (result) => {
+        while (slice.inFlight >= maxResultsInFlight) await nextTaken(slice);
+        slice.canceled.signal.throwIfAborted();
+        slice.inFlight += 1;
+        send({ type: "event", slice: number, event: { type: "result", result } });
+      },
+    });
+    send({ type: "done", slice: number });
+  } catch (error) {
+    send({ type: "failed", slice: number, error: AmalgamError.from(error).plain });
+  }
+}
+
+async function nextTaken(slice: RunningSlice): Promise<void> {
+  slice.canceled.signal.throwIfAborted();
+  await new Promise<void>((resolve) => {
+    slice.onTaken = resolve;
+  });
+}
+
+function send(message: FromProcess): void {
+  // A channel that has closed ends the process by itself.
+  process.send?.(message, undefined, undefined, () => undefined);
+}
+
+/** When memory runs out the kernel kills something: rather this process, which holds nothing that is not elsewhere. */
+function preferToBeKilled(): void {
+  try {
+    writeFileSync("/proc/self/oom_score_adj", "1000");
+  } catch {
+    // Not Linux, or not allowed.
+  }
+}

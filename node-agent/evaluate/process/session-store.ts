@@ -1,0 +1,154 @@
+import { createHash } from "node:crypto";
+import { availableMemory } from "node:process";
+import type { InferenceSession } from "onnxruntime-node";
+import { formatBytes } from "../../../shared/bytes.js";
+import type { Checkpoint } from "../../../shared/checkpoint/open.js";
+import { AmalgamError } from "../../../shared/errors.js";
+import type { EvaluationGraph } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { bindWeights } from "../../../shared/onnx/bind-weights.js";
+import { quote } from "../../../shared/quote.js";
+import type { Provider } from "../providers.js";
+import type { ProcessSettings } from "./protocol.js";
+import { load } from "./runtime.js";
+import { surveyWeights, type WeightSurvey } from "./weights.js";
+
+/** A graph with a checkpoint's weights under it, ready to run. */
+export interface LoadedGraph {
+  readonly session: InferenceSession;
+  readonly provider: Provider;
+  readonly fallback: string;
+  readonly weights: WeightSurvey;
+  /** Of the checkpoint, for messages. */
+  readonly checkpoint: string;
+}
+
+export interface WantedGraphs {
+  readonly checkpoint: Checkpoint;
+  /** Names the checkpoint's files as they are now. */
+  readonly identity: string;
+  readonly graphs: readonly EvaluationGraph[];
+  /** Whether runs are so short that widening the weights at every one would show. */
+  readonly runsAreShort: boolean;
+  /** What the largest batch takes besides the weights, by the graph's role and what its weights are like. */
+  readonly batchBytes: (role: string, weights: WeightSurvey) => number;
+}
+
+export interface LoadedGraphs {
+  /** By role. */
+  readonly graphs: ReadonlyMap<string, LoadedGraph>;
+  /** Bytes of weights that were loaded now, not before. */
+  readonly loadedBytes: number;
+}
+
+/** A graph with weights under it, not loaded. */
+interface Bound {
+  /** Of graph and checkpoint. */
+  readonly key: string;
+  readonly model: Uint8Array;
+  readonly folder: string;
+  readonly weights: WeightSurvey;
+}
+
+interface Kept extends LoadedGraph {
+  readonly bound: Bound;
+  /** What it holds beside the checkpoint's files. */
+  readonly bytes: number;
+}
+
+/** Of what is free when the process starts; the rest is for merges, and for what the estimates forget. */
+const defaultShare = 0.8;
+
+/**
+ * Loaded graphs, kept from slice to slice: loading is most of the time of a small one. The least recently used go when
+ * another model's arrival needs their memory.
+ */
+export class SessionStore {
+  readonly #settings: ProcessSettings;
+  /** What sessions and batches may take. */
+  readonly #budget: number;
+  /** By what they were made of; the least recently used first. */
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(settings: ProcessSettings) {
+    this.#settings = settings;
+    this.#budget = settings.memoryBytes ?? Math.floor(defaultShare * availableMemory());
+  }
+
+  /**
+   * Fails with `out_of_memory` when the model cannot fit by itself, with `checkpoint_mismatch` when graph and checkpoint
+   * do not belong together.
+   */
+  async load(wanted: WantedGraphs): Promise<LoadedGraphs> {
+    const bounds = new Map(wanted.graphs.map((graph) => [graph.role, this.#bind(graph, wanted)]));
+    const batchBytes = Math.max(...[...bounds].map(([role, { weights }]) => wanted.batchBytes(role, weights)));
+    const needed = (widensOnce: boolean): number =>
+      sum([...bounds.values()], ({ weights }) => bytesOf(weights, widensOnce)) + batchBytes;
+    const widensOnce = wanted.runsAreShort && needed(true) <= this.#budget;
+    const need = needed(widensOnce);
+    if (need > this.#budget) throw tooLarge(wanted.checkpoint, need, batchBytes, this.#budget);
+
+    const keyOf = ({ key }: Bound): string => `${key} ${widensOnce}`;
+    await this.#release(this.#budget - need, new Set([...bounds.values()].map(keyOf)));
+    const graphs = new Map<string, LoadedGraph>();
+    let loadedBytes = 0;
+    for (const [role, bound] of bounds) {
+      const known = this.#kept.get(keyOf(bound));
+      if (known === undefined) loadedBytes += bound.weights.storedBytes;
+      const kept = known ?? (await this.#open(bound, wanted.checkpoint, widensOnce));
+      this.#kept.delete(keyOf(bound));
+      this.#kept.set(keyOf(bound), kept);
+      graphs.set(role, kept);
+    }
+    return { graphs, loadedBytes };
+  }
+
+  /** What is loaded is not bound anew. */
+  #bind({ model, bindings }: EvaluationGraph, { checkpoint, identity }: WantedGraphs): Bound {
+    const digest = createHash("sha256").update(identity).update("\0").update(model);
+    const pieces = bindings.map((one) => [one.initializer, one.tensor, one.transposed, one.axis]);
+    const key = digest.update(JSON.stringify(pieces)).digest("hex");
+    for (const { bound } of this.#kept.values()) if (bound.key === key) return bound;
+    const bound = bindWeights(model, checkpoint, bindings);
+    return { key, ...bound, weights: surveyWeights(bound.model) };
+  }
+
+  /** Until the others, those of `except` aside, take no more than `allowance`. */
+  async #release(allowance: number, except: ReadonlySet<string>): Promise<void> {
+    const others = [...this.#kept].filter(([key]) => !except.has(key));
+    let held = sum(others, ([, { bytes }]) => bytes);
+    for (const [key, { session, bytes }] of others) {
+      if (held <= allowance) return;
+      this.#kept.delete(key);
+      held -= bytes;
+      await session.release();
+    }
+  }
+
+  async #open(bound: Bound, { directory }: Checkpoint, widensOnce: boolean): Promise<Kept> {
+    const { model, folder, weights } = bound;
+    const { providers, threads } = this.#settings;
+    const loaded = await load(model, { checkpoint: directory, folder, providers, threads, widensOnce });
+    return { ...loaded, bound, weights, checkpoint: directory, bytes: bytesOf(weights, widensOnce) };
+  }
+}
+
+/**
+ * Mapped files count too: a model that does not fit would be read from the disk anew for every batch. Weights that are
+ * widened at every run are so one after the other, the next perhaps before the last is given back.
+ */
+function bytesOf({ storedBytes, castBytes, largestCastBytes }: WeightSurvey, widensOnce: boolean): number {
+  return storedBytes + (widensOnce ? castBytes : Math.min(castBytes, 2 * largestCastBytes));
+}
+
+function tooLarge({ directory }: Checkpoint, need: number, batchBytes: number, budget: number): AmalgamError {
+  const parts = `${formatBytes(need - batchBytes)} for its weights and about ${formatBytes(batchBytes)} for a batch`;
+  return new AmalgamError(
+    "out_of_memory",
+    `Cannot evaluate ${quote(directory)}: it needs ${parts}, the agent may use ${formatBytes(budget)}; give it more with "--eval-memory", or make batches smaller`,
+    { details: { checkpoint: directory, needed: String(need), allowed: String(budget) } },
+  );
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}

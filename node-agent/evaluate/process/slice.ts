@@ -1,0 +1,101 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { AmalgamError } from "../../../shared/errors.js";
+import type {
+  BatchResultSchema,
+  EvaluatedModel,
+  EvaluateRequest,
+  EvaluationBatch,
+} from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { quote } from "../../../shared/quote.js";
+import type { Answer } from "./measures/answer.js";
+import { generate } from "./measures/generation.js";
+import { likelihood } from "./measures/likelihood.js";
+import { vectors } from "./measures/vectors.js";
+import { batchBytes } from "./memory.js";
+import { openPlanned } from "./open-checkpoint.js";
+import type { SliceEvent } from "./protocol.js";
+import { runtimeVersion } from "./runtime.js";
+import type { LoadedGraph, SessionStore } from "./session-store.js";
+
+export interface SliceContext {
+  readonly store: SessionStore;
+  readonly roots: readonly string[];
+  readonly signal: AbortSignal;
+  readonly emit: (event: SliceEvent) => void;
+  /** Resolves when the next batch may be run. */
+  readonly emitResult: (result: MessageInitShape<typeof BatchResultSchema>) => Promise<void>;
+}
+
+/** Loads the model unless it is loaded, and runs the batches one after the other. Between two it can be canceled. */
+export async function runSlice(request: EvaluateRequest, context: SliceContext): Promise<void> {
+  const { model, batches } = request;
+  if (model === undefined) throw new AmalgamError("usage", "Cannot run an evaluation: it names no model");
+  const { signal, emit } = context;
+  const started = performance.now();
+  const known = await openPlanned(model, context.roots, signal);
+  const roles = rolesOf(request, model);
+  const { graphs, loadedBytes } = await context.store.load({
+    ...known,
+    graphs: model.graphs.filter(({ role }) => roles.includes(role)),
+    runsAreShort: request.measure.case === "generation",
+    batchBytes: (role, weights) => batchBytes(request, role, weights),
+  });
+  const [first] = [...graphs.values()];
+  emit({ type: "progress", bytesRead: loadedBytes, bytesWritten: 0, ioSeconds: 0 });
+  emit({
+    type: "facts",
+    facts: {
+      provider: first?.provider ?? "",
+      fallback: first?.fallback ?? "",
+      loadSeconds: loadedBytes === 0 ? 0 : (performance.now() - started) / 1000,
+      peakBytes: BigInt(process.resourceUsage().maxRSS * 1024),
+      runtime: runtimeVersion,
+    },
+  });
+  for (const batch of batches) {
+    await turn();
+    signal.throwIfAborted();
+    const begun = performance.now();
+    const answer = await measure(request, graphs, batch, signal);
+    emit({ type: "progress", bytesRead: inputBytes(batch), bytesWritten: 0, ioSeconds: 0 });
+    await context.emitResult({ ...answer, batch: batch.batch, seconds: (performance.now() - begun) / 1000 });
+  }
+}
+
+/** The graphs that a measure runs; what else a model has is not loaded. */
+function rolesOf({ measure }: EvaluateRequest, { graphs }: EvaluatedModel): readonly string[] {
+  if (measure.case === "vectors") return [measure.value.graph];
+  if (measure.case === "likelihood") return ["body", "head"];
+  return graphs.some(({ role }) => role === "step") ? ["step", "head", "encoder"] : ["body", "head"];
+}
+
+function measure(
+  request: EvaluateRequest,
+  graphs: ReadonlyMap<string, LoadedGraph>,
+  batch: EvaluationBatch,
+  signal: AbortSignal,
+): Promise<Answer> {
+  switch (request.measure.case) {
+    case "vectors":
+      return vectors(need(request.measure.value.graph, graphs), request.measure.value.output, batch);
+    case "likelihood":
+      return likelihood({ body: need("body", graphs), head: graphs.get("head") }, batch);
+    case "generation": {
+      const cache = request.model?.cache ?? [];
+      return generate({ graphs, cache, settings: request.measure.value, signal }, batch);
+    }
+    default:
+      throw new AmalgamError("usage", "Cannot run an evaluation: it asks for no measure that this agent knows");
+  }
+}
+
+function need(role: string, graphs: ReadonlyMap<string, LoadedGraph>): LoadedGraph {
+  const graph = graphs.get(role);
+  if (graph === undefined) throw new AmalgamError("usage", `Cannot run an evaluation: it has no graph ${quote(role)}`);
+  return graph;
+}
+
+function inputBytes({ inputs }: EvaluationBatch): number {
+  return inputs.reduce((total, { data }) => total + data.length, 0);
+}
