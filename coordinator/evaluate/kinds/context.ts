@@ -1,0 +1,43 @@
+import type { GraphRequest, ModelGraphs } from "../../graphs/types.js";
+import type { ReadRowsOptions } from "../data/read-rows.js";
+import type { DataSource } from "../data/source.js";
+import type { ImageProcessor } from "../images/processor.js";
+import type { TextTokenizer } from "../text/tokenizer.js";
+import type { PreparedTask, Row, Task } from "../types.js";
+
+/** What a task needs of a model's graphs. */
+export type GraphNeeds = Pick<GraphRequest, "generates" | "pooling" | "output">;
+
+/** The checkpoint that a task is prepared for, and the world around it. */
+export interface PrepareContext {
+  /** The checkpoint's folder. */
+  readonly directory: string;
+  /** Parsed config.json. */
+  readonly config: unknown;
+  /** Throws `checkpoint_mismatch` where the architecture cannot do it. */
+  graphs(needs: GraphNeeds): ModelGraphs;
+  /** `openTextTokenizer(directory)`, opened once for all tasks. */
+  tokenizer(): Promise<TextTokenizer>;
+  /** `readProcessor(directory)`. */
+  images(): Promise<ImageProcessor>;
+  /** `readRows()` of `../data/read-rows.js`. */
+  readRows(source: DataSource, options: ReadRowsOptions): Promise<readonly Row[]>;
+}
+
+/** What `metricsOf()` needs besides the kind to make a task's metrics again. It is JSON. */
+export interface MetricSettings {
+  /** Of retrieval: how many of the best documents count. */
+  readonly at?: number;
+  /** Of multi-label: a label is predicted when its probability is greater. */
+  readonly threshold?: number;
+  /** Of custom: the scores of its records, and which way is better. */
+  readonly scores?: Readonly<Record<string, "higher" | "lower">>;
+}
+
+/** A prepared task that says how its metrics are made again from records. */
+export interface Prepared extends PreparedTask {
+  readonly metricSettings: MetricSettings;
+}
+
+/** A task of one kind, as its `prepare` function takes it. */
+export type TaskOf<Settings> = Task & { readonly settings: Settings };

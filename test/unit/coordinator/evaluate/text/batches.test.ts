@@ -1,0 +1,59 @@
+import { describe, expect, test } from "vitest";
+import { planBatches } from "../../../../../coordinator/evaluate/text/batches.js";
+import { padBatch } from "../../../../../coordinator/evaluate/text/pad.js";
+import { seeded } from "../../../../support/random.js";
+
+describe("planBatches", () => {
+  test.each([1, 2, 3, 4, 5])("keeps every example once and within both limits (seed %i)", (seed) => {
+    const random = seeded(seed);
+    const lengths = Array.from({ length: 200 }, () => Math.floor(random() ** 3 * 90) + 1);
+    const batches = planBatches(lengths, { examples: 16, tokens: 256 });
+    expect(batches.flat().toSorted((a, b) => a - b)).toEqual(lengths.map((_, i) => i));
+    for (const batch of batches) {
+      const longest = Math.max(...batch.map((example) => lengths[example] ?? 0));
+      expect(batch.length).toBeLessThanOrEqual(16);
+      expect(longest * batch.length).toBeLessThanOrEqual(256);
+    }
+    const order = batches.flat().map((example) => lengths[example] ?? 0);
+    expect(order).toEqual(order.toSorted((a, b) => b - a));
+  });
+
+  test("leaves equally long examples in their order", () => {
+    expect(planBatches([2, 3, 2, 3, 2], { examples: 2, tokens: 100 })).toEqual([[1, 3], [0, 2], [4]]);
+  });
+
+  test("gives an example that is too long a batch of its own", () => {
+    expect(planBatches([9, 4, 4], { examples: 8, tokens: 8 })).toEqual([[0], [1, 2]]);
+  });
+});
+
+describe("padBatch", () => {
+  const sequences = [
+    { ids: [5, 6, 7], types: [0, 0, 1] },
+    { ids: [8], types: [1] },
+  ];
+  const inputs = new Set(["input_ids", "attention_mask", "token_type_ids"]);
+
+  test.each([
+    ["right", [5, 6, 7, 8, 9, 9], [1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 0, 0]],
+    ["left", [5, 6, 7, 9, 9, 8], [1, 1, 1, 0, 0, 1], [0, 0, 1, 0, 0, 1]],
+  ] as const)("puts padding on the %s, which the mask hides", (side, ids, mask, types) => {
+    const batch = padBatch(sequences, { side, pad: 9, inputs });
+    const numbers = [...batch].map(([name, { data, shape, dtype }]) => {
+      return [name, dtype, shape, [...new Int32Array(data.buffer)]];
+    });
+    expect(numbers).toEqual([
+      ["input_ids", "I32", [2, 3], ids],
+      ["attention_mask", "I32", [2, 3], mask],
+      ["token_type_ids", "I32", [2, 3], types],
+    ]);
+  });
+
+  test("gives a graph only the inputs that it has", () => {
+    const some = new Set(["input_ids", "decoder_input_ids"]);
+    const names = ["", "decoder_"].map((prefix) => [
+      ...padBatch(sequences, { side: "right", pad: 0, inputs: some, prefix }).keys(),
+    ]);
+    expect(names).toEqual([["input_ids"], ["decoder_input_ids"]]);
+  });
+});
