@@ -4,11 +4,18 @@ import type { Progress } from "../job/progress-model.js";
 import { formatQuantity } from "../plan/report.js";
 import { formatSeconds } from "./duration.js";
 
+/** Where something stands, for people. */
+export interface ShownProgress {
+  readonly phase: string;
+  readonly percent: number;
+  readonly text: string;
+}
+
 /** Progress on a terminal: a bar on the last line, and above it what is worth a line of its own. */
 export class ProgressBar {
   readonly #stream: NodeJS.WriteStream;
   readonly #bar: SingleBar;
-  #last: Progress | undefined;
+  #last: ShownProgress | undefined;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
@@ -21,10 +28,10 @@ export class ProgressBar {
     });
   }
 
-  draw(progress: Progress): void {
+  draw(progress: ShownProgress): void {
     if (this.#last === undefined) this.#bar.start(100, 0, { phase: "", text: "" });
     this.#last = progress;
-    this.#bar.update(Math.floor(percentOf(progress)), { phase: progress.phase, text: formatProgress(progress) });
+    this.#bar.update(Math.floor(progress.percent), { phase: progress.phase, text: progress.text });
   }
 
   say(line: string): void {
@@ -50,10 +57,10 @@ export class ProgressLines {
     this.#stream = stream;
   }
 
-  draw(progress: Progress): void {
+  draw({ phase, percent, text }: ShownProgress): void {
     if (performance.now() - this.#lastLine < lineEveryMs) return;
     this.#lastLine = performance.now();
-    this.say(`${progress.phase} ${percentOf(progress).toFixed(0)} %  ${formatProgress(progress)}`);
+    this.say(`${phase} ${percent.toFixed(0)} %  ${text}`);
   }
 
   say(line: string): void {
@@ -61,6 +68,11 @@ export class ProgressLines {
   }
 
   close(): void {}
+}
+
+/** Of a merge. */
+export function showProgress(progress: Progress): ShownProgress {
+  return { phase: progress.phase, percent: percentOf(progress), text: formatProgress(progress) };
 }
 
 export function percentOf({ done, work }: Pick<Progress, "done" | "work">): number {

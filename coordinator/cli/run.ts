@@ -3,6 +3,7 @@ import { AmalgamError } from "../../shared/errors.js";
 import { packageVersion } from "../../shared/rpc/version.js";
 import { registerAdapters } from "./commands/adapters.js";
 import { registerCluster } from "./commands/cluster.js";
+import { registerEvaluating } from "./commands/evaluating.js";
 import { registerInspecting } from "./commands/inspecting.js";
 import { registerMerging } from "./commands/merging.js";
 import type { Registration } from "./commands/registration.js";
@@ -51,6 +52,8 @@ function program(terminal: Terminal, run: Registration["run"]): Command {
   registerMerging(registration);
   amalgam.commandsGroup("Checkpoints:");
   registerInspecting(registration);
+  amalgam.commandsGroup("Evaluating:");
+  registerEvaluating(registration);
   amalgam.commandsGroup("Adapters:");
   registerAdapters(registration);
   amalgam.commandsGroup("Cluster:");

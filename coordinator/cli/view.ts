@@ -3,7 +3,7 @@ import { formatCount, quote } from "../../shared/quote.js";
 import { ProgressModel } from "../job/progress-model.js";
 import type { JobEvent } from "../job.js";
 import { formatQuantity, summarizePlan } from "../plan/report.js";
-import { ProgressBar, ProgressLines } from "./progress-bar.js";
+import { ProgressBar, ProgressLines, showProgress } from "./progress-bar.js";
 
 /** How a job is shown while it runs. */
 export interface JobView {
@@ -48,7 +48,7 @@ class BarView implements JobView {
   }
 
   #draw(): void {
-    this.#bar.draw(this.#model.progress);
+    this.#bar.draw(showProgress(this.#model.progress));
   }
 }
 
@@ -63,7 +63,7 @@ class LineView implements JobView {
   observe(event: JobEvent): void {
     this.#model.observe(event);
     for (const line of describe(event)) this.#lines.say(line);
-    this.#lines.draw(this.#model.progress);
+    this.#lines.draw(showProgress(this.#model.progress));
   }
 
   close(): void {}

@@ -3,7 +3,7 @@ import type { ClusterEvent, JobRecord } from "../../shared/cluster/records.js";
 import type { Progress } from "../job/progress-model.js";
 import type { JobNews } from "./follow-job.js";
 import { printable, printableLines } from "./printable.js";
-import { ProgressBar, ProgressLines } from "./progress-bar.js";
+import { ProgressBar, ProgressLines, showProgress } from "./progress-bar.js";
 
 /** How a job that runs elsewhere is shown. */
 export interface WatchView {
@@ -38,7 +38,7 @@ class ShownNews implements WatchView {
     if (news.type !== "progress" || news.progress.work === 0) return;
     const { workDone: done, etaSeconds, ...facts } = news.progress;
     const progress: Progress = { ...facts, phase: this.#phase, done, etaSeconds };
-    this.#surface.draw(progress);
+    this.#surface.draw(showProgress(progress));
   }
 
   close(): void {

@@ -1,11 +1,11 @@
 import { toSafeNumber } from "../../shared/bytes.js";
-import { AmalgamError } from "../../shared/errors.js";
 import type { PieceResult } from "../assemble/pieces.js";
 import type { Unit } from "../plan/types.js";
 import type { Agent } from "./agents.js";
 import type { PartialResult } from "./partials-check.js";
 import type { UnitRequest } from "./request.js";
 import { UnitCheck } from "./unit-check.js";
+import { Watchdog, type WatchdogOptions } from "./watchdog.js";
 
 /** Where streamed output goes. A write is awaited before the agent is read on, so a slow disk slows the agent. */
 export interface ChunkSink {
@@ -28,24 +28,12 @@ export interface UnitResult {
   readonly ioSeconds: number;
 }
 
-export interface AttemptOptions {
+export interface AttemptOptions extends WatchdogOptions {
   /** Needed for units that stream. */
   readonly sink?: ChunkSink;
-  readonly signal?: AbortSignal | undefined;
   /** Called with all that the attempt has done so far. */
   readonly onProgress?: ((bytesRead: number, bytesWritten: number) => void) | undefined;
-  /** An agent that sends nothing at all for so long has stalled. Time spent in the sink does not count. @default 60 s */
-  readonly stallMs?: number;
 }
-
-const defaultStallMs = 60_000;
-
-/**
- * The slowest unit that is still waited for: ten minutes and a second per megabyte. It ends attempts that send signs of
- * life and nothing else; a slow agent's unit goes elsewhere long before.
- */
-const unitAllowanceMs = 600_000;
-const slowestBytesPerMs = 1_000;
 
 /**
  * Runs one unit on one agent and checks everything it sends. Fails with the agent's error, `chunk_corrupt`, `stalled`,
@@ -89,55 +77,4 @@ export async function runAttempt(
   }
   const seconds = (performance.now() - started) / 1000;
   return { unit, epoch, agent: agent.name, ...check.finish(), seconds, ...done };
-}
-
-/** Ends an attempt that gets nowhere. It counts only the time that is spent waiting for the agent. */
-class Watchdog implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #outer: AbortSignal | undefined;
-  readonly #stall: NodeJS.Timeout;
-  readonly #allowance: NodeJS.Timeout;
-  #isWaiting = false;
-
-  constructor(agent: string, unit: Unit, { signal, stallMs = defaultStallMs }: AttemptOptions) {
-    const allowanceMs = unitAllowanceMs + (unit.bytesRead + unit.bytesWritten) / slowestBytesPerMs;
-    const stalled = (problem: string): void =>
-      this.#controller.abort(
-        new AmalgamError("stalled", `Agent ${agent} ${problem} unit ${unit.id}`, {
-          details: { unit: String(unit.id), agent },
-        }),
-      );
-    this.#stall = setTimeout(() => {
-      if (this.#isWaiting) stalled(`sent no sign of progress for ${stallMs / 1000} seconds on`);
-    }, stallMs);
-    this.#allowance = setTimeout(
-      () => stalled(`needs more than ${Math.round(allowanceMs / 1000)} seconds for`),
-      allowanceMs,
-    );
-    this.#outer = signal;
-    if (signal?.aborted) this.#follow();
-    signal?.addEventListener("abort", this.#follow, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  async guard<T>(wait: () => Promise<T>): Promise<T> {
-    this.#isWaiting = true;
-    this.#stall.refresh();
-    try {
-      return await wait();
-    } finally {
-      this.#isWaiting = false;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.#stall);
-    clearTimeout(this.#allowance);
-    this.#outer?.removeEventListener("abort", this.#follow);
-  }
-
-  readonly #follow = (): void => this.#controller.abort(this.#outer?.reason);
 }

@@ -18,6 +18,8 @@ export interface LocalAgentsOptions {
   readonly slotsEach: number;
   /** For tensor data. */
   readonly memoryBytesEach: number;
+  /** Further words of its command line, as `amalgam agent --help` lists them. @default none */
+  readonly words?: readonly string[] | undefined;
 }
 
 export interface LocalAgents extends AsyncDisposable {
@@ -75,11 +77,12 @@ export async function startLocalAgents(options: LocalAgentsOptions): Promise<Loc
 }
 
 function startOne(options: LocalAgentsOptions, name: string) {
-  const { roots, slotsEach, memoryBytesEach } = options;
+  const { roots, slotsEach, memoryBytesEach, words = [] } = options;
   const settings = { slots: slotsEach, memory: memoryBytesEach, name };
   const argv = [
     ...roots.flatMap((root) => ["--root", root]),
     ...Object.entries(settings).flatMap(([option, value]) => [`--${option}`, String(value)]),
+    ...words,
   ];
   const embedded = options.mode === "thread" ? startThread(options.entry, argv) : startProcess(options.entry, argv);
   let hasEnded = false;

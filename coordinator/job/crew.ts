@@ -9,6 +9,7 @@ import type { Plan } from "../plan/types.js";
 import { type Mirrors, placesOf } from "../sources/mirror.js";
 import { followRegistry } from "./follow-registry.js";
 import { JobAgents } from "./job-agents.js";
+import { Keeper } from "./keeper.js";
 import type { AgentsWanted } from "./types.js";
 
 /** What the agents of a job are told about it. */
@@ -36,27 +37,11 @@ const settleMs = 2_000;
 
 /** Agents as they are wanted: connected to, found in the cluster, or started here with just the folders of this job. */
 export async function assembleCrew(wanted: AgentsWanted, context: CrewContext): Promise<Crew> {
-  const opened: AsyncDisposable[] = [];
-  const close = async (): Promise<void> => {
-    for (const one of opened.splice(0).reverse()) await one[Symbol.asyncDispose]();
-  };
-  const keep = <T extends AsyncDisposable>(one: T): T => {
-    opened.push(one);
-    return one;
-  };
-  try {
-    return { agents: await assemble(wanted, context, keep), [Symbol.asyncDispose]: close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  const [agents, keeper] = await Keeper.with((keeper) => assemble(wanted, context, keeper));
+  return { agents, [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose]() };
 }
 
-async function assemble(
-  wanted: AgentsWanted,
-  context: CrewContext,
-  keep: <T extends AsyncDisposable>(one: T) => T,
-): Promise<JobAgents> {
+async function assemble(wanted: AgentsWanted, context: CrewContext, keeper: Keeper): Promise<JobAgents> {
   const { plan, staging, leadership, security, signal, mirrors } = context;
   const options = {
     leadership: () => leadership,
@@ -65,10 +50,10 @@ async function assemble(
   };
   if (wanted.kind === "local") {
     const roots = new Set([...plan.sources.map(({ path }) => path), ...staging.paths].map((path) => dirname(path)));
-    const local = keep(await startLocalAgents({ ...wanted, roots: [...roots] }));
-    const agents = keep(await connectAgents(local.addresses, options));
+    const local = keeper.keep(await startLocalAgents({ ...wanted, roots: [...roots] }));
+    const agents = keeper.keep(await connectAgents(local.addresses, options));
     local.onExit((address, reason) => agents.remove(address, reason));
-    return keep(new JobAgents(agents));
+    return keeper.keep(new JobAgents(agents));
   }
   const look = (agent: Agent, closing: AbortSignal): Promise<Located> =>
     locateSources(agent, plan, {
@@ -79,13 +64,13 @@ async function assemble(
       ...(mirrors && { placeOf: placesOf(plan, { files: mirrors }) }),
     });
   if (wanted.kind === "running") {
-    const agents = keep(new JobAgents(keep(await connectAgents(wanted.addresses, options)), look));
+    const agents = keeper.keep(new JobAgents(keeper.keep(await connectAgents(wanted.addresses, options)), look));
     await settled(agents, signal);
     return agents;
   }
-  const connected = keep(new Agents(options));
-  const agents = keep(new JobAgents(connected, look));
-  await keep(followRegistry(wanted.registry, connected, undefined, context.onUnfit)).started;
+  const connected = keeper.keep(new Agents(options));
+  const agents = keeper.keep(new JobAgents(connected, look));
+  await keeper.keep(followRegistry(wanted.registry, connected, undefined, context.onUnfit)).started;
   await settled(agents, signal);
   return agents;
 }

@@ -17,10 +17,13 @@ export class JobAgent {
   readonly agent: Agent;
   /** Undefined: everything, as an agent on the coordinator's own machine does. */
   sight: Located | undefined;
+  readonly #slots: number | undefined;
   #isLooking = false;
 
-  constructor(agent: Agent) {
+  /** `slots`: what it runs at once, if that is not what it says of its workers. */
+  constructor(agent: Agent, slots?: number) {
     this.agent = agent;
+    this.#slots = slots;
   }
 
   get address(): string {
@@ -36,7 +39,7 @@ export class JobAgent {
   }
 
   get slots(): number {
-    return this.agent.slots;
+    return this.#slots ?? this.agent.slots;
   }
 
   get description(): AgentDescription | undefined {
@@ -90,13 +93,15 @@ export class JobAgents implements AsyncDisposable {
   readonly #looking = new Set<Promise<void>>();
   readonly #look: Look | undefined;
   readonly #clock: Clock;
+  readonly #slots: number | undefined;
   readonly #closing = new AbortController();
   readonly #unsubscribe: () => void;
 
-  /** Without `look` all agents see everything. */
-  constructor(agents: Agents, look?: Look, clock: Clock = systemClock) {
+  /** Without `look` all agents see everything. `slots`: what each runs at once, if not as many units as it says. */
+  constructor(agents: Agents, look?: Look, clock: Clock = systemClock, slots?: number) {
     this.#look = look;
     this.#clock = clock;
+    this.#slots = slots;
     this.#unsubscribe = agents.onChange((agent) => this.#changed(agent));
     for (const agent of agents.list) this.#changed(agent);
   }
@@ -124,7 +129,7 @@ export class JobAgents implements AsyncDisposable {
   #changed(agent: Agent): void {
     let known = this.#agents.find((one) => one.agent === agent);
     if (known === undefined) {
-      known = new JobAgent(agent);
+      known = new JobAgent(agent, this.#slots);
       // One that came back is a new one at the same address.
       const before = this.#agents.findIndex(({ address }) => address === agent.address);
       if (before >= 0) this.#agents.splice(before, 1);

@@ -72,8 +72,8 @@ function dtypesOut(plan: Plan): string {
 }
 
 /** `formatQuantity(1, "unit")` → `"1 unit"`, and so on with an s. */
-export function formatQuantity(number: number, noun: string): string {
-  return `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function formatQuantity(number: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(number)} ${number === 1 ? noun : plural}`;
 }
 
 function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {

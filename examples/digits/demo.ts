@@ -1,23 +1,24 @@
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { startEvaluator } from "../../node-agent/evaluate/evaluator.js";
+import { readResults } from "../../coordinator/evaluate/results/read.js";
+import { summarize } from "../../coordinator/evaluate/results/summary.js";
 import { AmalgamError } from "../../shared/errors.js";
-import { formatCommand, type MergeCommand, mergeCommand, mergeQuietly, mergeShowing } from "./merge.js";
-import { ResultTable, type Row } from "./table.js";
+import { amalgam, type Command, formatCommand, runCommand } from "./command.js";
+import { type MergeCommand, mergeCommand, mergeQuietly, mergeShowing } from "./merge.js";
 
-// What `npm start` shows: it merges by every recipe of this example, with the command line that anyone would use, then
-// scores base, experts and merges with the weights that are on disk.
+// What `npm start` shows: it merges by every recipe of this example, then scores base, experts and merges with the weights
+// that are on disk, each with the command line that anyone would use.
 //   --markdown         prints nothing but the table, as Markdown
-//   --output <folder>  where the merges go, examples/digits/merged if not said
+//   --output <folder>  where the merges and the scores go, examples/digits/merged if not said
 
 /** Compiled, this file is dist/examples/digits/demo.js. */
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const example = join(root, "examples", "digits");
 const recipes = join(example, "recipes");
 
-/** The ways of seeing a digit; each has an expert and a set of held-out images. */
+/** The ways of seeing a digit; each has an expert, and a task in tasks.yaml. */
 const tasks = ["rotated", "inverted", "mirrored", "sheared", "noisy"];
 
 /** The merge that is shown as it runs, with two agents and units so small that both get some. */
@@ -27,61 +28,52 @@ const shownOptions = ["--agents", "2", "--unit-size", "64KB"];
 async function main(options: { readonly markdown: boolean; readonly output: string }): Promise<void> {
   const say = options.markdown ? () => undefined : console.log;
   const started = performance.now();
-  const commands = readdirSync(recipes)
+  const merges = readdirSync(recipes)
     .filter((file) => file.endsWith(".yaml"))
     .map((file) => file.slice(0, -".yaml".length))
     .toSorted()
     .map((name) => mergeCommand(name, { root, recipes, output: options.output }, name === shown ? shownOptions : []));
-
   say(
     `Amalgam merges ${tasks.length} small vision transformers, each good at reading digits in one way, into single ` +
-      `models that read them in all ways: ${commands.length} recipes, scored with ONNX Runtime on every task.\n`,
+      `models that read them in all ways: ${merges.length} recipes, scored with ONNX Runtime on every task.\n`,
   );
-  await mergeAll(commands, say, options.markdown);
+  await mergeAll(merges, say, options.markdown);
 
-  const table = new ResultTable(tasks, await scoreAll(commands));
-  if (options.markdown) return console.log(table.toMarkdown());
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  say(`\nRight answers on the held-out images of each task, in percent (all this took ${seconds} s):\n`);
-  say(`${table.toText({ colors: process.stdout.isTTY && process.stdout.hasColors() })}\n`);
-  const best = commands.find(({ name }) => name === table.best?.name);
+  const scores = join(options.output, "scores");
+  const words = evaluation(merges, relative(root, scores));
+  if (options.markdown) return console.log((await runCommand([...words, "--markdown"], root, "pipe")).trimEnd());
+  say(`\n$ ${formatCommand(words)}`);
+  await runCommand(words, root, "inherit");
+  const { bestMerge } = summarize(await readResults(scores));
+  const best = merges.find(({ name }) => name === bestMerge);
+  say(`\nAll this took ${((performance.now() - started) / 1000).toFixed(1)} s.`);
   if (best === undefined) return;
   say(`The best merge is ${best.output}, a checkpoint that loads wherever its experts do. It was made by`);
-  say(`  ${formatCommand(best)}`);
+  say(`  ${formatCommand(best.words)}`);
 }
 
 /** One merge after the other, so that what is printed makes sense. */
-async function mergeAll(
-  commands: readonly MergeCommand[],
-  say: (line: string) => void,
-  isQuiet: boolean,
-): Promise<void> {
-  for (const command of commands.toSorted((a, b) => Number(b.name === shown) - Number(a.name === shown))) {
-    if (command.name === shown && !isQuiet) {
-      say(`$ ${formatCommand(command)}`);
-      await mergeShowing(command, root);
+async function mergeAll(merges: readonly MergeCommand[], say: (line: string) => void, isQuiet: boolean): Promise<void> {
+  for (const merge of merges.toSorted((a, b) => Number(b.name === shown) - Number(a.name === shown))) {
+    if (merge.name === shown && !isQuiet) {
+      say(`$ ${formatCommand(merge.words)}`);
+      await mergeShowing(merge, root);
       say("");
     } else {
-      say(`${command.name.padEnd(shown.length)}  ${await mergeQuietly(command, root)}`);
+      say(`${merge.name.padEnd(shown.length)}  ${await mergeQuietly(merge, root)}`);
     }
   }
 }
 
-async function scoreAll(commands: readonly MergeCommand[]): Promise<readonly Row[]> {
-  const models = [
-    { kind: "base", name: "base", checkpoint: join(example, "base") },
-    ...tasks.map((name) => ({ kind: "expert", name, checkpoint: join(example, "experts", name) }) as const),
-    ...commands.map(({ name, output }) => ({ kind: "merge", name, checkpoint: join(root, output) }) as const),
-  ] as const;
-  const graph = join(example, "model.onnx");
-  const evalSets = tasks.map((task) => join(example, "eval", `${task}.safetensors`));
-  await using evaluator = startEvaluator();
-  const rows: Row[] = [];
-  for (const { kind, name, checkpoint } of models) {
-    const scores = await evaluator.score({ graph, checkpoint, evalSets });
-    rows.push({ kind, name, accuracies: scores.map(({ accuracy }) => accuracy) });
-  }
-  return rows;
+/** The command that scores everything. */
+function evaluation(merges: readonly MergeCommand[], output: string): Command {
+  const at = (...parts: readonly string[]): string => relative(root, join(example, ...parts));
+  return [
+    ...[amalgam, "eval", "--base", at("base")],
+    ...tasks.flatMap((task) => ["--expert", at("experts", task)]),
+    ...merges.map((merge) => merge.output),
+    ...[at("tasks.yaml"), "--out", output],
+  ];
 }
 
 try {

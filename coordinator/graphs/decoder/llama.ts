@@ -15,7 +15,7 @@ export function llama(
   return {
     family: "llama",
     ...sizes,
-    layers: repeated({ window: undefined, rope: readRope(config, { headWidth, ...theta }) }, layers),
+    layers: repeated({ window: undefined, rope: readRope(config, { headWidth, theta: byDefault.theta }) }, layers),
     attention: {
       heads,
       keyHeads,

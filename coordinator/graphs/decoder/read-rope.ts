@@ -8,7 +8,7 @@ export interface RopeOptions {
   /** Where config.json has another key for θ, as Gemma 3 for its local layers. @default "rope_theta" */
   readonly thetaKey?: string;
   /** θ where config.json has none. @default 10,000 */
-  readonly theta?: number;
+  readonly theta?: number | undefined;
   /** The kind of layer, as `layer_types` has it, for a config that has RoPE by kinds of layers. */
   readonly layerType?: string;
   /** Whether `rope_scaling` concerns these layers. @default true */

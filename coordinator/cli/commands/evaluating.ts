@@ -1,0 +1,50 @@
+import { InvalidArgumentError, Option } from "commander";
+import { withTlsOptions } from "../cluster-options.js";
+import { collect, size, wholeNumber } from "../options.js";
+import type { Registration } from "./registration.js";
+
+export function registerEvaluating({ amalgam, terminal, run }: Registration): void {
+  const evaluate = amalgam
+    .command("eval")
+    .description("score checkpoints on tasks; with --out, run again after a crash, it goes on where it was")
+    .usage("[options] <checkpoint...> <tasks.yaml>")
+    .argument("<words...>", "checkpoints to judge (PATH or NAME=PATH), and last the task file")
+    .option("--base <checkpoint>", "what the others began from: what they forgot is measured against it")
+    .addOption(
+      new Option("--expert <checkpoint>", "an expert of some task, which others are measured against; repeatable")
+        .argParser(collect)
+        .default([] as readonly string[], "none"),
+    )
+    .option("--task <name...>", "these tasks only")
+    .addOption(new Option("--limit <n>", "at most so many examples of each task").argParser(examples))
+    .option("--out <folder>", "for results.json, records.jsonl and report.html")
+    .option("--graph <file>", "an ONNX export to run, instead of a graph made from config.json")
+    .option("--graph-base <checkpoint>", "what --graph was exported from, where its weights are inside")
+    .addOption(new Option("--agents <n>", "local agents to start").argParser(wholeNumber).default(1))
+    .option("--agent <address...>", "use these running agents (host:port) and start none")
+    .option("--nats <url>", "use the agents of this cluster and start none")
+    .option("--provider <names>", "execution providers to try, in this order: cuda, webgpu, cpu, or auto")
+    .addOption(new Option("--threads <n>", "per local agent (default: cores / agents)").argParser(wholeNumber))
+    .addOption(
+      new Option("--memory <size>", "for models, per local agent (default: most of what is free)").argParser(size),
+    )
+    .option("--markdown", "the table as Markdown", false)
+    .option("--json", "one event per line for machines, instead of progress and table", false);
+  withTlsOptions(evaluate).action((words: readonly string[], options) =>
+    run(async () => (await import("../eval.js")).evalCommand(words, options, terminal)),
+  );
+
+  amalgam
+    .command("compare")
+    .description("compare evaluated models example by example: differences with intervals and p")
+    .argument("<results...>", "folders that eval --out made, or folder:model; one folder compares the models in it")
+    .option("--task <name>", "this task only")
+    .option("--json", "for machines", false)
+    .action((words, options) => run(async () => (await import("../compare.js")).compare(words, options, terminal)));
+}
+
+function examples(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError("It is not a number of examples.");
+  return number;
+}

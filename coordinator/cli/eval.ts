@@ -1,0 +1,134 @@
+import { availableParallelism } from "node:os";
+import { basename, resolve, sep } from "node:path";
+import { systemClock } from "../../shared/clock.js";
+import { AmalgamError } from "../../shared/errors.js";
+import { quote } from "../../shared/quote.js";
+import { Registry } from "../cluster/registry.js";
+import { evaluate } from "../evaluate/evaluation.js";
+import { summarize } from "../evaluate/results/summary.js";
+import { toMarkdown } from "../evaluate/results/table.js";
+import { fileNames } from "../evaluate/results/write.js";
+import type { SubjectRequest } from "../evaluate/subject.js";
+import type { EvaluationResult } from "../evaluate/types.js";
+import type { AgentsWanted } from "../job.js";
+import { onCluster, securityOf, type TlsOptions } from "./cluster-options.js";
+import { createEvaluationView } from "./eval-view.js";
+import { interruptible } from "./interrupt.js";
+import { toText } from "./results-table.js";
+import type { Terminal } from "./terminal.js";
+
+export interface EvalOptions extends TlsOptions {
+  readonly base?: string | undefined;
+  readonly expert: readonly string[];
+  readonly task?: readonly string[] | undefined;
+  readonly limit?: number | undefined;
+  readonly out?: string | undefined;
+  readonly graph?: string | undefined;
+  readonly graphBase?: string | undefined;
+  readonly agents: number;
+  readonly agent?: readonly string[] | undefined;
+  readonly nats?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly threads?: number | undefined;
+  readonly memory?: number | undefined;
+  readonly markdown: boolean;
+  readonly json: boolean;
+}
+
+/** `amalgam eval`. The last word is the task file, those before it are checkpoints. */
+export async function evalCommand(
+  words: readonly string[],
+  options: EvalOptions,
+  { stdout, stderr, agentEntry }: Terminal,
+): Promise<number> {
+  const taskFile = words.at(-1) ?? "";
+  const models = subjectsOf(words.slice(0, -1), options);
+  const view = createEvaluationView({ json: options.json, stdout, stderr });
+  try {
+    const result = await interruptible((signal) =>
+      withAgents(options, agentEntry, (agents) =>
+        evaluate({
+          ...{ taskFile, models, agents, signal },
+          ...{ tasks: options.task, limit: options.limit, output: options.out, provider: options.provider },
+          graph: options.graph === undefined ? undefined : { file: options.graph, base: options.graphBase },
+          agentWords: wordsOf(options),
+          security: options.agent === undefined && options.nats === undefined ? undefined : securityOf(options),
+          onEvent: (event) => view.observe(event),
+        }),
+      ),
+    );
+    view.close();
+    stdout.write(show(result, options, stdout));
+    return 0;
+  } catch (reason) {
+    view.close();
+    const error = AmalgamError.from(reason);
+    if (options.json)
+      stdout.write(`${JSON.stringify({ event: "failed", code: error.code, message: error.message })}\n`);
+    if (options.out === undefined || !(error.retryable || error.code === "canceled")) throw error;
+    const remedy = "The answers so far are kept: run the same command again to go on";
+    throw new AmalgamError(error.code, `${error.message}\n${remedy}`, { cause: error, details: error.details });
+  }
+}
+
+function show(result: EvaluationResult, { json, markdown, out }: EvalOptions, stdout: NodeJS.WriteStream): string {
+  if (json) return `${JSON.stringify({ event: "done", ...(out === undefined ? {} : { output: resolve(out) }) })}\n`;
+  const summary = summarize(result);
+  if (markdown) return `${toMarkdown(summary)}\n`;
+  const colors = stdout.isTTY && stdout.hasColors();
+  // In a pipe there is no edge to keep within.
+  const width = stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
+  const table = toText(summary, { colors, width });
+  return `${table}\n${out === undefined ? "" : `\nAll of it, example by example: ${resolve(out, fileNames.report)}\n`}`;
+}
+
+/** Checkpoints with names that differ, in the order base, experts, models. */
+function subjectsOf(words: readonly string[], { base, expert }: EvalOptions): readonly SubjectRequest[] {
+  const named = [
+    ...(base === undefined ? [] : [{ ...nameAndPath(base), role: "base" as const }]),
+    ...expert.map((word) => ({ ...nameAndPath(word), role: "expert" as const })),
+    ...words.map((word) => ({ ...nameAndPath(word), role: "model" as const })),
+  ];
+  if (named.length === 0) {
+    throw new AmalgamError("usage", 'Nothing to evaluate: name checkpoints before the task file, or with "--base"');
+  }
+  const twice = named.find(({ name }, i) => named.findIndex((other) => other.name === name) < i);
+  if (twice === undefined) return named;
+  const remedy = `name one of them, as in "better=${twice.path}"`;
+  throw new AmalgamError("usage", `Two checkpoints would be called ${quote(twice.name)}: ${remedy}`);
+}
+
+/** `NAME=PATH`, or a path, whose last part is the name. */
+function nameAndPath(word: string): { readonly name: string; readonly path: string } {
+  const match = /^([^=/\\]+)=(.+)$/.exec(word);
+  const [, name, path = word] = match ?? [];
+  if (name !== undefined) return { name, path };
+  const whole = resolve(path);
+  return { path, name: basename(whole) || whole.split(sep).join("/") };
+}
+
+/** How long an evaluation waits while the cluster has no agent for it. */
+const maxWaitMs = 600_000;
+
+async function withAgents<Result>(
+  options: EvalOptions,
+  entry: URL,
+  act: (agents: AgentsWanted) => Promise<Result>,
+): Promise<Result> {
+  const { agent: addresses, agents: count, nats } = options;
+  if (addresses !== undefined) return await act({ kind: "running", addresses });
+  // Their workers for merges stay idle.
+  if (nats === undefined) {
+    return await act({ kind: "local", count, mode: "thread", entry, slotsEach: 1, memoryBytesEach: 64 * 1024 ** 2 });
+  }
+  return await onCluster({ ...options, nats }, "eval", async (bus) => {
+    await using registry = await Registry.watch(bus, systemClock);
+    return await act({ kind: "cluster", registry, maxWaitMs });
+  });
+}
+
+/** How agents that are started here run models: the cores are shared among them. */
+function wordsOf({ agents, threads, memory }: EvalOptions): readonly string[] {
+  const each = threads ?? Math.max(1, Math.floor(availableParallelism() / agents));
+  return [...["--eval-threads", String(each)], ...(memory === undefined ? [] : ["--eval-memory", String(memory)])];
+}
