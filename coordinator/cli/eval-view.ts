@@ -1,4 +1,5 @@
 import { quote } from "../../shared/quote.js";
+import { encodeNumber } from "../assemble/journal-records.js";
 import type { EvaluationEvent } from "../evaluate/evaluation.js";
 import { formatNumber } from "../evaluate/results/format.js";
 import type { TaskResult } from "../evaluate/types.js";
@@ -150,6 +151,11 @@ class JsonView implements EvaluationView {
   }
 
   #write(record: Record<string, unknown>): void {
-    this.#stream.write(`${JSON.stringify(record)}\n`);
+    this.#stream.write(`${JSON.stringify(record, (_, value) => encode(value))}\n`);
   }
+}
+
+/** JSON has no NaN: the score of a broken model is to be told from none. */
+function encode(value: unknown): unknown {
+  return typeof value === "number" ? encodeNumber(value) : value;
 }

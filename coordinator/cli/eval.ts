@@ -1,10 +1,12 @@
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { basename, resolve, sep } from "node:path";
+import { basename, join, resolve, sep } from "node:path";
 import { systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { Registry } from "../cluster/registry.js";
 import { evaluate } from "../evaluate/evaluation.js";
+import { journalName } from "../evaluate/journal.js";
 import { summarize } from "../evaluate/results/summary.js";
 import { toMarkdown } from "../evaluate/results/table.js";
 import { fileNames } from "../evaluate/results/write.js";
@@ -65,7 +67,8 @@ export async function evalCommand(
     const error = AmalgamError.from(reason);
     if (options.json)
       stdout.write(`${JSON.stringify({ event: "failed", code: error.code, message: error.message })}\n`);
-    if (options.out === undefined || !(error.retryable || error.code === "canceled")) throw error;
+    if (options.out === undefined || !existsSync(join(options.out, journalName))) throw error;
+    if (!error.retryable && error.code !== "canceled") throw error;
     const remedy = "The answers so far are kept: run the same command again to go on";
     throw new AmalgamError(error.code, `${error.message}\n${remedy}`, { cause: error, details: error.details });
   }

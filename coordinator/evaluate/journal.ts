@@ -6,7 +6,7 @@ import { quote } from "../../shared/quote.js";
 import type { BatchOutput } from "./types.js";
 
 /** What an unfinished evaluation has found out so far, in its output folder. */
-export const journalName = "unfinished.answers";
+export const journalName = "unfinished.jsonl";
 
 interface Line {
   /** Of model, task and tokenizer: everything that decides the answer. */
@@ -111,21 +111,21 @@ function toLine(key: string, batch: number, output: BatchOutput): Line {
   return { key, batch, kind, data: output.tokens.map(encode) };
 }
 
-/** The line begins with a checksum of the rest: what is read back decides scores. */
+/** Ends every line: a check of the line's own text, since what is read back decides scores. */
+const checkPattern = /^(\{.*),"check":"([0-9a-f]{8})"\}$/s;
+
 function formatLine(line: Line): string {
-  const text = JSON.stringify(line);
-  return `${checksum(text)} ${text}`;
+  const open = JSON.stringify(line).slice(0, -1);
+  return `${open},"check":"${checkOf(open)}"}`;
 }
 
-function parseLine(line: string): Line | undefined {
-  const text = line.slice(checksumLength + 1);
-  return text !== "" && line.startsWith(`${checksum(text)} `) ? (JSON.parse(text) as Line) : undefined;
+function parseLine(text: string): Line | undefined {
+  const [, open = "", check] = checkPattern.exec(text) ?? [];
+  return check !== undefined && checkOf(open) === check ? (JSON.parse(`${open}}`) as Line) : undefined;
 }
 
-const checksumLength = 8;
-
-function checksum(text: string): string {
-  return crc32(text).toString(16).padStart(checksumLength, "0");
+function checkOf(text: string): string {
+  return crc32(text).toString(16).padStart(8, "0");
 }
 
 function toOutput({ kind, width = 0, data }: Line): BatchOutput {

@@ -32,7 +32,11 @@ async function decode(image: ImageFile, bytes: Uint8Array): Promise<Picture> {
   const { width, height, space } = await sharp(bytes, { limitInputPixels: false }).metadata();
   if (Math.max(width, height) > maxImageSide || width * height > maxImagePixels) {
     const limits = `${formatCount(maxImageSide)} on a side and ${formatCount(maxImagePixels)} in all`;
-    throw imageError("read", image, `it has ${formatCount(width)} × ${formatCount(height)} pixels, the limits are ${limits}`);
+    throw imageError(
+      "read",
+      image,
+      `it has ${formatCount(width)} × ${formatCount(height)} pixels, the limits are ${limits}`,
+    );
   }
   const decoder = sharp(bytes, { limitInputPixels: maxImagePixels, ignoreIcc: true, failOn: "error" });
   const coloured =

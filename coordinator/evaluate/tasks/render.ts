@@ -63,7 +63,7 @@ export function renderImage(template: Template, row: Row): string | Uint8Array {
   const { bytes, path } = isMapping(value) ? value : { bytes: value, path: value };
   if (bytes instanceof Uint8Array) return bytes;
   if (typeof path === "string") return path;
-  throw wrongType(template, row, "an image: a path or bytes, or a mapping with \"path\" or \"bytes\"", value);
+  throw wrongType(template, row, 'an image: a path or bytes, or a mapping with "path" or "bytes"', value);
 }
 
 const constants: readonly (readonly [string, boolean | null])[] = [

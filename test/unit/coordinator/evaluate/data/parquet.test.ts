@@ -1,8 +1,9 @@
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { rowLimits } from "../../../../../coordinator/evaluate/data/limits.js";
 import { readRows } from "../../../../../coordinator/evaluate/data/read-rows.js";
 
 const fixtures = fileURLToPath(new URL("../../../../../../test/fixtures/evaluate-data/", import.meta.url));
@@ -65,14 +66,11 @@ test.each([1, 2, 3, 5])(
   },
 );
 
-test("readRows() reads only the wanted columns of Parquet, and a limit goes over files", async () => {
+test("a limit of rows goes over files of Parquet", async () => {
   const paths = ["none", "zstd"].map((name) => join(fixtures, `${name}.parquet`));
-  const rows = await readRows(
-    { paths, format: "parquet" },
-    { limit: 8, columns: new Set(["choices", "text", "more"]) },
-  );
-  const both = [...expected(6, ["text", "choices"]), ...expected(2, ["text", "choices"])];
-  expect(rows.map(({ fields }) => fields)).toEqual(both);
+  const rows = await readRows({ paths, format: "parquet" }, { limit: 8 });
+  expect(rows.map(({ fields }) => fields)).toEqual([...expected(6), ...expected(2)]);
+  expect(rows[7]?.place).toBe(`${paths[1]}, row 2`);
 });
 
 let folder: string;
@@ -82,11 +80,17 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** A good file with some bytes of it changed. */
-async function spoiled(name: string, change: (content: Buffer) => Buffer): Promise<string> {
+async function spoiled(name: string, change: (content: Buffer) => Buffer, good = "snappy"): Promise<string> {
   const path = join(folder, `${name}.parquet`);
-  await copyFile(join(fixtures, "snappy.parquet"), path);
-  await writeFile(path, change(await readFile(path)));
+  await writeFile(path, change(await readFile(join(fixtures, `${good}.parquet`))));
   return path;
+}
+
+function flipped(at: number, bits: number): (content: Buffer) => Buffer {
+  return (content) => {
+    content[at] = (content[at] ?? 0) ^ bits;
+    return content;
+  };
 }
 
 test.each<[name: string, change: (content: Buffer) => Buffer, problem: RegExp]>([
@@ -112,17 +116,31 @@ test.each<[name: string, change: (content: Buffer) => Buffer, problem: RegExp]>(
   await expect(readRows(source(path))).rejects.toThrow(path);
 });
 
-test("no damage of one byte makes reading Parquet fail without a word about the file, or hang", async () => {
-  const good = await readFile(join(fixtures, "snappy.parquet"));
-  for (let at = 0; at < good.length; at += 131) {
-    const path = await spoiled(`byte-${at}`, (content) => {
-      content[at] = (content[at] ?? 0) ^ 0x55;
-      return content;
-    });
+test("no damage of one byte makes reading Parquet fail without a word about the file", async () => {
+  const { length } = await readFile(join(fixtures, "snappy.parquet"));
+  for (let at = 0; at < length; at += 331) {
+    const path = await spoiled(`byte-${at}`, flipped(at, 0x55));
     const problem = await readRows(source(path)).then(
       () => undefined,
       (error: Error) => error.message,
     );
     if (problem !== undefined) expect(problem).toContain(path);
   }
+});
+
+test("damage that keeps the reader of Parquet busy without end is an error, and others go on meanwhile", async () => {
+  const path = await spoiled("endless", flipped(463, 0x80), "pages-v2");
+  const reading = readRows(source(path), { limits: { ...rowLimits, stallMs: 2000 } });
+  const other = readRows(source(join(fixtures, "zstd.parquet")));
+  await expect(other).resolves.toHaveLength(6);
+  await expect(reading).rejects.toMatchObject({ code: "usage", details: { place: path } });
+  await expect(reading).rejects.toThrow(
+    `${path}  Cannot read the file as Parquet: nothing has moved for 2 s, it may be damaged`,
+  );
+});
+
+test("a reader of Parquet that runs out of memory is an error, and this process lives on", async () => {
+  const path = join(fixtures, "none.parquet");
+  const reading = readRows(source(path), { limits: { ...rowLimits, heapBytes: 4 << 20 } });
+  await expect(reading).rejects.toThrow(`${path}  Reading a row group takes more than 4.19 MB, write it with smaller`);
 });

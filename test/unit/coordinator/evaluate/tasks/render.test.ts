@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
 import { render, renderList, renderNumber, renderText } from "../../../../../coordinator/evaluate/tasks/render.js";
-import {
-  columnsOf,
-  isJinja,
-  syntaxErrorOf,
-  type Template,
-} from "../../../../../coordinator/evaluate/tasks/template.js";
+import { isJinja, syntaxErrorOf, type Template } from "../../../../../coordinator/evaluate/tasks/template.js";
 
 function template(source: string): Template {
   return { kind: isJinja(source) ? "jinja" : "column", source, place: "tasks.yaml:4:9" };
@@ -104,10 +99,4 @@ test.each<[source: string, problem: string | undefined]>([
   const found = syntaxErrorOf(source);
   if (problem === undefined) expect(found).toBeUndefined();
   else expect(found).toContain(problem);
-});
-
-test("columnsOf() lists the columns of templates, methods and loop variables left out", () => {
-  const sources = ["label", "{{ a.b.strip() }} {% for c in d %}{{ c }}{{ e | default('') }}{% endfor %}"];
-  expect(columnsOf(sources.map(template))).toEqual(new Set(["label", "a", "d", "e"]));
-  expect(columnsOf([template('{{ row["x"] }}')])).toBeUndefined();
 });
