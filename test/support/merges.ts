@@ -156,12 +156,17 @@ export type MergeVariation = Partial<
   readonly agents?: number;
   readonly mode?: "thread" | "process";
   readonly slots?: number;
+  /** Of agents that run already: no others are started. */
+  readonly addresses?: readonly string[];
   readonly onEvent?: (event: JobEvent) => void;
 };
 
-/** Merges as the command does, with local agents. */
+/** Of tensor data, for each agent of a test. */
+export const memoryBytesEach = 256 << 20;
+
+/** Merges as the command does, with local agents or with those that the variation names. */
 export function mergeLocally(recipeFile: string, output: string, variation: MergeVariation = {}): Promise<JobResult> {
-  const { agents = 1, mode = "thread", slots = 1, ...rest } = variation;
+  const { agents = 1, mode = "thread", slots = 1, addresses, ...rest } = variation;
   return runMerge({
     recipeFile,
     output,
@@ -169,6 +174,9 @@ export function mergeLocally(recipeFile: string, output: string, variation: Merg
     shardBytes: 5e9,
     overwrite: false,
     ...rest,
-    agents: { kind: "local", count: agents, mode, entry: agentEntry, slotsEach: slots, memoryBytesEach: 256 << 20 },
+    agents:
+      addresses === undefined
+        ? { kind: "local", count: agents, mode, entry: agentEntry, slotsEach: slots, memoryBytesEach }
+        : { kind: "running", addresses },
   });
 }

@@ -1,39 +1,70 @@
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type LocalAgents, startLocalAgents } from "../../../coordinator/dispatch/local-agents.js";
 import { withTempDir } from "../../support/checkpoints.js";
-import { familyRecipes, type MergeVariation, mergeLocally, writeFamily, writeRecipe } from "../../support/merges.js";
+import {
+  agentEntry,
+  familyRecipes,
+  type MergeVariation,
+  memoryBytesEach,
+  mergeLocally,
+  writeFamily,
+  writeRecipe,
+} from "../../support/merges.js";
 import { hashDirectory } from "../../support/plans.js";
 
-// Same recipe, same bytes: whatever the agents, the way bytes travel, the size of units.
+// Same recipe, same bytes: whatever the agents, the way bytes travel, the size of units. All recipes share a few agents,
+// since starting them takes longer than these merges.
 
-const variations: Readonly<Record<string, MergeVariation>> = {
-  "two agents": { agents: 2 },
-  "five agents, small units": { agents: 5, unitBytes: 150_000 },
-  "two agents that stream": { agents: 2, assembly: "stream" },
-  "one agent that streams tiny units": { agents: 1, slots: 2, assembly: "stream", unitBytes: 20_000 },
-  "two agent processes": { agents: 2, mode: "process", unitBytes: 60_000 },
+type Variation = Omit<MergeVariation, "agents" | "mode" | "addresses">;
+
+/** How many agents take part, and how the work is done. */
+const variations: Readonly<Record<string, readonly [agents: number, variation: Variation]>> = {
+  "two agents": [2, {}],
+  "five agents, small units": [5, { unitBytes: 150_000 }],
+  "two agents that stream": [2, { assembly: "stream" }],
+  "one agent that streams tiny units": [1, { assembly: "stream", unitBytes: 20_000 }],
 };
 
-/** Whatever the method, threads are handed the same chunks: a few recipes stand for all. */
-const threaded: MergeVariation = { agents: 2, assembly: "stream", assemblers: 2, unitBytes: 60_000 };
-const threadedRecipes = ["linear", "ties_model", "union", "documents"];
+/** Whatever the method, threads are handed the same chunks, and processes compute as threads do: a few stand for all. */
+const costly: Readonly<Record<string, MergeVariation>> = {
+  "threads that take in chunks": { agents: 2, assembly: "stream", assemblers: 2, unitBytes: 60_000 },
+  "two agent processes": { agents: 2, mode: "process", unitBytes: 60_000 },
+};
+const costlyRecipes = ["linear", "ties_model", "della", "union", "documents"];
+
+let root: Awaited<ReturnType<typeof withTempDir>>;
+let local: LocalAgents;
+
+beforeAll(async () => {
+  root = await withTempDir();
+  const slotsEach = 2;
+  local = await startLocalAgents({
+    ...{ count: 5, mode: "thread", entry: agentEntry, roots: [root.path], slotsEach, memoryBytesEach },
+  });
+});
+
+afterAll(async () => {
+  await local[Symbol.asyncDispose]();
+  await root[Symbol.asyncDispose]();
+});
 
 test.each(Object.keys(familyRecipes))("%s gives the same files however the work is done", async (name) => {
-  await using folder = await withTempDir();
-  await writeFamily(folder.path);
-  const recipe = await writeRecipe(folder.path, name);
-  const golden = join(folder.path, "golden");
-  await mergeLocally(recipe, golden, { shardBytes: 300_000 });
-  const expected = await hashDirectory(golden);
+  const folder = join(root.path, name);
+  await writeFamily(folder);
+  const recipe = await writeRecipe(folder, name);
+  const outputOf = async (file: string, variation: MergeVariation): Promise<Readonly<Record<string, string>>> => {
+    const output = join(folder, file);
+    await mergeLocally(recipe, output, { shardBytes: 300_000, ...variation });
+    return hashDirectory(output);
+  };
+  const expected = await outputOf("golden", {});
   expect(Object.keys(expected)).toContain("model.safetensors.index.json");
-  const outputs = await Promise.all(
-    Object.entries(threadedRecipes.includes(name) ? { ...variations, threaded } : variations).map(
-      async ([what, variation], i) => {
-        const output = join(folder.path, `out-${i}`);
-        await mergeLocally(recipe, output, { shardBytes: 300_000, ...variation });
-        return [what, await hashDirectory(output)] as const;
-      },
-    ),
-  );
-  for (const [what, hashes] of outputs) expect(hashes, what).toEqual(expected);
+  for (const [what, [agents, variation]] of Object.entries(variations)) {
+    const addresses = local.addresses.slice(0, agents);
+    expect(await outputOf(what, { ...variation, addresses }), what).toEqual(expected);
+  }
+  if (!costlyRecipes.includes(name)) return;
+  for (const [what, variation] of Object.entries(costly))
+    expect(await outputOf(what, variation), what).toEqual(expected);
 });
