@@ -15,6 +15,7 @@ import type { EvaluationResult } from "../evaluate/types.js";
 import type { AgentsWanted } from "../job.js";
 import { onCluster, securityOf, type TlsOptions } from "./cluster-options.js";
 import { createEvaluationView } from "./eval-view.js";
+import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
 import { toText } from "./results-table.js";
 import type { Terminal } from "./terminal.js";
@@ -64,13 +65,11 @@ export async function evalCommand(
     return 0;
   } catch (reason) {
     view.close();
-    const error = AmalgamError.from(reason);
-    if (options.json)
-      stdout.write(`${JSON.stringify({ event: "failed", code: error.code, message: error.message })}\n`);
-    if (options.out === undefined || !existsSync(join(options.out, journalName))) throw error;
-    if (!error.retryable && error.code !== "canceled") throw error;
-    const remedy = "The answers so far are kept: run the same command again to go on";
-    throw new AmalgamError(error.code, `${error.message}\n${remedy}`, { cause: error, details: error.details });
+    const isKept = ({ retryable, code }: AmalgamError): boolean => {
+      const hasAnswers = options.out !== undefined && existsSync(join(options.out, journalName));
+      return hasAnswers && (retryable || code === "canceled");
+    };
+    throw failure(reason, stdout, { json: options.json, isKept, kept: "The answers so far are" });
   }
 }
 

@@ -1,10 +1,11 @@
 import { formatBytes } from "../../shared/bytes.js";
-import { AmalgamError } from "../../shared/errors.js";
+import type { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote, quoteList } from "../../shared/quote.js";
 import type { Manifest } from "../assemble/manifest.js";
 import { type AgentsWanted, isResumable, type JobEvent, type JobResult, type PlanRun, runMerge } from "../job.js";
 import { formatQuantity } from "../plan/report.js";
 import { securityOf, type TlsOptions } from "./cluster-options.js";
+import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
 import { defaultSlots } from "./plan.js";
 import type { Terminal } from "./terminal.js";
@@ -62,12 +63,8 @@ export async function carryOut(
     return 0;
   } catch (reason) {
     view.close();
-    const error = AmalgamError.from(reason);
-    if (options.json)
-      stdout.write(`${JSON.stringify({ event: "failed", code: error.code, message: error.message })}\n`);
-    if (!hasWork || !isResumable(error)) throw error;
-    const remedy = "The work done so far is kept: run the same command again to go on";
-    throw new AmalgamError(error.code, `${error.message}\n${remedy}`, { cause: error, details: error.details });
+    const isKept = (error: AmalgamError): boolean => hasWork && isResumable(error);
+    throw failure(reason, stdout, { json: options.json, isKept, kept: "The work done so far is" });
   }
 }
 
