@@ -2,9 +2,11 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Checkpoint } from "../checkpoint/open.js";
 import { AmalgamError } from "../errors.js";
 import { type GraphProto, type ModelProto, ModelProtoSchema, type TensorProto } from "../gen/onnx/onnx_pb.js";
+import { quote } from "../quote.js";
 import { isEightBit } from "./element-types.js";
 import { commonFolder, type Place } from "./external-data.js";
 import { castAfterLookup } from "./lookup-tables.js";
+import { findStrayData } from "./stray-data.js";
 import { hasNoData } from "./tensors.js";
 import { mismatch, type Problem } from "./weight-mismatch.js";
 import { weightNodes } from "./weight-nodes.js";
@@ -32,8 +34,8 @@ export interface WeightBinding extends WeightPiece {
  * so an agent can map the files. Whatever stands between these bytes and the weight is computed in the graph: a Cast from
  * BF16, F16 or FP8 to FLOAT, FP8's scales, a Transpose, a Concat of pieces.
  *
- * Throws one `checkpoint_mismatch` that lists all weights that are missing or do not fit, and `checkpoint_malformed` for
- * bytes that are no model.
+ * Throws one `checkpoint_mismatch` that lists all weights that are missing or do not fit, `checkpoint_malformed` for bytes
+ * that are no model, and `path_refused` for a graph that would read other files than the checkpoint's.
  */
 export function bindWeights(
   graphBytes: Uint8Array,
@@ -43,6 +45,7 @@ export function bindWeights(
   const model = parseModel(graphBytes);
   const { graph } = model;
   if (graph === undefined) throw new AmalgamError("checkpoint_malformed", "Cannot read ONNX model: it has no graph");
+  assertReadsNoFile(model);
   const pieces = byInitializer(bindings);
   const weights = graph.initializer.filter((tensor) => pieces.has(tensor.name) || hasNoData(tensor));
   const opset = Number(model.opsetImport.find(({ domain }) => domain === "")?.version ?? 1n);
@@ -66,6 +69,15 @@ function parseModel(bytes: Uint8Array): ModelProto {
   } catch (cause) {
     throw new AmalgamError("checkpoint_malformed", "Cannot read ONNX model: it is not one", { cause });
   }
+}
+
+function assertReadsNoFile(model: ModelProto): void {
+  const stray = findStrayData(model);
+  if (stray === undefined) return;
+  const location = stray.externalData.find(({ key }) => key === "location")?.value ?? "";
+  const what = `its tensor ${quote(stray.name)} would be read from ${quote(location)}`;
+  const message = `Cannot bind an ONNX model: ${what}, and only the initializers of its main graph may lie in files`;
+  throw new AmalgamError("path_refused", message, { details: { file: location } });
 }
 
 /** Bindings by what they bind; of one initializer in their order. */

@@ -51,7 +51,9 @@ const irVersion = 11n;
  */
 export class GraphBuilder {
   readonly #name: string;
-  readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  #nodes: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  /** Nodes so far, those of branches among them. */
+  #made = 0;
   readonly #initializers = new Map<string, MessageInitShape<typeof TensorProtoSchema>>();
   readonly #weights = new Map<string, GraphWeight>();
   readonly #constants = new Map<string, Value>();
@@ -123,7 +125,7 @@ export class GraphBuilder {
     attributes: Readonly<Record<string, Attribute>> = {},
     domain = "",
   ): readonly Value[] {
-    const at = this.#nodes.length;
+    const at = this.#made++;
     const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? `${type}/${at}` : `${type}/${at}/${i}`));
     if (domain !== "") this.#domains.add(domain);
     this.#nodes.push({
@@ -135,6 +137,27 @@ export class GraphBuilder {
       attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
     });
     return names.map((name) => ({ name }));
+  }
+
+  /**
+   * What `then` computes where `condition`, one BOOL, holds, and otherwise what `otherwise` does: both FLOAT. Values that a
+   * branch computes are seen only there; weights and constants belong to the whole graph.
+   */
+  branch(condition: Value, then: () => Value, otherwise: () => Value): Value {
+    const name = `If/${this.#made++}`;
+    const attribute = [this.#branch("then_branch", then), this.#branch("else_branch", otherwise)];
+    this.#nodes.push({ opType: "If", name, input: [condition.name], output: [name], attribute });
+    return { name };
+  }
+
+  #branch(name: string, compute: () => Value): MessageInitShape<typeof AttributeProtoSchema> {
+    const outside = this.#nodes;
+    this.#nodes = [];
+    const { name: output } = compute();
+    const type = { value: { case: "tensorType", value: { elemType: DataType.FLOAT } } } as const;
+    const g = { name, node: this.#nodes, output: [{ name: output, type }] };
+    this.#nodes = outside;
+    return { name, type: AttributeType.GRAPH, g };
   }
 
   /** Makes a value an output of the graph, under a name of its own. */

@@ -23,7 +23,7 @@ export interface Decoder {
   readonly embeddingScale?: number;
   /** c of c · tanh(logits / c). @default 0, for none */
   readonly logitSoftcap?: number;
-  /** Whether the head's weight is the embedding's. */
+  /** Whether the head's weight is the embedding's, unless the checkpoint has one of its own. */
   readonly tied: boolean;
 }
 

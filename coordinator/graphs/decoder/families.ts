@@ -1,6 +1,7 @@
 import type { GraphFamily } from "../types.js";
 import { gemma, gemma2, gemma3 } from "./gemma.js";
-import { decoderFamily } from "./graphs.js";
+import { gpt2 } from "./gpt2.js";
+import { decoderFamily, languageModelFamily } from "./graphs.js";
 import { llama } from "./llama.js";
 import { mistral } from "./mistral.js";
 import { mixtral } from "./mixtral.js";
@@ -19,6 +20,7 @@ export const decoderFamilies: Readonly<Record<string, GraphFamily>> = {
   gemma3: decoderFamily(gemma3),
   gemma3_text: decoderFamily(gemma3),
   phi3: decoderFamily(phi3),
+  gpt2: languageModelFamily(gpt2),
   mixtral: decoderFamily(mixtral),
   qwen2_moe: decoderFamily(qwen2Moe),
   qwen3_moe: decoderFamily(qwen3Moe),

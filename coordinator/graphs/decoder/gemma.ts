@@ -2,7 +2,7 @@ import type { ConfigReader } from "../config.js";
 import type { Decoder } from "./decoder.js";
 import { gatedMlp } from "./mlp.js";
 import {
-  assertCausal,
+  type DecoderSizes,
   llamaNorms,
   readActivation,
   readLayerTypes,
@@ -13,12 +13,18 @@ import {
 import { readRope } from "./read-rope.js";
 
 /** What transformers takes where config.json does not say. */
-const usual = { headWidth: 256, queryScalar: 256, window: 4_096, activation: "gelu_pytorch_tanh" } as const;
+const usual = { queryScalar: 256, window: 4_096, activation: "gelu_pytorch_tanh" } as const;
+const gemmaSizes = { headWidth: 256, keyHeads: 16, maxTokens: 8_192 } as const;
+const gemma2Sizes = { ...gemmaSizes, heads: 8, keyHeads: 4 } as const;
+/** Of the text part, of which published configs say no more than what differs. */
+const gemma3Sizes = {
+  ...gemma2Sizes,
+  ...{ vocabulary: 262_208, width: 2_304, inner: 9_216, layers: 26, maxTokens: 131_072 },
+} as const;
 
 /** Gemma (Mesnard et al., 2024): Llama with scaled embeddings, tied heads, and weights of norms stored less one. */
-export function gemma(config: ConfigReader): Decoder {
-  assertCausal(config);
-  const { heads, keyHeads, headWidth, inner, layers, ...sizes } = readSizes(config, usual);
+export function gemma(config: ConfigReader, byDefault: Partial<DecoderSizes> = gemmaSizes): Decoder {
+  const { heads, keyHeads, headWidth, inner, layers, ...sizes } = readSizes(config, byDefault);
   const hasBias = config.flag("attention_bias", false);
   // Early configs say "gelu" and mean its tanh form.
   const stated = readActivation(config, "hidden_act", usual.activation);
@@ -26,7 +32,7 @@ export function gemma(config: ConfigReader): Decoder {
   return {
     family: "gemma",
     ...sizes,
-    layers: repeated({ window: undefined, rope: readRope(config, { headWidth }) }, layers),
+    layers: repeated({ window: undefined, rope: readRope(config, { headWidth, maxTokens: sizes.maxTokens }) }, layers),
     attention: {
       heads,
       keyHeads,
@@ -44,8 +50,8 @@ export function gemma(config: ConfigReader): Decoder {
 }
 
 /** Gemma 2 (Riviere et al., 2024): norms around attention and MLP, soft caps, and a window in every other layer. */
-export function gemma2(config: ConfigReader): Decoder {
-  const base = gemma(config);
+export function gemma2(config: ConfigReader, byDefault: Partial<DecoderSizes> = gemma2Sizes): Decoder {
+  const base = gemma(config, byDefault);
   const window = config.size("sliding_window", usual.window);
   const types = readLayerTypes(config, base.layers.length, (layer) => layer % 2 === 0);
   const activation = readActivation(config, "hidden_activation", usual.activation);
@@ -59,7 +65,7 @@ export function gemma2(config: ConfigReader): Decoder {
       softcap: softcap(config, "attn_logit_softcapping", 50),
     },
     norms: sandwichNorms,
-    mlp: gatedMlp({ width: base.width, inner: config.size("intermediate_size"), activation }),
+    mlp: gatedMlp({ width: base.width, inner: config.size("intermediate_size", byDefault.inner), activation }),
     logitSoftcap: softcap(config, "final_logit_softcapping", 30),
   };
 }
@@ -69,18 +75,19 @@ export function gemma2(config: ConfigReader): Decoder {
  * layers with a window to each without, and a RoPE of its own for either kind.
  */
 export function gemma3(config: ConfigReader): Decoder {
-  const base = gemma2(config);
-  const { headWidth } = base.attention;
+  const base = gemma2(config, gemma3Sizes);
+  const { maxTokens, attention } = base;
+  const ofHeads = { headWidth: attention.headWidth, maxTokens };
   const period = config.size("sliding_window_pattern", 6);
   const types = readLayerTypes(config, base.layers.length, (layer) => (layer + 1) % period !== 0);
   const full = {
     window: undefined,
-    rope: readRope(config, { headWidth, layerType: "full_attention", theta: 1_000_000 }),
+    rope: readRope(config, { ...ofHeads, layerType: "full_attention", theta: 1_000_000 }),
   };
   const sliding = {
     window: config.size("sliding_window", usual.window),
     rope: readRope(config, {
-      headWidth,
+      ...ofHeads,
       layerType: "sliding_attention",
       thetaKey: "rope_local_base_freq",
       isScaled: false,
@@ -90,7 +97,7 @@ export function gemma3(config: ConfigReader): Decoder {
     ...base,
     family: "gemma3_text",
     layers: types.map((type) => (type === "sliding_attention" ? sliding : full)),
-    attention: { ...base.attention, softcap: 0, normsHeads: true },
+    attention: { ...attention, softcap: 0, normsHeads: true },
     logitSoftcap: softcap(config, "final_logit_softcapping", 0),
   };
 }

@@ -1,21 +1,25 @@
 import type { ConfigReader } from "../config.js";
 import type { Decoder } from "./decoder.js";
 import { gatedMlp } from "./mlp.js";
-import { llamaNorms, readActivation, readSizes, repeated } from "./read.js";
+import { type DecoderSizes, llamaNorms, readActivation, readSizes, repeated } from "./read.js";
 import { readRope } from "./read-rope.js";
 
-/** Llama 1 to 3 (Touvron et al., 2023; Grattafiori et al., 2024) and what shares its architecture, such as SmolLM 2. */
+/**
+ * Llama 1 to 3 (Touvron et al., 2023; Grattafiori et al., 2024) and what shares its architecture, such as SmolLM 2.
+ * `byDefault` is what a family takes where its config does not say.
+ */
 export function llama(
   config: ConfigReader,
-  byDefault: { readonly headWidth?: number; readonly theta?: number } = {},
+  byDefault: Partial<DecoderSizes> & { readonly theta?: number } = {},
 ): Decoder {
   const { heads, keyHeads, headWidth, inner, layers, ...sizes } = readSizes(config, byDefault);
   const hasBias = config.flag("attention_bias", false);
+  const rope = readRope(config, { headWidth, maxTokens: sizes.maxTokens, theta: byDefault.theta });
   const activation = readActivation(config, "hidden_act", "silu");
   return {
     family: "llama",
     ...sizes,
-    layers: repeated({ window: undefined, rope: readRope(config, { headWidth, theta: byDefault.theta }) }, layers),
+    layers: repeated({ window: undefined, rope: rope }, layers),
     attention: {
       heads,
       keyHeads,

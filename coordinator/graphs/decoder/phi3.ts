@@ -9,13 +9,14 @@ const aliases = { su: "longrope", yarn: "longrope" } as const;
 
 /** Phi 3 and 3.5 (Abdin et al., 2024): Llama with packed projections, LongRoPE, and heads that may be rotated in part. */
 export function phi3(config: ConfigReader): Decoder {
-  const { heads, keyHeads, headWidth, inner, layers, ...sizes } = readSizes(config);
+  const { heads, keyHeads, headWidth, inner, layers, ...sizes } = readSizes(config, { maxTokens: 4_096 });
+  const { maxTokens } = sizes;
   const window = config.has("sliding_window") ? config.size("sliding_window") : undefined;
   const activation = readActivation(config, "hidden_act", "silu");
   return {
     family: "phi3",
     ...sizes,
-    layers: repeated({ window, rope: readRope(config, { headWidth, aliases }) }, layers),
+    layers: repeated({ window, rope: readRope(config, { headWidth, maxTokens, aliases }) }, layers),
     attention: {
       heads,
       keyHeads,

@@ -1,8 +1,8 @@
 import { type ConfigReader, maxLayers } from "../config.js";
 import type { Mixture } from "./mixture.js";
 
-/** Of all layers together. Each is written out, in some 900 bytes, and a graph has to fit a message. */
-const maxExperts = 16_384;
+/** Of all layers together. Each takes 830 bytes of a body and of a step, and a model's graphs travel in one message. */
+const maxExperts = 8_192;
 
 /** How many experts there are in a layer, and how many of them a token is given to. */
 export function readExperts(

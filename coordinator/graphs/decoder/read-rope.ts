@@ -5,6 +5,8 @@ export const ropeTypes = ["default", "linear", "dynamic", "yarn", "longrope", "l
 
 export interface RopeOptions {
   readonly headWidth: number;
+  /** Tokens that the config allows. */
+  readonly maxTokens: number;
   /** Where config.json has another key for θ, as Gemma 3 for its local layers. @default "rope_theta" */
   readonly thetaKey?: string;
   /** θ where config.json has none. @default 10,000 */
@@ -22,7 +24,8 @@ export interface RopeOptions {
  * `rope_theta`, `rope_scaling` and `partial_rotary_factor`.
  */
 export function readRope(config: ConfigReader, options: RopeOptions): Rope {
-  const { headWidth, thetaKey = "rope_theta", theta: usualTheta = 10_000, layerType, isScaled = true } = options;
+  const { headWidth, maxTokens, thetaKey = "rope_theta", theta: usualTheta = 10_000, layerType } = options;
+  const { isScaled = true } = options;
   const parameters = config.section("rope_parameters");
   const ofLayers = layerType === undefined ? undefined : parameters?.section(layerType);
   const scaling = isScaled ? config.section("rope_scaling") : undefined;
@@ -42,13 +45,12 @@ export function readRope(config: ConfigReader, options: RopeOptions): Rope {
       `which rotates ${width} of a head's ${headWidth} elements; that must be an even number`,
     );
   }
-  const positions = config.size("max_position_embeddings", 2_048);
   const original = config.size(
     "original_max_position_embeddings",
-    section.size("original_max_position_embeddings", positions),
+    section.size("original_max_position_embeddings", maxTokens),
   );
   const type = typeOf(section === config ? undefined : section, options.aliases);
-  return { width, ...scaledRope(type, section, { theta, width, positions, original }) };
+  return { width, ...scaledRope(type, section, { theta, width, positions: maxTokens, original }) };
 }
 
 function typeOf(section: ConfigReader | undefined, aliases: RopeOptions["aliases"] = {}): (typeof ropeTypes)[number] {

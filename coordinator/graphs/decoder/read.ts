@@ -15,24 +15,29 @@ export interface DecoderSizes {
   readonly maxTokens: number;
 }
 
-/** `headWidth` is what the family takes where the config has no `head_dim`. @default width / heads */
-export function readSizes(config: ConfigReader, byDefault: { readonly headWidth?: number } = {}): DecoderSizes {
-  const width = config.size("hidden_size");
-  const heads = config.size("num_attention_heads");
-  const keyHeads = config.size("num_key_value_heads", heads);
+/**
+ * `byDefault` is what transformers takes for the family where config.json does not say: it writes no more than what
+ * differs into a config inside another one. Without a default, a head's width is width / heads, and keys have as many
+ * heads as queries, which is what `null` means to all.
+ */
+export function readSizes(config: ConfigReader, byDefault: Partial<DecoderSizes> = {}): DecoderSizes {
+  const width = config.size("hidden_size", byDefault.width);
+  const heads = config.size("num_attention_heads", byDefault.heads);
+  const usualKeyHeads = config.isNull("num_key_value_heads") ? undefined : byDefault.keyHeads;
+  const keyHeads = config.size("num_key_value_heads", usualKeyHeads ?? heads);
   if (heads % keyHeads !== 0) {
     throw config.fail("num_key_value_heads", `which does not divide "num_attention_heads", ${heads}`);
   }
   const headWidth = config.size("head_dim", byDefault.headWidth ?? Math.floor(width / heads));
   return {
-    vocabulary: config.size("vocab_size"),
+    vocabulary: config.size("vocab_size", byDefault.vocabulary),
     width,
-    inner: config.size("intermediate_size"),
-    layers: config.size("num_hidden_layers", undefined, maxLayers),
+    inner: config.size("intermediate_size", byDefault.inner),
+    layers: config.size("num_hidden_layers", byDefault.layers, maxLayers),
     heads,
     keyHeads,
     headWidth,
-    maxTokens: config.size("max_position_embeddings", 2_048),
+    maxTokens: config.size("max_position_embeddings", byDefault.maxTokens ?? 2_048),
   };
 }
 
@@ -55,8 +60,9 @@ export type LayerType = "full_attention" | "sliding_attention";
 
 /** Refuses models that see what comes after a token, which embedding models made of decoders may. */
 export function assertCausal(config: ConfigReader): void {
-  if (!config.flag("use_bidirectional_attention", false)) return;
-  throw config.fail("use_bidirectional_attention", "only models that see no later tokens are supported");
+  const problem = "only models that see no later tokens are supported";
+  if (config.flag("use_bidirectional_attention", false)) throw config.fail("use_bidirectional_attention", problem);
+  if (!config.flag("is_causal", true)) throw config.fail("is_causal", problem);
 }
 
 /** The norms of a layer as Llama names them. */

@@ -11,6 +11,15 @@ import { crossKeysValues, decode, encode, type Tokens } from "./stacks.js";
 /** Tables of embeddings, in the order of preference: they are one where a checkpoint has several. */
 const tables = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
 
+/** What T5 and the models after it differ in. */
+export interface T5Family {
+  readonly name: string;
+  /** What a missing `feed_forward_proj` means. */
+  readonly feedForward: string;
+  /** Whether its models may multiply states by width^−½ before the head. */
+  readonly isScaled: boolean;
+}
+
 /**
  * The graphs of a T5 model (Raffel et al., 2020). With a decoder: `body` and `head`, and for generation `encoder` and
  * `step`. A checkpoint without one, as `T5EncoderModel` saves it, is an encoder of texts, and so is any T5 that vectors are
@@ -21,16 +30,15 @@ const tables = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_t
  * [batch, time], the first of which is `decoderStart`, `attention_mask` [batch, past + time] of the decoder's tokens, and
  * `past/<i>`, which is empty at first and then the last step's `present/<i>`.
  *
- * `isScaled`: whether the family multiplies states by width^−½ before a head that is tied, which is what a missing
- * `tie_word_embeddings` means.
+ * Of states that are multiplied by width^−½ before the head, see {@link scalesStates}.
  */
-export function buildT5(request: GraphRequest, family: string, isScaled: boolean): ModelGraphs {
+export function buildT5(request: GraphRequest, family: T5Family): ModelGraphs {
   const config = new ConfigReader(request.config, request.configFile);
-  const t5 = readT5(config);
+  const t5 = readT5(config, family.feedForward);
   const table = tables.find((name) => request.tensors.has(name)) ?? "shared.weight";
   if (request.output === "logits") throw config.fail("model_type", "for which classifiers are not supported");
 
-  const common = { family, maxTokens: undefined, vocabulary: t5.vocabulary };
+  const common = { family: family.name, maxTokens: undefined, vocabulary: t5.vocabulary };
   const hasDecoder = [...request.tensors.keys()].some((name) => name.startsWith("decoder."));
   const wantsVectors = request.output === "vectors" || (request.output === undefined && request.pooling !== undefined);
   if (!hasDecoder || wantsVectors) {
@@ -40,7 +48,7 @@ export function buildT5(request: GraphRequest, family: string, isScaled: boolean
     return { ...common, kind: "encoder", graphs: { body: textEncoder(table, t5, pooling) } };
   }
   const head = request.tensors.has("lm_head.weight") ? "lm_head.weight" : table;
-  const scale = isScaled && config.flag("tie_word_embeddings", true) ? t5.width ** -0.5 : 1;
+  const scale = family.isScaled && scalesStates(config) ? t5.width ** -0.5 : 1;
   const generation = request.generates === true ? { encoder: encoderGraph(table, t5), step: stepGraph(table, t5) } : {};
   return {
     ...common,
@@ -53,6 +61,15 @@ export function buildT5(request: GraphRequest, family: string, isScaled: boolean
     cache: Array.from({ length: 2 * t5.decoderLayers }, (): CacheSlot => ({ heads: t5.heads, width: t5.headWidth })),
     decoderStart: t5.decoderStart,
   };
+}
+
+/**
+ * The first T5 does, 1.1 and Flan-T5 do not. Before transformers 5 a config says so by `tie_word_embeddings`; since then
+ * that is always true, and `scale_decoder_outputs` says it.
+ */
+function scalesStates(config: ConfigReader): boolean {
+  const isTied = config.flag("tie_word_embeddings", true);
+  return config.flag("scale_decoder_outputs", isTied);
 }
 
 /** Ends in vectors where there is a pooling, else in hidden states. */

@@ -23,7 +23,8 @@ export interface T5Sizes {
   readonly decoderStart: number;
 }
 
-export function readT5(config: ConfigReader): T5Sizes {
+/** `feedForward` is what a missing `feed_forward_proj` means. */
+export function readT5(config: ConfigReader, feedForward: string): T5Sizes {
   const encoderLayers = config.size("num_layers", undefined, maxLayers);
   return {
     vocabulary: config.size("vocab_size"),
@@ -33,7 +34,7 @@ export function readT5(config: ConfigReader): T5Sizes {
     heads: config.size("num_heads"),
     headWidth: config.size("d_kv"),
     inner: config.size("d_ff"),
-    ...readFeedForward(config),
+    ...readFeedForward(config, feedForward),
     epsilon: config.number("layer_norm_epsilon", 1e-6),
     ...readBuckets(config),
     decoderStart: config.count("decoder_start_token_id", config.count("pad_token_id", 0)),
@@ -41,9 +42,9 @@ export function readT5(config: ConfigReader): T5Sizes {
 }
 
 /** `relu`, or `gated-gelu`, whose GELU is the approximation by tanh. */
-function readFeedForward(config: ConfigReader): Pick<T5Sizes, "activation" | "isGated"> {
+function readFeedForward(config: ConfigReader, byDefault: string): Pick<T5Sizes, "activation" | "isGated"> {
   const allowed = activationNames.flatMap((name) => [name, `gated-${name}`]);
-  const word = config.word("feed_forward_proj", "relu", allowed);
+  const word = config.word("feed_forward_proj", byDefault, allowed);
   if (word === "gated-gelu") return { activation: "gelu_new", isGated: true };
   const isGated = word.startsWith("gated-");
   return { activation: isGated ? word.slice("gated-".length) : word, isGated };

@@ -35,16 +35,12 @@ export const clip: GraphFamily = (request) => {
 
 /**
  * A tower's part of config.json; all of it where the file is of one tower alone. The first published checkpoints have a
- * `text_config_dict`, whose values count where both have one, as in transformers.
+ * `text_config_dict`, and it alone counts, as in transformers: what it does not say is what is usual, not what
+ * `text_config` says.
  */
 function towerConfig({ config, configFile }: GraphRequest, type: string, tower: "text" | "vision"): ConfigReader {
-  if (type === `clip_${tower}_model`) return new ConfigReader(config, configFile);
-  const whole = config as Readonly<Record<string, unknown>>;
-  const [section, overriding] = [whole[`${tower}_config`] ?? {}, whole[`${tower}_config_dict`] ?? {}];
-  const merged = isPlain(section) && isPlain(overriding) ? { ...section, ...overriding } : section;
-  return new ConfigReader(merged, configFile, `${tower}_config`);
-}
-
-function isPlain(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  const whole = new ConfigReader(config, configFile);
+  if (type === `clip_${tower}_model`) return whole;
+  const nothing = new ConfigReader({}, configFile, `${tower}_config`);
+  return whole.section(`${tower}_config_dict`) ?? whole.section(`${tower}_config`) ?? nothing;
 }

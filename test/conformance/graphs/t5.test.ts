@@ -109,6 +109,19 @@ describe.each(names)("%s of transformers", (name) => {
   });
 });
 
+test("T5 1.1 has the same log-probabilities with the config that transformers 5 writes", async () => {
+  const golden = readGolden<Golden>("t5-v1.1");
+  const weights = weightsOf(golden);
+  await using temp = await withTempDir();
+  await writeCheckpoint(temp.path, weights);
+  const config = { ...golden.config, tie_word_embeddings: true, scale_decoder_outputs: false };
+  const model = build({ ...golden, config }, weights, {});
+  const batch = present(golden.batches["one"], "batch");
+  const hidden = await runOnText(model.graphs.body, temp.path, batch.inputs, "hidden");
+  const { logprobs } = await runHead(model, temp.path, hidden, batch.targets.flat());
+  expect(largestDifference(Array.from(logprobs.values, Number), batch.logprobs)).toBeLessThan(tolerance);
+});
+
 test.each(
   readGolden<readonly (Model & { readonly inputs: TextRows; readonly vectors: readonly number[] })[]>("encoders"),
 )("$family without a decoder embeds texts as transformers does", async ({ inputs, vectors, ...model }) => {

@@ -94,6 +94,12 @@ test.each<[string, string, object, string]>([
     { ...tiny, use_bidirectional_attention: true },
     '"use_bidirectional_attention" is true, only models that see no later tokens are supported',
   ],
+  [
+    "attention both ways, as transformers 5 has it for every family",
+    "qwen2",
+    { ...tiny, is_causal: false },
+    '"is_causal" is false, only models that see no later tokens are supported',
+  ],
 ])("%s is refused", (_, family, config, problem) => {
   const message = `Cannot build a graph from "config.json": ${problem}`;
   expect(() => build(family, config)).toThrow(expect.objectContaining({ code: "checkpoint_mismatch", message }));
@@ -133,7 +139,33 @@ test("a tied head is the embedding, another one is its own, and one that is nowh
   const shape = [16, 8];
   expect(headOf(true)).toEqual(["decoder", [{ name: "model.embed_tokens.weight", shape }]]);
   expect(headOf(false, "lm_head.weight")).toEqual(["decoder", [{ name: "lm_head.weight", shape }]]);
+  expect(headOf(true, "lm_head.weight")).toEqual(["decoder", [{ name: "lm_head.weight", shape }]]);
   expect(headOf(false)).toEqual(["encoder", undefined]);
+});
+
+test("a text_config that says only what differs has transformers' sizes otherwise", () => {
+  const said = { hidden_size: 2560, intermediate_size: 10240, num_hidden_layers: 1, sliding_window: 1024 };
+  const tensors = tensorsOf("language_model.model.embed_tokens.weight");
+  const { maxTokens, vocabulary, graphs } = build("gemma3", { text_config: said }, { tensors });
+  expect([maxTokens, vocabulary]).toEqual([131_072, 262_208]);
+  const projections = graphs.body?.weights.filter(({ name }) => /self_attn\.[qk]_proj/.test(name));
+  expect(projections?.map(({ shape }) => shape)).toEqual([
+    [2048, 2560],
+    [1024, 2560],
+  ]);
+});
+
+test.each([
+  ["llama", 2_048],
+  ["mistral", 131_072],
+  ["qwen2", 32_768],
+  ["qwen3", 32_768],
+  ["gemma", 8_192],
+  ["gemma2", 8_192],
+  ["gemma3_text", 131_072],
+  ["phi3", 4_096],
+])("%s takes %d tokens where its config does not say", (family, maxTokens) => {
+  expect(build(family, { ...tiny, max_position_embeddings: undefined }).maxTokens).toBe(maxTokens);
 });
 
 test("a causal language model without a head is refused", () => {

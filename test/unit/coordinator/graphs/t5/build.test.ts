@@ -40,6 +40,25 @@ test.each([
   expect(Object.keys(model.graphs)).toEqual(roles);
 });
 
+test.each([
+  [{}, { tie_word_embeddings: true }],
+  [{ tie_word_embeddings: false }, { tie_word_embeddings: true, scale_decoder_outputs: false }],
+  [{ tie_word_embeddings: true }, { tie_word_embeddings: true, scale_decoder_outputs: true }],
+])("a config with %o means the same as one by transformers 5 with %o", (old, written) => {
+  const headOf = (says: object) => build({ ...tiny, ...says }, whole).graphs.head?.model;
+  expect(headOf(written)).toEqual(headOf(old));
+  expect(headOf({ tie_word_embeddings: false })).not.toEqual(headOf({}));
+});
+
+test("a missing feed_forward_proj is ReLU to T5, and gated GELU to mT5", () => {
+  const upsOf = (family: string) => {
+    const { body } = build(tiny, whole, {}, family).graphs;
+    return body?.weights.flatMap(({ name }) => /^encoder.block.0.*(wi.*)\.weight$/.exec(name)?.[1] ?? []);
+  };
+  expect(upsOf("t5")).toEqual(["wi"]);
+  expect(upsOf("mt5")).toEqual(["wi_0", "wi_1"]);
+});
+
 test("the cache has keys and values of each layer of the decoder", () => {
   const { cache } = build({ ...tiny, num_decoder_layers: 1 }, whole, { generates: true });
   expect(cache).toEqual([
@@ -61,10 +80,11 @@ function build(
   config: unknown,
   shapes: Readonly<Record<string, readonly number[] | undefined>>,
   request: Partial<GraphRequest> = {},
+  family = "t5",
 ): ModelGraphs {
   const known = Object.entries(shapes).flatMap(([name, shape]) => (shape === undefined ? [] : [{ name, shape }]));
   const tensors = new Map(known.map(({ name, shape }) => [name, { shape, dtype: "F32" }]));
-  const graphs = t5Families["t5"]?.({ config, tensors, configFile: "models/a/config.json", ...request });
-  if (graphs === undefined) throw new Error("There is no t5");
+  const graphs = t5Families[family]?.({ config, tensors, configFile: "models/a/config.json", ...request });
+  if (graphs === undefined) throw new Error(`There is no ${family}`);
   return graphs;
 }

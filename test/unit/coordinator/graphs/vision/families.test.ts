@@ -66,8 +66,11 @@ test("what a checkpoint of CLIP does not have is not built", () => {
   expect(roles(image)).toEqual(["image"]);
 });
 
-test("a section that an old CLIP has twice counts as transformers counts it", () => {
-  const config = { model_type: "clip", vision_config: { image_size: 64 }, vision_config_dict: { image_size: 96 } };
+test("of a section that an old CLIP has twice, only the second counts, as in transformers", () => {
+  const vision_config = { image_size: 64, patch_size: 16, num_channels: 1 };
+  const config = { model_type: "clip", vision_config, vision_config_dict: { image_size: 96 } };
   const built = build(config, { "vision_model.embeddings.class_embedding": [768] });
   expect(built?.image).toEqual({ channels: 3, height: 96, width: 96 });
+  const kernel = built?.graphs.image?.weights.find(({ name }) => name.endsWith("patch_embedding.weight"));
+  expect(kernel?.shape).toEqual([768, 3, 32, 32]);
 });
