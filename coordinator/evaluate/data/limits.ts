@@ -20,7 +20,7 @@ export interface RowLimits {
   readonly recordBytes: number;
   /** A page of Parquet, unpacked. */
   readonly pageBytes: number;
-  /** The JavaScript heap of the thread that reads Parquet, which has one row group at a time in it, decoded. */
+  /** The JavaScript heap of the process that reads Parquet, which has one row group at a time in it, decoded. */
   readonly heapBytes: number;
   /** How long Parquet may be read without getting any further, in milliseconds. */
   readonly stallMs: number;
@@ -35,6 +35,6 @@ export const rowLimits: RowLimits = {
   pageBytes: 1 << 30,
   // Writers make row groups of 128 MB to 1 GB.
   heapBytes: 2 ** 32,
-  // The largest page takes about ten seconds.
+  // A megabyte of text takes 15 ms, so that the largest page has time too.
   stallMs: 30_000,
 };

@@ -1,14 +1,12 @@
 export type ParquetRow = Readonly<Record<string, unknown>>;
 
-/** Enough that messages are few, little enough that a copy of it is nothing. */
+/** Enough that messages are few, little enough that a few copies of it are nothing. */
 const fullBytes = 4 << 20;
 const fullRows = 4096;
 
-/** Some rows on their way out of the reading thread. */
+/** Some rows on their way out of the reading process. */
 export class RowChunk {
   readonly rows: ParquetRow[] = [];
-  /** What the rows' bytes lie in, to be handed over and not copied. */
-  readonly buffers: ArrayBuffer[] = [];
   /** About what the rows take in memory. */
   bytes = 0;
 
@@ -31,18 +29,13 @@ export class RowChunk {
     if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value;
     if (typeof value !== "object") return value;
     if (value instanceof Date) return value.toISOString();
-    if (value instanceof Uint8Array) return this.#ownBytes(value);
+    if (value instanceof Uint8Array) {
+      this.bytes += value.length;
+      return value;
+    }
     if (Array.isArray(value) || ArrayBuffer.isView(value)) {
       return Array.from(value as Iterable<unknown>, (item) => this.#plain(item));
     }
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.#plain(item)]));
-  }
-
-  /** The reader's bytes are a part of a whole page, which would go along. */
-  #ownBytes(value: Uint8Array): Uint8Array {
-    const own = new Uint8Array(value);
-    this.bytes += own.length;
-    this.buffers.push(own.buffer);
-    return own;
   }
 }

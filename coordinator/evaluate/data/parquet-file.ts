@@ -15,15 +15,14 @@ import { RowBudget } from "./budget.js";
 import { dataError } from "./complain.js";
 import { maxFields, maxFooterBytes } from "./limits.js";
 import { type ParquetRow, RowChunk } from "./parquet-chunk.js";
-import type { ParquetTask } from "./parquet-thread.js";
+import type { ParquetTask } from "./parquet-process.js";
 
 /** What is read of a file at once, so that a slow disk is seen to get on. */
 const pieceBytes = 8 << 20;
 
 /**
- * The first `task.rows` rows, a row group at a time. Only the row groups that hold them are read.
- * `advance` is called whenever reading has got further, and only so often: a reader that goes in circles calls it no
- * more.
+ * The first `task.rows` rows, a row group at a time. Only the row groups that hold them are read. `advance` is called
+ * whenever reading has got further, and by a reader that goes in circles no more.
  */
 export async function* readParquetFile(task: ParquetTask, advance: () => void): AsyncGenerator<RowChunk> {
   const { path, limits } = task;

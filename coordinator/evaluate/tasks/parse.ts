@@ -73,7 +73,7 @@ export function parseTasks(text: string, file: string): readonly AnyTask[] {
 /** The same, with complaints left in `reading` wherever reading can go on. */
 export function parseInto(reading: Reading, text: string): readonly AnyTask[] {
   const { complaints } = reading;
-  const [root, second] = readYaml(text, complaints).filter((document) => !isNull(document));
+  const [root, second] = readYaml(text, complaints, "task file").filter((document) => !isNull(document));
   if (root === undefined) return complaints.fail({ line: 1, column: 1 }, "The task file is empty");
   if (second !== undefined) complaints.add(second.at, "There are several documents in the file, expected one");
   if (root.kind !== "mapping") {

@@ -66,7 +66,8 @@ const statements: ReadonlySet<string> = new Set([
 ]);
 
 function jinja(source: string): CompiledTemplate {
-  const program: CompiledTemplate["program"] = parse(tokenize(source));
+  // The library drops one line break at the end. A prompt may end in one, and lm-evaluation-harness keeps it.
+  const program: CompiledTemplate["program"] = parse(tokenize(source.endsWith("\n") ? `${source}\n` : source));
   const [first, ...others] = program.body;
   const expression = first !== undefined && others.length === 0 && !statements.has(first.type) ? first : undefined;
   const { names, required } = fieldsIn(program);

@@ -15,23 +15,23 @@ const maxDepth = 32;
  */
 export const maxNodes = maxRecipeBytes / 4;
 
-export function assertSmall(text: string, complaints: Complaints): void {
+export function assertSmall(text: string, what: string, complaints: Complaints): void {
   const bytes = Buffer.byteLength(text);
   if (bytes <= maxRecipeBytes) return;
-  complaints.fail({ line: 1, column: 1 }, `The recipe has ${bytes} bytes, more than the limit of ${maxRecipeBytes}`);
+  complaints.fail({ line: 1, column: 1 }, `The ${what} has ${bytes} bytes, more than the limit of ${maxRecipeBytes}`);
 }
 
 /**
  * Walks the raw tokens before anything recursive sees them: the composer takes a call for each level, and text nested
  * deep enough brings down the process instead of throwing. Tags are refused here too, where their place is known.
  */
-export function assertModest(tokens: readonly CST.Token[], locate: Locate, complaints: Complaints): void {
+export function assertModest(tokens: readonly CST.Token[], what: string, locate: Locate, complaints: Complaints): void {
   let nodes = 0;
   const pending = tokens.map((token) => ({ token, depth: 0 }));
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { token, depth } = next;
     nodes += 1;
-    if (nodes > maxNodes) complaints.fail(locate(0), `The recipe has more than ${maxNodes} parts`);
+    if (nodes > maxNodes) complaints.fail(locate(0), `The ${what} has more than ${maxNodes} parts`);
     if (depth > maxDepth) complaints.fail(locate(token.offset), `Nested more than ${maxDepth} deep`);
     for (const { offset, source } of tagsOf(token)) {
       complaints.add(locate(offset), `Tag ${quote(source)} is not allowed`);

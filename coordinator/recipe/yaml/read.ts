@@ -7,10 +7,10 @@ import { plainTrees } from "./tree.js";
 
 /**
  * Reads YAML 1.2 text with the core schema (`off` is a string, `07` is 7). One node for each document that has any
- * content. Throws at once on what leaves nothing sensible to read: a limit exceeded, a tag, broken syntax.
+ * content. Throws at once on what leaves nothing sensible to read: a limit exceeded, a tag, broken syntax. `what`: the text's name in these errors.
  */
-export function readYaml(text: string, complaints: Complaints): readonly YamlNode[] {
-  assertSmall(text, complaints);
+export function readYaml(text: string, complaints: Complaints, what = "recipe"): readonly YamlNode[] {
+  assertSmall(text, what, complaints);
   // Windows editors put a byte order mark before the first column.
   const source = text.replace(/^\uFEFF/, "");
   const lines = new LineCounter();
@@ -20,7 +20,7 @@ export function readYaml(text: string, complaints: Complaints): readonly YamlNod
     // To the counter, a text without a single character has no line 1.
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  assertModest(tokens, locate, complaints);
+  assertModest(tokens, what, locate, complaints);
 
   const documents = compose(tokens, source.length);
   // One slip in the indentation makes every line after it look wrong: only the first error is the author's.
@@ -29,7 +29,7 @@ export function readYaml(text: string, complaints: Complaints): readonly YamlNod
     complaints.fail(locate(error.pos[0]), `Not valid YAML: ${describeSyntaxError(error, source)}`);
   }
   const contents = documents.map((document) => document.contents).filter((content) => content !== null);
-  return plainTrees(contents, locate, complaints);
+  return plainTrees(contents, what, locate, complaints);
 }
 
 function compose(tokens: readonly CST.Token[], length: number): Document.Parsed[] {

@@ -10,12 +10,22 @@ const rewordings: readonly (readonly [RegExp, string])[] = [
   [/^Flow (map|sequence)/, "a list or mapping in brackets is still open here"],
 ];
 
+/** A value that begins as Jinja does. */
+const templateAtStart = /(?:[:,-]\s+|\[\s*)\{[{%#]/;
+
+const quoted = /"[^"]*(?:"|$)|'[^']*(?:'|$)/g;
+
 /** The library's error in one line. */
 export function describeSyntaxError(error: YAMLParseError, source: string): string {
+  const before = source.slice(0, error.pos[1]);
+  const line = before.slice(before.lastIndexOf("\n") + 1);
+  if (templateAtStart.test(line.replace(quoted, '""'))) {
+    return 'braces hold a mapping here, put a template in quotes: "{{ … }}"';
+  }
   const reworded = rewordings.find(([pattern]) => pattern.test(error.message))?.[1];
   if (reworded !== undefined) return reworded;
   const [found = ""] = source.slice(...error.pos).split(/[\r\n]/, 1);
   if (error.code === "UNEXPECTED_TOKEN" && found !== "") return `${quote(found)} is not expected here`;
-  const [line = ""] = error.message.split(/[\r\n]/, 1);
-  return line.slice(0, 1).toLowerCase() + line.slice(1);
+  const [problem = ""] = error.message.split(/[\r\n]/, 1);
+  return problem.slice(0, 1).toLowerCase() + problem.slice(1);
 }

@@ -9,19 +9,26 @@ import type { Locate, YamlEntry, YamlNode } from "./node.js";
  * The library's documents as plain data. Aliases become what they stand for, `<<` the entries that it brings in, and a
  * key that appears twice becomes a complaint.
  */
-export function plainTrees(documents: readonly ParsedNode[], locate: Locate, complaints: Complaints): YamlNode[] {
-  const builder = new TreeBuilder(locate, complaints);
+export function plainTrees(
+  documents: readonly ParsedNode[],
+  what: string,
+  locate: Locate,
+  complaints: Complaints,
+): YamlNode[] {
+  const builder = new TreeBuilder(what, locate, complaints);
   return documents.map((contents) => builder.document(contents));
 }
 
 class TreeBuilder {
+  readonly #what: string;
   readonly #locate: Locate;
   readonly #complaints: Complaints;
   readonly #anchors = new Map<string, { readonly node: YamlNode; readonly size: number }>();
   /** How many nodes the trees have so far, where a node counts once for every alias that leads to it. */
   #size = 0;
 
-  constructor(locate: Locate, complaints: Complaints) {
+  constructor(what: string, locate: Locate, complaints: Complaints) {
+    this.#what = what;
     this.#locate = locate;
     this.#complaints = complaints;
   }
@@ -92,7 +99,7 @@ class TreeBuilder {
   #grow(nodes: number, parsed: ParsedNode): void {
     this.#size += nodes;
     if (this.#size > maxNodes) {
-      this.#complaints.fail(this.#at(parsed), `Aliases make the recipe larger than ${maxNodes} parts`);
+      this.#complaints.fail(this.#at(parsed), `Aliases make the ${this.#what} larger than ${maxNodes} parts`);
     }
   }
 

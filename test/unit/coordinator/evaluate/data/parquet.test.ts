@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { rowLimits } from "../../../../../coordinator/evaluate/data/limits.js";
+import { type RowLimits, rowLimits } from "../../../../../coordinator/evaluate/data/limits.js";
 import { readRows } from "../../../../../coordinator/evaluate/data/read-rows.js";
 
 const fixtures = fileURLToPath(new URL("../../../../../../test/fixtures/evaluate-data/", import.meta.url));
@@ -128,19 +128,23 @@ test("no damage of one byte makes reading Parquet fail without a word about the 
   }
 });
 
-test("damage that keeps the reader of Parquet busy without end is an error, and others go on meanwhile", async () => {
-  const path = await spoiled("endless", flipped(463, 0x80), "pages-v2");
-  const reading = readRows(source(path), { limits: { ...rowLimits, stallMs: 2000 } });
-  const other = readRows(source(join(fixtures, "zstd.parquet")));
-  await expect(other).resolves.toHaveLength(6);
-  await expect(reading).rejects.toMatchObject({ code: "usage", details: { place: path } });
-  await expect(reading).rejects.toThrow(
-    `${path}  Cannot read the file as Parquet: nothing has moved for 2 s, it may be damaged`,
-  );
-});
-
-test("a reader of Parquet that runs out of memory is an error, and this process lives on", async () => {
-  const path = join(fixtures, "none.parquet");
-  const reading = readRows(source(path), { limits: { ...rowLimits, heapBytes: 4 << 20 } });
-  await expect(reading).rejects.toThrow(`${path}  Reading a row group takes more than 4.19 MB, write it with smaller`);
+test.each<[what: string, name: string, limits: Partial<RowLimits>, problem: RegExp]>([
+  ["rows", "snappy", { rows: 5 }, /There are more than 5 rows, give the task a limit$/],
+  [
+    "bytes that the footer claims",
+    "snappy",
+    { bytes: 1000 },
+    /The rows take more than 1.00 KB, give the task a smaller/,
+  ],
+  [
+    "bytes that rows turn out to have",
+    "repeated",
+    { bytes: 1 << 20 },
+    /The rows take more than 1.05 MB, give the task/,
+  ],
+  ["bytes of a page", "gzip", { pageBytes: 10 }, /as Parquet: a page claims \d+ B, the limit is 10 B$/],
+])("readRows() has a limit for %s (%s.parquet)", async (_what, name, limits, problem) => {
+  const path = join(fixtures, `${name}.parquet`);
+  await expect(readRows(source(path), { limits: { ...rowLimits, ...limits } })).rejects.toThrow(problem);
+  await expect(readRows(source(path))).resolves.not.toHaveLength(0);
 });

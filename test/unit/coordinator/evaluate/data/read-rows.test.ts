@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type RowLimits, rowLimits } from "../../../../../coordinator/evaluate/data/limits.js";
 import { readRows } from "../../../../../coordinator/evaluate/data/read-rows.js";
 import type { DataFormat } from "../../../../../coordinator/evaluate/data/source.js";
 import { writeCheckpoint } from "../../../../support/checkpoints.js";
@@ -146,6 +147,49 @@ test("readRows() puts together characters of a CSV that two reads cut apart", as
     ["2", { a: text, b: "x" }],
     ["3", { a: "1", b: text }],
   ]);
+});
+
+test.each<[what: string, format: DataFormat, content: string, limits: Partial<RowLimits>, problem: RegExp]>([
+  [
+    "a long line",
+    "jsonl",
+    `{"a":1}\n{"a":"${"x".repeat(99)}"}\n`,
+    { recordBytes: 99 },
+    /:2 {2}The line is longer than 99 B$/,
+  ],
+  [
+    "a long record",
+    "csv",
+    `a\n1\n"${"x\n".repeat(99)}"\n`,
+    { recordBytes: 99 },
+    /:\d+ {2}The row is longer than 99 B$/,
+  ],
+  [
+    "many rows",
+    "jsonl",
+    '{"a":1}\n{"a":2}\n{"a":3}\n',
+    { rows: 2 },
+    /:3 {2}There are more than 2 rows, give the task a limit$/,
+  ],
+  ["many rows", "csv", "a\n1\n2\n3\n", { rows: 2 }, /:4 {2}There are more than 2 rows, give the task a limit$/],
+  [
+    "many bytes",
+    "jsonl",
+    '{"a":1}\n{"a":2}\n',
+    { bytes: 10 },
+    /:2 {2}The rows take more than 10 B, give the task a smaller/,
+  ],
+  [
+    "many bytes",
+    "csv",
+    "a,b\nxx,yy\nxx,yy\n",
+    { bytes: 7 },
+    /:3 {2}The rows take more than 7 B, give the task a smaller/,
+  ],
+])("readRows() has a limit for %s (%s)", async (_what, format, content, limits, problem) => {
+  const source = { paths: [await written(content)], format };
+  await expect(readRows(source, { limits: { ...rowLimits, ...limits } })).rejects.toThrow(problem);
+  await expect(readRows(source)).resolves.not.toHaveLength(0);
 });
 
 test("readRows() names a file that is not there, or is none", async () => {

@@ -389,6 +389,36 @@ tasks:
   }
 });
 
+test.each([
+  "text: {{t}}",
+  "text: {{ t['a'] }} and more",
+  "text: {% if a %}x{% endif %}",
+  "text: {# none #}",
+  "prompts: [{{a}}, b]",
+  "prompts:\n    - {{a}}",
+])("parseTasks() says that a template without quotes needs some: %s", (line) => {
+  expect(() => parse(line)).toThrow(
+    /:\d+:\d+ {2}Not valid YAML: braces hold a mapping here, put a template in quotes: /,
+  );
+});
+
+test.each([
+  ['text: "Q: {{t}}" more', '"more" is not expected here'],
+  ['text: "Q: {{t}}', "a quoted string is still open here"],
+  ["text: {a: 1}}", '"}" is not expected here'],
+])("parseTasks() takes other slips for what they are: %s", (line, problem) => {
+  expect(() => parse(line)).toThrow(`Not valid YAML: ${problem}`);
+});
+
+test("parseTasks() names the task file where it is too large", () => {
+  const kilobytes = `# ${"x".repeat(1021)}\n`;
+  expect(() => parse(kilobytes.repeat(300))).toThrow("1:1  The task file has ");
+  expect(() => parse(`text: [${"1,".repeat(66_000)}]`)).toThrow("1:1  The task file has more than 65536 parts");
+  expect(() => parse(`a: &a [${"1,".repeat(300)}]\nb: [${"*a,".repeat(300)}]`)).toThrow(
+    "Aliases make the task file larger than 65536 parts",
+  );
+});
+
 test("readTasks() complains of files that are not there, together with all else", async () => {
   const folder = await mkdtemp(join(tmpdir(), "tasks-"));
   try {

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { render, renderList, renderNumber, renderText } from "../../../../../coordinator/evaluate/tasks/render.js";
+import {
+  render,
+  renderImage,
+  renderList,
+  renderNumber,
+  renderText,
+} from "../../../../../coordinator/evaluate/tasks/render.js";
 import { isJinja, syntaxErrorOf, type Template } from "../../../../../coordinator/evaluate/tasks/template.js";
 
 function template(source: string): Template {
@@ -20,36 +26,15 @@ const fields = {
 };
 const row = { fields, place: "x.jsonl:3" };
 
-// The texts are what Jinja2 3.1 gives.
+// What Jinja2 says too is in test/conformance/evaluate/templates.test.ts.
 test.each<[source: string, value: unknown]>([
   ["question", "Why?"],
   ["query-id", 7],
-  ["{{ question }}", "Why?"],
-  ["Q: {{question}}\nA:", "Q: Why?\nA:"],
-  ["{{ choices.text }}", ["one", "two"]],
-  ['{{ choices["text"] }}', ["one", "two"]],
-  ["{{ choices.text[1] }}", "two"],
-  ["{{ [choices.text[0], question] }}", ["one", "Why?"]],
-  ["{{ score * 2 + 1 }}", 2],
-  ["{{ question | lower }}", "why?"],
-  ["{{ question.upper() }}", "WHY?"],
-  ["{{ choices.text | length }}", 2],
   ['{{ row["query-id"] }}', 7],
-  ['{{ context | default("none") }}', "none"],
-  ["{% if context is defined %}{{ question }}{% endif %}!", "!"],
-  ["{% for c in choices.text %}{{ loop.index }}) {{ c }} {% endfor %}", "1) one 2) two "],
-  ["{% set q = question %}{{ q }}{{ q }}", "Why?Why?"],
-  ["{% for t in turns if t.role == 'user' %}{{ t.content }}{% endfor %}", "hi"],
-  ['{{ turns | map(attribute="content") | list }}', ["hi"]],
-  ["{{ nothing }}", null],
-  ["{{ nothing is none }}", true],
-  ["{{ flag and not false }}", true],
-  ["{{ score > 0 or missing is defined }}", true],
-  ["{{ question[:2] ~ score }}", "Wh0.5"],
-  ["{{ 'yes' if flag else 'no' }}", "yes"],
   ["{{ big }}", 2n ** 60n],
   ["id {{ big }}", "id 1152921504606846976"],
   ["{{ image.path }}", "a.jpg"],
+  ["{{ image.bytes }}", new Uint8Array(3)],
 ])("render(%j)", (source, value) => {
   expect(render(template(source), row)).toEqual(value);
 });
@@ -71,6 +56,20 @@ test.each<[source: string, problem: string]>([
   ["__proto__", 'No field "__proto__"'],
 ])("render(%j) names the row, the template and what is wrong", (source, problem) => {
   expect(() => render(template(source), row)).toThrow(problem);
+});
+
+test("renderImage() takes a path, bytes, or a mapping that has one of them", () => {
+  const beside = {
+    fields: { image: { bytes: null, path: "b.jpg" }, neither: { bytes: null } },
+    place: "x.parquet, row 1",
+  };
+  expect(renderImage(template("{{ question }}"), row)).toBe("Why?");
+  expect(renderImage(template("image"), row)).toEqual(new Uint8Array(3));
+  expect(renderImage(template("{{ image.bytes }}"), row)).toEqual(new Uint8Array(3));
+  expect(renderImage(template("image"), beside)).toBe("b.jpg");
+  expect(() => renderImage(template("neither"), beside)).toThrow(
+    'x.parquet, row 1  What tasks.yaml:4:9 asks for must be an image: a path or bytes, or a mapping with "path" or "bytes", found a mapping',
+  );
 });
 
 test("renderText(), renderNumber() and renderList() take the forms that CSV has too, and refuse others", () => {

@@ -1,0 +1,42 @@
+import { Worker } from "node:worker_threads";
+import { AmalgamError } from "../../../shared/errors.js";
+import { readParquetFile } from "./parquet-file.js";
+import type { ParquetMessage, ParquetOrder } from "./parquet-process.js";
+
+// The process that reads a Parquet file. It waits to be killed when it is done: its parent has what it needs by then.
+
+/** Messages of progress are as far apart, in milliseconds: some pages take less time than a message. */
+const quietMs = 100;
+
+let lastSign = 0;
+
+// Signals to a terminal's processes are for the parent, which says what follows from them.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
+process.on("disconnect", () => process.exit());
+process.once("message", (order: ParquetOrder) => void read(order));
+
+async function read({ task, parentPid }: ParquetOrder): Promise<void> {
+  // A reader that goes in circles never hears of a disconnect.
+  new Worker(new URL("./parquet-watch.js", import.meta.url), { workerData: parentPid }).unref();
+  try {
+    for await (const { rows, bytes } of readParquetFile(task, tellProgress)) await send({ type: "rows", rows, bytes });
+    await send({ type: "end" });
+  } catch (error) {
+    await send({ type: "failed", error: AmalgamError.from(error).plain });
+  }
+}
+
+/** Nothing else is on its way while the reader reads, so this is written at once, in the middle of a loop too. */
+function tellProgress(): void {
+  const now = performance.now();
+  if (now - lastSign < quietMs) return;
+  lastSign = now;
+  void send({ type: "progress" });
+}
+
+/** Resolves when the system has taken the message, which it does as fast as the parent reads. */
+function send(message: ParquetMessage): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(message, undefined, undefined, () => resolve());
+  });
+}
