@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { Server, type ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { AmalgamError } from "../shared/errors.js";
 import { AgentService } from "../shared/gen/amalgam/v1/agent_pb.js";
@@ -79,6 +80,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
       memoryBytes: BigInt(memoryBytes),
       roots: [...roots],
       providers: [...providers],
+      evalThreads: providers.length === 0 ? 0 : (settings.evalThreads ?? availableParallelism()),
     }),
   });
   server.addService(

@@ -27,7 +27,7 @@ export interface AgentSettings {
   readonly providers?: readonly Provider[];
   /** Threads of one operator of a model. @default as many as there are cores */
   readonly evalThreads?: number;
-  /** What models and their batches may take. @default most of what is free when the first is loaded */
+  /** What models and their batches may take. @default most of what is free at the time */
   readonly evalMemoryBytes?: number;
 }
 

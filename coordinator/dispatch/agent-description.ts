@@ -13,6 +13,8 @@ export interface AgentDescription {
   readonly roots: readonly string[];
   /** Of ONNX Runtime: what it runs models on, best first. Empty: it runs none. */
   readonly providers: readonly string[];
+  /** That a model runs on when nobody says otherwise. */
+  readonly evalThreads: number;
 }
 
 const maxSlots = 1_024;
@@ -30,11 +32,11 @@ export function unfitBecause({
 
 /** Fails with `usage` if the agent must not be used: it may compute another byte, or its numbers make no sense. */
 export function readDescription(address: string, answer: DescribeResponse): AgentDescription {
-  const { name, version, slots, memoryBytes, roots, providers } = answer;
+  const { name, version, slots, memoryBytes, roots, providers, evalThreads } = answer;
   const refuse = (reason: string): AmalgamError =>
     new AmalgamError("usage", `Cannot use agent ${quote(name)} at ${address}: ${reason}`, { details: { agent: name } });
   const unfit = unfitBecause(answer);
   if (unfit !== undefined) throw refuse(unfit);
   if (slots < 1 || slots > maxSlots) throw refuse(`it offers ${slots} slots, not between 1 and ${maxSlots}`);
-  return { name, version, slots, memoryBytes: Number(memoryBytes), roots, providers };
+  return { name, version, slots, memoryBytes: Number(memoryBytes), roots, providers, evalThreads };
 }

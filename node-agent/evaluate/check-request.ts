@@ -20,11 +20,12 @@ const elementBytes: Readonly<Record<string, number>> = { F32: 4, I64: 8, I32: 4,
  * numbers as they are. Whether graphs, checkpoint and inputs fit one another is found out when they meet.
  */
 export function assertEvaluateRequest(request: EvaluateRequest): void {
-  const { model, batches } = request;
+  const { model, batches, threads } = request;
   if (model === undefined) throw refused("it names no model");
   assertModel(model);
   assertMeasure(request, new Set(model.graphs.map(({ role }) => role)));
   between("number of batches", batches.length, 1, limits.batches);
+  between("number of threads", threads, 0, limits.threads);
   assertDistinct(
     "batch",
     batches.map(({ batch }) => String(batch)),

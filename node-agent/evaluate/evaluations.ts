@@ -109,7 +109,14 @@ export class Evaluations {
       this.#idleTimer.unref();
       return;
     }
-    this.#process ??= this.#start();
+    try {
+      this.#process ??= this.#start();
+    } catch (error) {
+      // The system has none to give, as when memory is short. Whoever asks next may be luckier.
+      this.#queue.shift()?.reject(AmalgamError.from(error));
+      this.#next();
+      return;
+    }
     if (!this.#process.isIdle) return;
     const task = this.#queue.shift();
     if (task !== undefined) {

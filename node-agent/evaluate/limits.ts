@@ -15,6 +15,8 @@ export const limits = {
   elements: maxMessageBytes,
   /** Tokens of one batch whose likelihood is asked for. */
   targets: 1 << 20,
+  /** Threads of a model. */
+  threads: 1_024,
   /** Characters of a name. */
   name: 1_000,
   /** Weight files of a checkpoint. */

@@ -25,6 +25,12 @@ export interface ModelProcessOptions {
 /** How often a slice at work says so, if it is. */
 const beatMs = 5_000;
 
+/**
+ * NVIDIA's libraries multiply f32 matrices with 10 bits of mantissa (TF32) unless told otherwise, which ONNX Runtime lets
+ * them from Ampere on, and its interface for JavaScript has no option against it. Logits would be off by 1e-3.
+ */
+const exactly = { NVIDIA_TF32_OVERRIDE: "0" } as const;
+
 /** The end of what the process wrote about its own death, which is all there is to tell why. */
 const maxLastWords = 500;
 
@@ -52,6 +58,7 @@ export class ModelProcess {
     this.#options = options;
     this.#child = fork(options.entry, {
       execArgv: [],
+      env: { ...exactly, ...process.env },
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { Worker } from "node:worker_threads";
 import { AmalgamError } from "../../../shared/errors.js";
 import type { FromProcess, ProcessSettings, ToProcess } from "./protocol.js";
 import { maxResultsInFlight } from "./protocol.js";
@@ -25,6 +26,7 @@ preferToBeKilled();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
 // The agent is gone, however it went.
 process.on("disconnect", () => process.exit(0));
+new Worker(new URL("./parent-watch.js", import.meta.url), { workerData: process.ppid, execArgv: [] }).unref();
 process.on("message", (message: ToProcess) => {
   switch (message.type) {
     case "begin":

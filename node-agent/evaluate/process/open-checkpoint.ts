@@ -6,10 +6,12 @@ import type { EvaluatedModel, SourceFile } from "../../../shared/gen/amalgam/v1/
 import { quote } from "../../../shared/quote.js";
 import { resolveBelow } from "../../files/resolve.js";
 
-/** The checkpoint, and a text that changes when a file of it does. */
 export interface KnownCheckpoint {
   readonly checkpoint: Checkpoint;
+  /** Changes when a file of it does. */
   readonly identity: string;
+  /** Fails with `checkpoint_changed`, naming the file, when one is not as it was planned any more. */
+  readonly assertUnchanged: () => Promise<void>;
 }
 
 /**
@@ -26,7 +28,10 @@ export async function openPlanned(
   for (const source of sources) {
     planned.set(await resolveBelow(source.path, roots, "evaluate"), source);
   }
-  for (const [file, source] of planned) await assertUnchanged(file, source);
+  const assertAll = async (): Promise<void> => {
+    await Promise.all([...planned].map(([file, source]) => assertUnchanged(file, source)));
+  };
+  await assertAll();
   const checkpoint = await openCheckpoint(path, { allowedRoots: roots, signal });
   const stray = checkpoint.files.find((file) => !planned.has(file.path));
   if (stray !== undefined) {
@@ -37,7 +42,7 @@ export async function openPlanned(
     const source = planned.get(file.path);
     return [file.path, String(source?.bytes), source?.modifiedMs];
   });
-  return { checkpoint, identity: JSON.stringify(identity) };
+  return { checkpoint, identity: JSON.stringify(identity), assertUnchanged: assertAll };
 }
 
 async function assertUnchanged(file: string, { path, bytes, modifiedMs }: SourceFile): Promise<void> {

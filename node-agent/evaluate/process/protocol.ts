@@ -16,7 +16,7 @@ export interface ProcessSettings {
   readonly providers: readonly Provider[];
   /** Threads of one operator. Undefined: one per core. */
   readonly threads: number | undefined;
-  /** What models and their batches may take. Undefined: most of what is free when the process starts. */
+  /** What models and their batches may take. Undefined: most of what is free when a slice begins. */
   readonly memoryBytes: number | undefined;
 }
 

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { availableMemory } from "node:process";
 import type { InferenceSession } from "onnxruntime-node";
 import { formatBytes } from "../../../shared/bytes.js";
 import type { Checkpoint } from "../../../shared/checkpoint/open.js";
@@ -8,6 +7,7 @@ import type { EvaluationGraph } from "../../../shared/gen/amalgam/v1/agent_pb.js
 import { bindWeights } from "../../../shared/onnx/bind-weights.js";
 import { quote } from "../../../shared/quote.js";
 import type { Provider } from "../providers.js";
+import { freeMemory } from "./free-memory.js";
 import type { ProcessSettings } from "./protocol.js";
 import { load } from "./runtime.js";
 import { surveyWeights, type WeightSurvey } from "./weights.js";
@@ -27,6 +27,8 @@ export interface WantedGraphs {
   /** Names the checkpoint's files as they are now. */
   readonly identity: string;
   readonly graphs: readonly EvaluationGraph[];
+  /** 0: the agent's own number. */
+  readonly threads: number;
   /** Whether runs are so short that widening the weights at every one would show. */
   readonly runsAreShort: boolean;
   /** What the largest batch takes besides the weights, by the graph's role and what its weights are like. */
@@ -51,11 +53,13 @@ interface Bound {
 
 interface Kept extends LoadedGraph {
   readonly bound: Bound;
-  /** What it holds beside the checkpoint's files. */
+  /** What it takes, the checkpoint's files included. */
   readonly bytes: number;
+  /** What it holds between runs beside these files. */
+  readonly widenedBytes: number;
 }
 
-/** Of what is free when the process starts; the rest is for merges, and for what the estimates forget. */
+/** Of what is free; the rest is for merges, and for what the estimates forget. */
 const defaultShare = 0.8;
 
 /**
@@ -64,14 +68,20 @@ const defaultShare = 0.8;
  */
 export class SessionStore {
   readonly #settings: ProcessSettings;
-  /** What sessions and batches may take. */
-  readonly #budget: number;
+  readonly #freeBytes: () => number;
   /** By what they were made of; the least recently used first. */
   readonly #kept = new Map<string, Kept>();
 
-  constructor(settings: ProcessSettings) {
+  /** `freeBytes`: what the machine has left. */
+  constructor(settings: ProcessSettings, freeBytes: () => number = freeMemory) {
     this.#settings = settings;
-    this.#budget = settings.memoryBytes ?? Math.floor(defaultShare * availableMemory());
+    this.#freeBytes = freeBytes;
+  }
+
+  /** What sessions and batches may take. Asked for every slice: a process lives for days, and its machine has other work. */
+  #budget(): number {
+    const widened = sum([...this.#kept.values()], ({ widenedBytes }) => widenedBytes);
+    return this.#settings.memoryBytes ?? Math.floor(defaultShare * (this.#freeBytes() + widened));
   }
 
   /**
@@ -83,18 +93,19 @@ export class SessionStore {
     const batchBytes = Math.max(...[...bounds].map(([role, { weights }]) => wanted.batchBytes(role, weights)));
     const needed = (widensOnce: boolean): number =>
       sum([...bounds.values()], ({ weights }) => bytesOf(weights, widensOnce)) + batchBytes;
-    const widensOnce = wanted.runsAreShort && needed(true) <= this.#budget;
+    const budget = this.#budget();
+    const widensOnce = wanted.runsAreShort && needed(true) <= budget;
     const need = needed(widensOnce);
-    if (need > this.#budget) throw tooLarge(wanted.checkpoint, need, batchBytes, this.#budget);
+    if (need > budget) throw tooLarge(wanted.checkpoint, need, batchBytes, budget);
 
-    const keyOf = ({ key }: Bound): string => `${key} ${widensOnce}`;
-    await this.#release(this.#budget - need, new Set([...bounds.values()].map(keyOf)));
+    const keyOf = ({ key }: Bound): string => `${key} ${widensOnce} ${wanted.threads}`;
+    await this.#release(budget - need, new Set([...bounds.values()].map(keyOf)));
     const graphs = new Map<string, LoadedGraph>();
     let loadedBytes = 0;
     for (const [role, bound] of bounds) {
       const known = this.#kept.get(keyOf(bound));
       if (known === undefined) loadedBytes += bound.weights.storedBytes;
-      const kept = known ?? (await this.#open(bound, wanted.checkpoint, widensOnce));
+      const kept = known ?? (await this.#open(bound, wanted, widensOnce));
       this.#kept.delete(keyOf(bound));
       this.#kept.set(keyOf(bound), kept);
       graphs.set(role, kept);
@@ -124,11 +135,14 @@ export class SessionStore {
     }
   }
 
-  async #open(bound: Bound, { directory }: Checkpoint, widensOnce: boolean): Promise<Kept> {
+  async #open(bound: Bound, wanted: WantedGraphs, widensOnce: boolean): Promise<Kept> {
     const { model, folder, weights } = bound;
-    const { providers, threads } = this.#settings;
+    const { directory } = wanted.checkpoint;
+    const { providers } = this.#settings;
+    const threads = wanted.threads || this.#settings.threads;
     const loaded = await load(model, { checkpoint: directory, folder, providers, threads, widensOnce });
-    return { ...loaded, bound, weights, checkpoint: directory, bytes: bytesOf(weights, widensOnce) };
+    const widenedBytes = widensOnce ? weights.castBytes : 0;
+    return { ...loaded, bound, weights, checkpoint: directory, bytes: bytesOf(weights, widensOnce), widenedBytes };
   }
 }
 
@@ -144,7 +158,7 @@ function tooLarge({ directory }: Checkpoint, need: number, batchBytes: number, b
   const parts = `${formatBytes(need - batchBytes)} for its weights and about ${formatBytes(batchBytes)} for a batch`;
   return new AmalgamError(
     "out_of_memory",
-    `Cannot evaluate ${quote(directory)}: it needs ${parts}, the agent may use ${formatBytes(budget)}; give it more with "--eval-memory", or make batches smaller`,
+    `Cannot evaluate ${quote(directory)}: it needs ${parts}, the agent may use ${formatBytes(budget)}; give it more ("--memory" of eval, "--eval-memory" of an agent), or make batches smaller`,
     { details: { checkpoint: directory, needed: String(need), allowed: String(budget) } },
   );
 }

@@ -38,6 +38,7 @@ export async function runSlice(request: EvaluateRequest, context: SliceContext):
   const { graphs, loadedBytes } = await context.store.load({
     ...known,
     graphs: model.graphs.filter(({ role }) => roles.includes(role)),
+    threads: request.threads,
     runsAreShort: request.measure.case === "generation",
     batchBytes: (role, weights) => batchBytes(request, role, weights),
   });
@@ -58,8 +59,11 @@ export async function runSlice(request: EvaluateRequest, context: SliceContext):
     signal.throwIfAborted();
     const begun = performance.now();
     const answer = await measure(request, graphs, batch, signal);
+    const seconds = (performance.now() - begun) / 1000;
+    // The weights are read where they are: whoever wrote to them meanwhile has changed the answer.
+    await known.assertUnchanged();
     emit({ type: "progress", bytesRead: inputBytes(batch), bytesWritten: 0, ioSeconds: 0 });
-    await context.emitResult({ ...answer, batch: batch.batch, seconds: (performance.now() - begun) / 1000 });
+    await context.emitResult({ ...answer, batch: batch.batch, seconds });
   }
 }
 

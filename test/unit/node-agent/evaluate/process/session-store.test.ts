@@ -33,7 +33,7 @@ function store(memoryBytes: number): SessionStore {
 
 function wanted(checkpoint: Checkpoint, runsAreShort = true) {
   const graphs = [create(EvaluationGraphSchema, { role: "body", model: graph() })];
-  return { checkpoint, identity: checkpoint.directory, graphs, runsAreShort, batchBytes: () => 0 };
+  return { checkpoint, identity: checkpoint.directory, graphs, threads: 0, runsAreShort, batchBytes: () => 0 };
 }
 
 async function outputOf(loaded: LoadedGraph | undefined): Promise<unknown> {
@@ -77,4 +77,18 @@ test.each([
   const again = await load(first);
   expect(again.loadedBytes).toBe(loadedAgain);
   expect(await outputOf(again.graphs.get("body"))).toBeInstanceOf(Float32Array);
+});
+
+test("what a model may take is what is free at the time, and what the store holds itself", async () => {
+  await using folder = await withTempDir();
+  const model = wanted(await writeLayers(folder.path, 1));
+  let free = 0;
+  const settings = { roots: [], providers: ["cpu" as const], threads: 1, memoryBytes: undefined };
+  const sessions = new SessionStore(settings, () => free);
+  await expect(sessions.load(model)).rejects.toMatchObject({ code: "out_of_memory", details: { allowed: "0" } });
+  // Widened, all weights take twice as much again; four fifths of what is free are used.
+  free = (3 * depth * layerBytes * 5) / 4;
+  expect((await sessions.load(model)).loadedBytes).toBe(depth * layerBytes);
+  free -= 2 * depth * layerBytes;
+  expect((await sessions.load(model)).loadedBytes).toBe(0);
 });
