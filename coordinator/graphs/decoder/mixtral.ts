@@ -6,7 +6,10 @@ import { readActivation } from "./read.js";
 import { readExperts } from "./read-experts.js";
 
 /** What transformers takes where config.json does not say. */
-const usual = { theta: 1_000_000, epsilon: 1e-5, experts: 8, chosen: 2 } as const;
+const usual = {
+  ...{ keyHeads: 8, maxTokens: 131_072, theta: 1_000_000 },
+  ...{ epsilon: 1e-5, experts: 8, chosen: 2 },
+} as const;
 
 /** Mixtral (Jiang et al., 2024): Mistral with experts in place of every MLP. */
 export function mixtral(config: ConfigReader): Decoder {

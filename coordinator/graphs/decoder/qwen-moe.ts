@@ -8,12 +8,12 @@ import { readActivation } from "./read.js";
 import { readExperts } from "./read-experts.js";
 
 /** What transformers takes where config.json does not say. */
-const usual2 = { experts: 60, chosen: 4, inner: 1_408, shared: 5_632 } as const;
-const usual3 = { experts: 128, chosen: 8, inner: 768 } as const;
+const usual2 = { keyHeads: 16, maxTokens: 32_768, experts: 60, chosen: 4, inner: 1_408, shared: 5_632 } as const;
+const usual3 = { keyHeads: 4, maxTokens: 32_768, experts: 128, chosen: 8, inner: 768 } as const;
 
 /** Qwen 1.5 and 2 with experts (Yang et al., 2024): Qwen 2 with experts, one of them shared, in some of its layers. */
 export function qwen2Moe(config: ConfigReader): Decoder {
-  const base = llama(config);
+  const base = llama(config, usual2);
   const expert = { width: base.width, activation: readActivation(config, "hidden_act", "silu") };
   const sparse = mixture({
     name: "mlp",
@@ -33,7 +33,7 @@ export function qwen2Moe(config: ConfigReader): Decoder {
 
 /** Qwen 3 with experts (Yang et al., 2025): none of them is shared, and if there is a window, all layers have it. */
 export function qwen3Moe(config: ConfigReader): Decoder {
-  const base = llama(config);
+  const base = llama(config, usual3);
   const expert = { width: base.width, activation: readActivation(config, "hidden_act", "silu") };
   const sparse = mixture({
     name: "mlp",

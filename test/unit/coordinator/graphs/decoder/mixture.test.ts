@@ -12,6 +12,7 @@ const tiny = {
   shared_expert_intermediate_size: 10,
   num_hidden_layers: 2,
   num_attention_heads: 4,
+  num_key_value_heads: 4,
   num_local_experts: 3,
   num_experts_per_tok: 2,
   tie_word_embeddings: true,
