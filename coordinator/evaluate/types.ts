@@ -115,6 +115,8 @@ export interface Metric {
   readonly meanOf?: string;
   /** NaN when the records do not say, such as a correlation of a constant. */
   of(records: readonly ExampleRecord[]): number;
+  /** The same of a resample, by how often each record is in it: what all resamples share is worked out once. */
+  onCounts?(records: readonly ExampleRecord[]): (counts: Uint32Array) => number;
 }
 
 /** A number with its 95 % bootstrap interval; the bounds are NaN where the records do not say. */

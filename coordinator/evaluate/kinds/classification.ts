@@ -64,16 +64,20 @@ function roleOf(
   throw mismatch(task, context, graphs, needed);
 }
 
-/** Entropy and log-probability are in nats; the margin is the right class's logit less the best other one. */
+/**
+ * Entropy and log-probability are in nats; the margin is the right class's logit less the best other one. A model that
+ * gives NaN predicts nothing, which is never right.
+ */
 export function classified(
   logits: ArrayLike<number>,
   answer: number,
   names: readonly string[] | undefined,
 ): Omit<ExampleRecord, "id"> {
-  let best = 0;
+  let [best, isNumber] = [0, logits.length > 0];
   let bestOther = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < logits.length; i++) {
     const logit = logits[i] ?? Number.NaN;
+    if (Number.isNaN(logit)) isNumber = false;
     if (logit > (logits[best] ?? Number.NaN)) best = i;
     if (i !== answer && logit > bestOther) bestOther = logit;
   }
@@ -88,6 +92,12 @@ export function classified(
     if (logprob > Number.NEGATIVE_INFINITY) entropy -= Math.exp(logprob) * logprob;
   }
   const right = logits[answer] ?? Number.NaN;
-  const scores = { acc: best === answer ? 1 : 0, logprob: right - logTotal, entropy, margin: right - bestOther };
-  return { scores, prediction: names?.[best] ?? best, answer: names?.[answer] ?? answer };
+  const acc = isNumber && best === answer ? 1 : 0;
+  const scores = {
+    acc,
+    logprob: right - logTotal,
+    entropy: isNumber ? entropy : Number.NaN,
+    margin: right - bestOther,
+  };
+  return { scores, prediction: isNumber ? (names?.[best] ?? best) : null, answer: names?.[answer] ?? answer };
 }

@@ -20,6 +20,8 @@ export interface PrepareContext {
   tokenizer(): Promise<TextTokenizer>;
   /** `readProcessor(directory)`. */
   images(): Promise<ImageProcessor>;
+  /** Ends what takes long. */
+  readonly signal?: AbortSignal | undefined;
   /** `readRows()` of `../data/read-rows.js`. */
   readRows(source: DataSource, options: ReadRowsOptions): Promise<readonly Row[]>;
 }

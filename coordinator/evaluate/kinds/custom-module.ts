@@ -68,9 +68,23 @@ export async function recordsFrom(
     if (missing.length > 0)
       throw wrong(`example ${i} (${rows[i]?.place}) has no number as ${quoteList(missing)} in its "scores"`);
     const own = Object.fromEntries(names.map((name) => [name, Number(all[name])]));
+    for (const [key, value] of Object.entries({ prediction, answer })) {
+      const problem = problemOfJson(value);
+      if (problem !== undefined) throw wrong(`${quote(key)} of example ${i} cannot be written as JSON: ${problem}`);
+    }
     const rest = { ...(prediction === undefined ? {} : { prediction }), ...(answer === undefined ? {} : { answer }) };
     return { id: ids[i] ?? String(i), scores: own, ...rest };
   });
+}
+
+/** A big integer or a cycle would be noticed only when the results are written. */
+function problemOfJson(value: unknown): string | undefined {
+  try {
+    JSON.stringify(value);
+    return undefined;
+  } catch (cause) {
+    return messageOf(cause).split("\n")[0];
+  }
 }
 
 function isScores(value: unknown): value is ScoringModule["scores"] {

@@ -8,6 +8,7 @@ import { endsOf } from "./graph-ends.js";
 import { mismatch } from "./mismatch.js";
 import { idsOf, rowsOf } from "./rows.js";
 import { Run } from "./run.js";
+import { longestSentence } from "./sentence-files.js";
 
 /** Scores that a module of the author's makes of the model's outputs. */
 export async function prepareCustom(task: TaskOf<CustomSettings>, context: PrepareContext): Promise<Prepared> {
@@ -21,7 +22,9 @@ export async function prepareCustom(task: TaskOf<CustomSettings>, context: Prepa
   if (role === undefined) throw mismatch(task, context, graphs, `a model with ${output}`);
   const rows = await rowsOf(task, settings, context);
   const ids = idsOf(rows, settings);
-  const inputs = await exampleInputs(task, settings, context, graphs, role, rows);
+  const longest = output === "vectors" ? await longestSentence(context.directory) : undefined;
+  const shown = { ...settings, maxTokens: settings.maxTokens ?? longest };
+  const inputs = await exampleInputs(task, shown, context, graphs, role, rows);
   const run = new Run({ measure: { kind: "vectors", graph: role, output }, inputs });
   const metricSettings = { scores: module.scores };
   return {

@@ -1,6 +1,4 @@
-import { join, sep } from "node:path";
-import { locate, resolveInside } from "../../../shared/checkpoint/location.js";
-import { readSmallFile } from "../../../shared/checkpoint/regular-file.js";
+import { join } from "node:path";
 import { poolingFromModules } from "../../graphs/encoder/sentence-transformers.js";
 import type { GraphRole, ModelGraphs, Pooling } from "../../graphs/types.js";
 import type { EmbeddingSettings } from "../tasks/settings.js";
@@ -9,8 +7,10 @@ import type { Row } from "../types.js";
 import type { PrepareContext, TaskOf } from "./context.js";
 import { encodeRow, maxTokensOf, padOf } from "./encode-row.js";
 import { endsOf } from "./graph-ends.js";
+import { mapRows } from "./map-rows.js";
 import { mismatch } from "./mismatch.js";
 import type { Part } from "./run.js";
+import { longestSentence, sentenceFiles } from "./sentence-files.js";
 import { textInputs } from "./text-inputs.js";
 
 /** Makes vectors of texts. */
@@ -18,7 +18,7 @@ export interface TextEmbedder {
   readonly graphs: ModelGraphs;
   readonly tokenizer: TextTokenizer;
   /** Texts, each with the row that it is from. */
-  part(texts: readonly { readonly text: string; readonly row: Row }[]): Part;
+  part(texts: readonly { readonly text: string; readonly row: Row }[]): Promise<Part>;
 }
 
 export async function textEmbedder(task: TaskOf<EmbeddingSettings>, context: PrepareContext): Promise<TextEmbedder> {
@@ -31,12 +31,17 @@ export async function textEmbedder(task: TaskOf<EmbeddingSettings>, context: Pre
     throw mismatch(task, context, graphs, "a model that embeds texts");
   }
   const tokenizer = await context.tokenizer();
-  const limits = { maxTokens: maxTokensOf(settings, graphs), truncation: settings.truncation };
+  const own = settings.maxTokens ?? (await longestSentence(context.directory));
+  const limits = { maxTokens: maxTokensOf({ maxTokens: own }, graphs), truncation: settings.truncation };
   return {
     graphs,
     tokenizer,
-    part: (texts) => {
-      const sequences = texts.map(({ text, row }) => encodeRow(tokenizer, row, text, limits));
+    part: async (texts) => {
+      const sequences = await mapRows(
+        texts,
+        ({ text, row }) => encodeRow(tokenizer, row, text, limits),
+        context.signal,
+      );
       return {
         measure: { kind: "vectors", graph },
         inputs: textInputs(task, sequences, { pad: padOf(tokenizer), inputs }),
@@ -45,23 +50,14 @@ export async function textEmbedder(task: TaskOf<EmbeddingSettings>, context: Pre
   };
 }
 
-const maxBytes = 1 << 20;
-
 /** The author's choice, else that of the sentence-transformers files in the checkpoint, else the mean. */
 export async function poolingOf(
   { pooling, normalize }: Pick<EmbeddingSettings, "pooling" | "normalize">,
   directory: string,
 ): Promise<Pooling> {
   if (pooling !== undefined) return { mode: pooling, normalize };
-  const location = await locate(directory, []);
-  const read = async (name: string): Promise<string | undefined> => {
-    const path = await resolveInside(location, name);
-    if (path === undefined) return undefined;
-    const bytes = await readSmallFile(path, { name: join(location.directory, name), maxBytes, followLinks: false });
-    return Buffer.from(bytes).toString();
-  };
-  const modules = await read("modules.json");
-  if (modules === undefined) return { mode: "mean", normalize };
-  const config = await read(join("1_Pooling", "config.json"));
-  return { mode: poolingFromModules(modules, config, `${location.directory}${sep}`)?.mode ?? "mean", normalize };
+  const files = await sentenceFiles(directory);
+  if (files === undefined) return { mode: "mean", normalize };
+  const config = await files.read(join("1_Pooling", "config.json"));
+  return { mode: poolingFromModules(files.modules, config, files.folder)?.mode ?? "mean", normalize };
 }

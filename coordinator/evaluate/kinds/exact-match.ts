@@ -34,7 +34,7 @@ export function wordF1(prediction: string, answer: string): number {
 function squadWords(text: string): readonly string[] {
   const plain = text.toLowerCase().replace(punctuation, "");
   return plain
-    .replace(/\b(?:a|an|the)\b/g, " ")
+    .replace(/(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu, " ")
     .split(/\s+/u)
     .filter(Boolean);
 }
@@ -48,7 +48,7 @@ export function cutAt(text: string, until: readonly string[]): string {
 /** The part of a text that counts; undefined when the pattern is not in it. */
 export function extract(text: string, how: GenerationSettings["extract"]): string | undefined {
   if (how === undefined) return text;
-  const matches = [...text.matchAll(new RegExp(how.pattern, "gmu"))];
+  const matches = [...text.matchAll(new RegExp(how.pattern, "gm"))];
   const match = how.take === "last" ? matches.at(-1) : matches[0];
   return match === undefined ? undefined : (match[1] ?? match[0]);
 }

@@ -6,6 +6,7 @@ import type { PrepareContext } from "./context.js";
 import { encodeRow, maxTokensOf, padOf } from "./encode-row.js";
 import { endsOf } from "./graph-ends.js";
 import { imageInputs } from "./image-inputs.js";
+import { mapRows } from "./map-rows.js";
 import { mismatch } from "./mismatch.js";
 import type { ExampleInputs } from "./run.js";
 import { tensorInputs } from "./tensor-inputs.js";
@@ -32,9 +33,13 @@ export async function exampleInputs(
   if (!inputs.has("input_ids")) throw mismatch(task, context, graphs, "a model of text for its texts");
   const tokenizer = await context.tokenizer();
   const limits = { maxTokens: maxTokensOf(settings, graphs), truncation: settings.truncation };
-  const sequences = rows.map((row) => {
-    const pair = input.pair === undefined ? undefined : renderText(input.pair, row);
-    return encodeRow(tokenizer, row, renderText(input.text, row), { ...limits, pair });
-  });
+  const sequences = await mapRows(
+    rows,
+    (row) => {
+      const pair = input.pair === undefined ? undefined : renderText(input.pair, row);
+      return encodeRow(tokenizer, row, renderText(input.text, row), { ...limits, pair });
+    },
+    context.signal,
+  );
   return textInputs(task, sequences, { pad: padOf(tokenizer), inputs });
 }

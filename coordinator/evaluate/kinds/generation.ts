@@ -12,6 +12,7 @@ import type { PrepareContext, Prepared, TaskOf } from "./context.js";
 import { padOf } from "./encode-row.js";
 import { cutAt, exactMatch, extract, wordF1 } from "./exact-match.js";
 import { predictsTokens } from "./graph-ends.js";
+import { mapRows } from "./map-rows.js";
 import { mismatch, rowError, taskError } from "./mismatch.js";
 import { idsOf, recordsOf, rowsOf } from "./rows.js";
 import { Run } from "./run.js";
@@ -30,7 +31,7 @@ export async function prepareGeneration(task: TaskOf<GenerationSettings>, contex
   const ids = idsOf(rows, settings);
   const answers = rows.map((row) => answersOf(row, settings));
   const maxTokens = promptRoom(task, graphs);
-  const prompts = rows.map((row) => promptOf(row, settings, tokenizer, maxTokens));
+  const prompts = await mapRows(rows, (row) => promptOf(row, settings, tokenizer, maxTokens), context.signal);
 
   const { maxNewTokens, until } = settings;
   const ends = await endTokens(context.directory, context.config, tokenizer);

@@ -32,7 +32,7 @@ function placeOf({ file, at }: Task): string {
 
 const article: Readonly<Record<ModelGraphs["kind"], string>> = {
   decoder: "a decoder",
-  encoder: "an encoder without a classifier",
+  encoder: "a model that gives vectors",
   classifier: "a classifier",
   seq2seq: "an encoder-decoder",
   "image-text": "a model of images and texts",

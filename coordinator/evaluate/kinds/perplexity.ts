@@ -9,6 +9,7 @@ import type { PrepareContext, Prepared, TaskOf } from "./context.js";
 import { padOf } from "./encode-row.js";
 import { predictsTokens } from "./graph-ends.js";
 import { decoderPart } from "./likelihood.js";
+import { mapRows } from "./map-rows.js";
 import { mismatch, taskError } from "./mismatch.js";
 import { idsOf, recordsOf, rowsOf } from "./rows.js";
 import { Run } from "./run.js";
@@ -35,9 +36,13 @@ export async function preparePerplexity(task: TaskOf<PerplexitySettings>, contex
   const rows = await rowsOf(task, settings, context);
   const ids = idsOf(rows, settings);
   const texts = rows.map((row) => renderText(settings.text, row));
-  const windowsOf = texts.map((text) => {
-    return rollingWindows(encodeText(tokenizer, text, prefix), { prefix, window, stride });
-  });
+  const windowsOf = await mapRows(
+    texts,
+    (text) => {
+      return rollingWindows(encodeText(tokenizer, text, prefix), { prefix, window, stride });
+    },
+    context.signal,
+  );
   const windows = windowsOf.flat();
   const run = new Run(decoderPart(task, windows, { pad: padOf(tokenizer), maxTokens: window, graphs }));
   return {

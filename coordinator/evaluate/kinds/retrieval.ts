@@ -24,7 +24,7 @@ export async function prepareRetrieval(task: TaskOf<RetrievalSettings>, context:
     throw taskError(task, `None of the ${all.length} queries is in the relevance data: do the ids fit?`);
   const documents = await textsWithIds(settings.corpus, context);
   const documentIds = documents.map(({ id }) => id);
-  const run = new Run(embedder.part(documents), embedder.part(queries));
+  const run = new Run(await embedder.part(documents), await embedder.part(queries));
   const metricSettings = { at: settings.at };
   return {
     ...{

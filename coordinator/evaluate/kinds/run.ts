@@ -89,10 +89,12 @@ export class Run {
   digest(...more: readonly unknown[]): string {
     const hash = createHash("sha256");
     for (const { measure, inputs, targets } of this.#parts) {
-      hash.update(JSON.stringify([measure, inputs.batches, targets ?? []]));
+      addList(hash, [measure, ...inputs.batches]);
+      addList(hash, targets ?? []);
       inputs.addTo(hash);
     }
-    return hash.update(JSON.stringify(more, withoutPlaces)).digest("hex");
+    for (const item of more) addList(hash, Array.isArray(item) ? item : [item]);
+    return hash.digest("hex");
   }
 
   #byExample<Answer>(
@@ -120,6 +122,12 @@ export class Run {
     if (batch === undefined) throw new AmalgamError("internal", `No batch ${index} of ${this.#batches.length}`);
     return batch;
   }
+}
+
+/** An item at a time: all of a task's texts together may be longer than any string can be. */
+function addList(hash: Hash, items: readonly unknown[]): void {
+  hash.update(`${items.length}\n`);
+  for (const item of items) hash.update(`${JSON.stringify(item, withoutPlaces)}\n`);
 }
 
 function targetsOf(

@@ -18,7 +18,7 @@ export async function prepareSimilarity(task: TaskOf<SimilaritySettings>, contex
   const texts = rows.flatMap((row) => {
     return [settings.first, settings.second].map((template) => ({ text: renderText(template, row), row }));
   });
-  const run = new Run(embedder.part(texts));
+  const run = new Run(await embedder.part(texts));
   return {
     ...{ task, graphs: embedder.graphs, batches: run.plans, metrics: metricsOf(task.kind), metricSettings: {} },
     load: (batch) => run.load(batch),

@@ -55,8 +55,7 @@ function cellOf(row: Row, name: string, column: string): TensorCell {
   const shape: number[] = [];
   for (let list = value; Array.isArray(list); list = list[0]) shape.push(list.length);
   const numbers: readonly unknown[] = Array.isArray(value) ? value.flat(shape.length) : [];
-  const isWhole = shape.reduce((a, b) => a * b, 1) === numbers.length;
-  if (numbers.length > 0 && isWhole && numbers.every((item) => typeof item === "number")) {
+  if (numbers.length > 0 && hasShape(value, shape) && numbers.every((item) => typeof item === "number")) {
     // Only pixels are fractions; all other inputs of graphs are numbers of tokens.
     if (name === "pixel_values") return { dtype: "F32", shape, data: bytesOf(Float32Array.from(numbers)) };
     if (numbers.every(Number.isSafeInteger)) {
@@ -68,6 +67,12 @@ function cellOf(row: Row, name: string, column: string): TensorCell {
     ? "which does not hold a tensor"
     : `there are ${quoteList(there, 12)}`;
   throw rowError(row, `Input ${quote(name)} is fed from column ${quote(column)}, ${problem}`);
+}
+
+/** Whether no list is longer or shorter than the first one of its depth. */
+function hasShape(value: unknown, [length, ...inner]: readonly number[]): boolean {
+  if (length === undefined) return !Array.isArray(value);
+  return Array.isArray(value) && value.length === length && value.every((item) => hasShape(item, inner));
 }
 
 function isCell(value: unknown): value is TensorCell {

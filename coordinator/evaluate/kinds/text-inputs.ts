@@ -1,6 +1,6 @@
 import type { Hash } from "node:crypto";
 import { planBatches } from "../text/batches.js";
-import { longestOf, padBatch } from "../text/pad.js";
+import { longestOf, padBatch, type Tokens } from "../text/pad.js";
 import type { Encoded } from "../text/tokenizer.js";
 import type { Task } from "../types.js";
 import type { ExampleInputs } from "./run.js";
@@ -19,8 +19,8 @@ export function textInputs(
   },
 ): ExampleInputs {
   const { pad, inputs, side = "right", more = 0 } = options;
-  const of = (examples: readonly number[]): readonly Encoded[] =>
-    examples.flatMap((example) => sequences[example] ?? []);
+  const packed = sequences.map(pack);
+  const of = (examples: readonly number[]): readonly Tokens[] => examples.flatMap((example) => packed[example] ?? []);
   const limits = { examples: task.batchExamples, tokens: task.batchTokens };
   return {
     batches: planBatches(
@@ -37,11 +37,17 @@ export function textInputs(
     },
     load: async (examples) => padBatch(of(examples), { side, pad, inputs }),
     addTo(hash) {
-      for (const sequence of sequences) addSequence(hash, sequence);
+      for (const sequence of packed) addSequence(hash, sequence);
     },
   };
 }
 
-export function addSequence(hash: Hash, { ids, types }: Encoded): void {
-  hash.update(Int32Array.from([ids.length, ...ids, ...types]));
+/** Four bytes a token instead of sixteen: the tokens of all models and tasks are kept until the end. */
+function pack({ ids, types }: Encoded): Tokens {
+  return { ids: Int32Array.from(ids), types: types.some((type) => type !== 0) ? Int32Array.from(types) : undefined };
+}
+
+export function addSequence(hash: Hash, { ids, types }: Tokens): void {
+  hash.update(Int32Array.of(ids.length)).update(Int32Array.from(ids));
+  hash.update(Int32Array.from(types ?? new Int32Array(ids.length)));
 }

@@ -1,6 +1,6 @@
 import type { MetricSettings } from "../kinds/context.js";
 import type { ExampleRecord, Metric, TaskKind } from "../types.js";
-import { pearson, spearman } from "./correlation.js";
+import { pearson, spearman, spearmanOnCounts } from "./correlation.js";
 import { meanMetric, scoresOf } from "./mean.js";
 import { multiLabelMetrics } from "./multi-label.js";
 import { perplexityMetrics } from "./perplexity.js";
@@ -20,7 +20,10 @@ export function metricsOf(kind: TaskKind, settings: MetricSettings = {}): readon
     case "generation":
       return [meanMetric("exact_match"), meanMetric("f1")];
     case "similarity":
-      return [correlation("spearman", spearman), correlation("pearson", pearson)];
+      return [
+        correlation("spearman", spearman, spearmanOnCounts),
+        correlation("pearson", pearson, (a, b) => (counts) => pearson(a, b, counts)),
+      ];
     case "retrieval":
       return ["ndcg", "recall", "mrr"].map((name) => meanMetric(`${name}@${settings.at ?? defaultAt}`, name));
     case "multi_label":
@@ -33,7 +36,19 @@ export function metricsOf(kind: TaskKind, settings: MetricSettings = {}): readon
 const defaultAt = 10;
 const defaultThreshold = 0.5;
 
-function correlation(name: string, of: (a: readonly number[], b: readonly number[]) => number): Metric {
-  const pair = (records: readonly ExampleRecord[]) => of(scoresOf(records, "cosine"), scoresOf(records, "gold"));
-  return { name, higherIsBetter: true, of: pair };
+type Values = readonly number[];
+type OnCounts = ReturnType<NonNullable<Metric["onCounts"]>>;
+
+function correlation(
+  name: string,
+  of: (a: Values, b: Values) => number,
+  onCounts: (a: Values, b: Values) => OnCounts,
+): Metric {
+  const pair = (records: readonly ExampleRecord[]) => [scoresOf(records, "cosine"), scoresOf(records, "gold")] as const;
+  return {
+    name,
+    higherIsBetter: true,
+    of: (records) => of(...pair(records)),
+    onCounts: (records) => onCounts(...pair(records)),
+  };
 }

@@ -34,7 +34,7 @@ function discounted(gains: readonly number[]): number {
 
 /**
  * The best `count` documents by score, best first. Of equal scores the id that sorts later wins, as in trec_eval; its
- * scores are single precision, and so scores are equal that differ less.
+ * scores are single precision, and so scores are equal that differ less. A document whose score is NaN is not found.
  */
 export function topDocuments(
   scores: Float32Array,
@@ -48,7 +48,7 @@ export function topDocuments(
   };
   const best: number[] = [];
   for (let document = 0; document < scores.length; document++) {
-    if (ids[document] === skip) continue;
+    if (ids[document] === skip || Number.isNaN(scores[document])) continue;
     const last = best.at(-1);
     if (best.length === count && last !== undefined && !isBefore(document, last)) continue;
     let place = best.length;

@@ -9,24 +9,51 @@ export interface Agreement {
 
 /** Of each pair of models, over all tasks where "the same" means something: see {@link answerOf}. */
 export function agreementMatrix(models: readonly ModelResult[]): readonly (readonly Agreement[])[] {
-  const answers = models.map(answersOf);
-  return answers.map((a) =>
-    answers.map((b) => {
-      const shared = [...a].filter(([example]) => b.has(example));
-      return { same: shared.filter(([example, answer]) => b.get(example) === answer).length, examples: shared.length };
-    }),
-  );
+  const examples = new Numbers();
+  const texts = new Numbers();
+  const answers = models.map((model) => answersOf(model, examples, texts));
+  return answers.map((a) => answers.map((b) => agreementOf(a, b)));
 }
 
-function answersOf({ tasks }: ModelResult): ReadonlyMap<string, string> {
-  return new Map(
-    tasks.flatMap((result) =>
-      result.records.flatMap((record) => {
-        const answer = answerOf(record, result);
-        return answer === undefined ? [] : [[JSON.stringify([result.task, record.id]), answer] as const];
-      }),
-    ),
-  );
+function agreementOf(a: readonly number[], b: readonly number[]): Agreement {
+  let [same, examples] = [0, 0];
+  for (const [example, answer] of a.entries()) {
+    const other = b[example];
+    if (answer === noAnswer || other === undefined || other === noAnswer) continue;
+    examples += 1;
+    if (answer === other) same += 1;
+  }
+  return { same, examples };
+}
+
+/** Texts by number: there are many pairs of models, and numbers are compared sooner. */
+class Numbers {
+  readonly #numbers = new Map<string, number>();
+
+  of(text: string): number {
+    const known = this.#numbers.get(text);
+    if (known !== undefined) return known;
+    const next = this.#numbers.size;
+    this.#numbers.set(text, next);
+    return next;
+  }
+}
+
+const noAnswer = -1;
+
+/** The number of a model's answer, at the number of its example. */
+function answersOf({ tasks }: ModelResult, examples: Numbers, texts: Numbers): readonly number[] {
+  const answers: number[] = [];
+  for (const result of tasks) {
+    for (const record of result.records) {
+      const answer = answerOf(record, result);
+      if (answer === undefined) continue;
+      const example = examples.of(JSON.stringify([result.task, record.id]));
+      while (answers.length < example) answers.push(noAnswer);
+      answers[example] = texts.of(answer);
+    }
+  }
+  return answers;
 }
 
 /**

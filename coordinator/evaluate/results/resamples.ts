@@ -56,6 +56,15 @@ function rotate(word: number, bits: number): number {
 /** A function from a resample to the metric's value on it. A mean needs the scores only, not the records. */
 export function onResamples(metric: Metric, records: readonly ExampleRecord[]): (drawn: Uint32Array) => number {
   const { meanOf } = metric;
+  if (metric.onCounts !== undefined) {
+    const measure = metric.onCounts(records);
+    const counts = new Uint32Array(records.length);
+    return (drawn) => {
+      counts.fill(0);
+      for (const record of drawn) counts[record] = (counts[record] ?? 0) + 1;
+      return measure(counts);
+    };
+  }
   if (meanOf === undefined) {
     const resampled = new Array<ExampleRecord>(records.length);
     return (drawn) => {

@@ -8,6 +8,9 @@ export interface Message {
   readonly content: string;
 }
 
+/** Published templates take a millisecond to parse, and every example needs one. */
+const parsed = new WeakMap<TextTokenizer, Template>();
+
 /**
  * Messages as the checkpoint's chat template writes them, with what starts the model's answer. Templates see what
  * transformers' `apply_chat_template(…, add_generation_prompt=True)` gives them. Special tokens are part of the text,
@@ -23,7 +26,9 @@ export function renderChat(tokenizer: TextTokenizer, messages: readonly Message[
     );
   }
   try {
-    return new Template(chatTemplate).render({
+    const template = parsed.get(tokenizer) ?? new Template(chatTemplate);
+    parsed.set(tokenizer, template);
+    return template.render({
       ...specialTokens,
       messages: messages.map((message) => ({ ...message })),
       tools: null,

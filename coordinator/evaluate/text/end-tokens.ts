@@ -17,7 +17,7 @@ export async function endTokens(
 ): Promise<readonly number[]> {
   const generation = await readJson(directory, "generation_config.json");
   const named = generation?.["eos_token_id"] ?? (config as JsonObject | undefined)?.["eos_token_id"];
-  const ends = [named, tokenizer.eos].flat().filter((id): id is number => Number.isSafeInteger(id));
+  const ends = [named, tokenizer.eos].flat().filter((id): id is number => Number.isSafeInteger(id) && Number(id) >= 0);
   return [...new Set(ends)];
 }
 

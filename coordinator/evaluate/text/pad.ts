@@ -1,5 +1,11 @@
 import type { InputTensor } from "../types.js";
-import type { Encoded } from "./tokenizer.js";
+
+/** A text's tokens, packed or not. */
+export interface Tokens {
+  readonly ids: readonly number[] | Int32Array;
+  /** Undefined: all 0. */
+  readonly types: readonly number[] | Int32Array | undefined;
+}
 
 export interface PadOptions {
   /** Where padding stands: on the left of what is continued, on the right of all else. */
@@ -13,7 +19,7 @@ export interface PadOptions {
 
 /** Tokens as inputs of a text graph, [examples, longest]: `input_ids`, `attention_mask` and `token_type_ids`. */
 export function padBatch(
-  sequences: readonly Encoded[],
+  sequences: readonly Tokens[],
   { side, pad, inputs, prefix = "" }: PadOptions,
 ): ReadonlyMap<string, InputTensor> {
   const time = longestOf(sequences);
@@ -24,7 +30,7 @@ export function padBatch(
   for (const [row, sequence] of sequences.entries()) {
     const start = row * time + (side === "left" ? time - sequence.ids.length : 0);
     ids.set(sequence.ids, start);
-    types.set(sequence.types, start);
+    if (sequence.types !== undefined) types.set(sequence.types, start);
     mask.fill(1, start, start + sequence.ids.length);
   }
   const tensors: readonly (readonly [string, Int32Array])[] = [
@@ -39,6 +45,6 @@ export function padBatch(
   );
 }
 
-export function longestOf(sequences: readonly Encoded[]): number {
+export function longestOf(sequences: readonly Tokens[]): number {
   return sequences.reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
 }

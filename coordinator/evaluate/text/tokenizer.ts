@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { AmalgamError } from "../../../shared/errors.js";
-import { quote } from "../../../shared/quote.js";
+import { formatCount, quote } from "../../../shared/quote.js";
 import { isObject, type JsonObject, malformed, parseJsonObject } from "../../tokenizer/json.js";
 import { type OpenTokenizer, openTokenizer } from "../../tokenizer/open.js";
 import { contentOf, specialTokenFields } from "../../tokenizer/special-tokens.js";
@@ -89,8 +89,12 @@ export function textTokenizer(open: OpenTokenizer): TextTokenizer {
     digest: digest.digest("hex"),
     encode(text, { addSpecial = true, pair } = {}) {
       const options = { add_special_tokens: addSpecial, return_token_type_ids: true as const };
-      const encoding = tokenizer.encode(text, pair === undefined ? options : { ...options, text_pair: pair });
-      return known(encoding.ids, encoding.token_type_ids ?? []);
+      try {
+        const encoding = tokenizer.encode(text, pair === undefined ? options : { ...options, text_pair: pair });
+        return known(encoding.ids, encoding.token_type_ids ?? []);
+      } catch (cause) {
+        throw tooLong(text, cause);
+      }
     },
     decode(ids, { skipSpecial = true } = {}) {
       const kept = skipSpecial ? ids.filter((id) => !special.has(id)) : [...ids];
@@ -98,6 +102,17 @@ export function textTokenizer(open: OpenTokenizer): TextTokenizer {
       return kept.length === 0 ? "" : tokenizer.decode(kept, { clean_up_tokenization_spaces: cleansUp(config) });
     },
   };
+}
+
+/** The library puts a text's tokens on the stack, where SentencePiece's do not fit from some 120,000 on. */
+function tooLong(text: string, cause: unknown): AmalgamError {
+  if (!(cause instanceof RangeError)) return AmalgamError.from(cause);
+  const shown = `${formatCount(text.length)} characters that begins ${quote(text.slice(0, 40))}`;
+  return new AmalgamError(
+    "usage",
+    `Cannot cut a text of ${shown} into tokens: it is too long to be cut at once; make several rows of it`,
+    { cause },
+  );
 }
 
 /** What no token stands for has no number, which the library's types do not tell; the Rust library leaves it out. */

@@ -33,6 +33,11 @@ describe("a module", () => {
     ["does not parse", "export default (", /cannot be loaded/],
     ["throws", `${scores}export default () => { throw new Error("oh"); };`, /score\.mjs": it threw "oh"/],
     ["gives too few", `${scores}export default () => [];`, /a list of 2.*returned a list of 0/],
+    [
+      "gives what no file can hold",
+      `${scores}export default (o) => o.map(() => ({ scores: { error: 1 }, answer: 1n }));`,
+      /"answer" of example 0 cannot be written as JSON.*BigInt/,
+    ],
     ["forgets a score", `${scores}export default (o) => o.map(() => ({}));`, /example 0 .*d\.jsonl:1.*"error"/],
   ])("that %s is told so", async (_, module, message) => {
     await expect(scoredBy(module)).rejects.toThrow(message);

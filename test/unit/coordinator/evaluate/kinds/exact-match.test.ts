@@ -18,6 +18,8 @@ test.each([
   ["", "", 1],
   ["", "cat", 0],
   ["cat cat", "cat", 2 / 3],
+  // An article is a word of its own, not a piece of one between letters that English has not.
+  ["ça", "ç", 0],
 ])("SQuAD's F1 of %j and %j is %d", (prediction, answer, f1) => {
   expect(wordF1(prediction, answer)).toBeCloseTo(f1, 12);
 });
@@ -32,6 +34,8 @@ test.each([
   ["last", "(\\d+) apples", "3 apples and 4 apples", "4"],
   ["first", "\\d+", "none", undefined],
   ["last", "^A.*$", "B\nA1\nA2", "A2"],
+  // Escapes that need none, as in lm-evaluation-harness's pattern for GSM8K.
+  ["first", "#### (\\-?[0-9\\.\\,]+)", "so #### -1,234.5", "-1,234.5"],
 ] as const)("takes the %s of %s", (take, pattern, text, found) => {
   expect(extract(text, { take, pattern })).toBe(found);
 });
