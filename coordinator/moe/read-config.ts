@@ -37,7 +37,7 @@ export async function readMoeConfig(file: string, options: CheckOptions = {}): P
  */
 export function parseMoeConfig(text: string, file: string, options: CheckOptions = {}): MoeConfig {
   const complaints = new Complaints(file);
-  const [root, second] = readYaml(text, complaints).filter((document) => !isNull(document));
+  const [root, second] = readYaml(text, complaints, "config").filter((document) => !isNull(document));
   if (root === undefined) return complaints.fail({ line: 1, column: 1 }, "The config is empty");
   if (second !== undefined) complaints.add(second.at, "There are several configs in the file, expected one");
   const config = new ConfigReader(complaints).read(root, file, text);

@@ -140,6 +140,12 @@ test.each(Object.entries(refusals))("%s is refused with its place", (_, [config,
   expect(complaints[0]).toContain(complaint);
 });
 
+test("a config that is too large is called a config", () => {
+  expect(complaintsOf("#".repeat(300_000))).toEqual([
+    "moe.yaml:1:1  The config has 300000 bytes, more than the limit of 262144",
+  ]);
+});
+
 test("experts of one model are fine when the output is to be trained", () => {
   const [config] = refusals["models that are all alike"] ?? [""];
   expect(complaintsOf(config, { allowIdenticalExperts: true })).toEqual([]);

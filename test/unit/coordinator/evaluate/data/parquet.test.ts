@@ -80,17 +80,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** A good file with some bytes of it changed. */
-async function spoiled(name: string, change: (content: Buffer) => Buffer, good = "snappy"): Promise<string> {
+async function spoiled(name: string, change: (content: Buffer) => Buffer): Promise<string> {
   const path = join(folder, `${name}.parquet`);
-  await writeFile(path, change(await readFile(join(fixtures, `${good}.parquet`))));
+  await writeFile(path, change(await readFile(join(fixtures, "snappy.parquet"))));
   return path;
-}
-
-function flipped(at: number, bits: number): (content: Buffer) => Buffer {
-  return (content) => {
-    content[at] = (content[at] ?? 0) ^ bits;
-    return content;
-  };
 }
 
 test.each<[name: string, change: (content: Buffer) => Buffer, problem: RegExp]>([
@@ -112,20 +105,9 @@ test.each<[name: string, change: (content: Buffer) => Buffer, problem: RegExp]>(
   ["garbled pages", (content) => content.fill(0xee, 4, 1000), /Cannot read the file as Parquet: /],
 ])("readRows() refuses Parquet that is %s", async (name, change, problem) => {
   const path = await spoiled(name.replace(" ", "-"), change);
-  await expect(readRows(source(path))).rejects.toThrow(problem);
-  await expect(readRows(source(path))).rejects.toThrow(path);
-});
-
-test("no damage of one byte makes reading Parquet fail without a word about the file", async () => {
-  const { length } = await readFile(join(fixtures, "snappy.parquet"));
-  for (let at = 0; at < length; at += 331) {
-    const path = await spoiled(`byte-${at}`, flipped(at, 0x55));
-    const problem = await readRows(source(path)).then(
-      () => undefined,
-      (error: Error) => error.message,
-    );
-    if (problem !== undefined) expect(problem).toContain(path);
-  }
+  const reading = readRows(source(path));
+  await expect(reading).rejects.toThrow(problem);
+  await expect(reading).rejects.toThrow(path);
 });
 
 test.each<[what: string, name: string, limits: Partial<RowLimits>, problem: RegExp]>([
