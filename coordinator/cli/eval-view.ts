@@ -5,6 +5,7 @@ import { formatNumber } from "../evaluate/results/format.js";
 import type { TaskResult } from "../evaluate/types.js";
 import { formatQuantity } from "../plan/report.js";
 import { formatSeconds } from "./duration.js";
+import { printable, printableLines } from "./printable.js";
 import { ProgressBar, ProgressLines, type ShownProgress } from "./progress-bar.js";
 
 /** How an evaluation is shown while it runs. */
@@ -42,7 +43,8 @@ class PeopleView implements EvaluationView {
 
   observe(event: EvaluationEvent): void {
     const line = describe(event);
-    if (line !== undefined) this.#surface.say(line);
+    // Agents choose their names and words.
+    if (line !== undefined) this.#surface.say(printableLines(line));
     if (event.type === "prepared") this.#tasks.set(event.model, event.tasks);
     else if (event.type === "scored") this.#score(event.model, event.result);
     else if (event.type === "started") {
@@ -76,7 +78,7 @@ class PeopleView implements EvaluationView {
     return {
       phase: "evaluating",
       percent: this.#batches === 0 ? 100 : (100 * this.#done) / this.#batches,
-      text: [what, `${this.#done}/${this.#batches} batches`, rate, ...eta].join("  "),
+      text: [printable(what), `${this.#done}/${this.#batches} batches`, rate, ...eta].join("  "),
     };
   }
 }
@@ -84,6 +86,8 @@ class PeopleView implements EvaluationView {
 /** What is worth a line of its own. */
 function describe(event: EvaluationEvent): string | undefined {
   switch (event.type) {
+    case "note":
+      return `note: ${event.message}`;
     case "exported":
       return event.notes.length === 0 ? undefined : event.notes.join("; ");
     case "started": {

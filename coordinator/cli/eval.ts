@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { basename, join, resolve, sep } from "node:path";
 import { systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
@@ -23,13 +22,13 @@ import type { Terminal } from "./terminal.js";
 export interface EvalOptions extends TlsOptions {
   readonly base?: string | undefined;
   readonly expert: readonly string[];
-  readonly task?: readonly string[] | undefined;
+  readonly task: readonly string[];
   readonly limit?: number | undefined;
   readonly out?: string | undefined;
   readonly graph?: string | undefined;
   readonly graphBase?: string | undefined;
   readonly agents: number;
-  readonly agent?: readonly string[] | undefined;
+  readonly agent: readonly string[];
   readonly nats?: string | undefined;
   readonly provider?: string | undefined;
   readonly threads?: number | undefined;
@@ -46,16 +45,23 @@ export async function evalCommand(
 ): Promise<number> {
   const taskFile = words.at(-1) ?? "";
   const models = subjectsOf(words.slice(0, -1), options);
+  assertForOwnAgents(options);
   const view = createEvaluationView({ json: options.json, stdout, stderr });
   try {
     const result = await interruptible((signal) =>
       withAgents(options, agentEntry, (agents) =>
         evaluate({
           ...{ taskFile, models, agents, signal },
-          ...{ tasks: options.task, limit: options.limit, output: options.out, provider: options.provider },
+          ...{
+            tasks: options.task.length === 0 ? undefined : options.task,
+            limit: options.limit,
+            output: options.out,
+            provider: options.provider,
+            threads: options.threads,
+          },
           graph: options.graph === undefined ? undefined : { file: options.graph, base: options.graphBase },
           agentWords: wordsOf(options),
-          security: options.agent === undefined && options.nats === undefined ? undefined : securityOf(options),
+          security: startsAgents(options) ? undefined : securityOf(options),
           onEvent: (event) => view.observe(event),
         }),
       ),
@@ -76,12 +82,12 @@ export async function evalCommand(
 function show(result: EvaluationResult, { json, markdown, out }: EvalOptions, stdout: NodeJS.WriteStream): string {
   if (json) return `${JSON.stringify({ event: "done", ...(out === undefined ? {} : { output: resolve(out) }) })}\n`;
   const summary = summarize(result);
-  if (markdown) return `${toMarkdown(summary)}\n`;
+  if (markdown) return toMarkdown(summary);
   const colors = stdout.isTTY && stdout.hasColors();
   // In a pipe there is no edge to keep within.
   const width = stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
   const table = toText(summary, { colors, width });
-  return `${table}\n${out === undefined ? "" : `\nAll of it, example by example: ${resolve(out, fileNames.report)}\n`}`;
+  return `${table}${out === undefined ? "" : `\nAll of it, example by example: ${resolve(out, fileNames.report)}\n`}`;
 }
 
 /** Checkpoints with names that differ, in the order base, experts, models. */
@@ -109,6 +115,20 @@ function nameAndPath(word: string): { readonly name: string; readonly path: stri
   return { path, name: basename(whole) || whole.split(sep).join("/") };
 }
 
+function startsAgents({ agent, nats }: EvalOptions): boolean {
+  return agent.length === 0 && nats === undefined;
+}
+
+/** How an agent runs models is said when it is started. */
+function assertForOwnAgents(options: EvalOptions): void {
+  if (startsAgents(options)) return;
+  const given = (["provider", "memory"] as const).find((name) => options[name] !== undefined);
+  if (given === undefined) return;
+  const own = given === "provider" ? "--provider" : `--eval-${given}`;
+  const problem = `it is for agents that are started here; start those that run elsewhere with "${own}"`;
+  throw new AmalgamError("usage", `Cannot use "--${given}" with "--agent" or "--nats": ${problem}`);
+}
+
 /** How long an evaluation waits while the cluster has no agent for it. */
 const maxWaitMs = 600_000;
 
@@ -118,7 +138,7 @@ async function withAgents<Result>(
   act: (agents: AgentsWanted) => Promise<Result>,
 ): Promise<Result> {
   const { agent: addresses, agents: count, nats } = options;
-  if (addresses !== undefined) return await act({ kind: "running", addresses });
+  if (addresses.length > 0) return await act({ kind: "running", addresses });
   // Their workers for merges stay idle.
   if (nats === undefined) {
     return await act({ kind: "local", count, mode: "thread", entry, slotsEach: 1, memoryBytesEach: 64 * 1024 ** 2 });
@@ -129,8 +149,6 @@ async function withAgents<Result>(
   });
 }
 
-/** How agents that are started here run models: the cores are shared among them. */
-function wordsOf({ agents, threads, memory }: EvalOptions): readonly string[] {
-  const each = threads ?? Math.max(1, Math.floor(availableParallelism() / agents));
-  return [...["--eval-threads", String(each)], ...(memory === undefined ? [] : ["--eval-memory", String(memory)])];
+function wordsOf({ memory }: EvalOptions): readonly string[] {
+  return memory === undefined ? [] : ["--eval-memory", String(memory)];
 }

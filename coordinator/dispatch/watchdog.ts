@@ -15,6 +15,8 @@ const defaultStallMs = 60_000;
  */
 const unitAllowanceMs = 600_000;
 const slowestBytesPerMs = 1_000;
+/** A timer of more than 25 days rings at once. */
+const maxAllowanceMs = 2 ** 31 - 1;
 
 /** Ends an attempt that gets nowhere. It counts only the time that is spent waiting for the agent. */
 export class Watchdog implements Disposable {
@@ -26,7 +28,8 @@ export class Watchdog implements Disposable {
 
   /** `agent`: its label. */
   constructor(agent: string, unit: Dispatchable, { signal, stallMs = defaultStallMs }: WatchdogOptions) {
-    const allowanceMs = unitAllowanceMs + (unit.bytesRead + unit.bytesWritten) / slowestBytesPerMs;
+    const slowestMs = unitAllowanceMs + (unit.bytesRead + unit.bytesWritten) / slowestBytesPerMs;
+    const allowanceMs = Math.min(slowestMs, maxAllowanceMs);
     const stalled = (problem: string): void =>
       this.#controller.abort(
         new AmalgamError("stalled", `Agent ${agent} ${problem} unit ${unit.id}`, {

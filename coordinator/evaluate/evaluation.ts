@@ -1,13 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { availableParallelism } from "node:os";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote, quoteList } from "../../shared/quote.js";
 import type { Security } from "../../shared/rpc/security.js";
 import { packageVersion } from "../../shared/rpc/version.js";
+import { suggest } from "../../shared/suggest.js";
+import { unlessAborted } from "../assemble/unless-aborted.js";
 import { type DispatchEvent, dispatch } from "../dispatch/dispatcher.js";
 import type { JobAgent, JobAgents } from "../job/job-agents.js";
 import type { AgentsWanted } from "../job/types.js";
+import { didYouMean } from "../recipe/wording.js";
 import { runSlice, type SliceFacts } from "./attempt.js";
 import { assembleEvaluationCrew, type EvaluationCrew } from "./crew.js";
 import { type ExportRequest, openExport } from "./exports/export-graphs.js";
@@ -42,6 +45,11 @@ export interface EvaluationJob {
   readonly agents: AgentsWanted;
   /** Execution providers of agents that are started for it, comma-separated. @default "cpu" */
   readonly provider?: string | undefined;
+  /**
+   * That a model runs on, on every agent alike: the last bits of a score depend on them. Default: the cores here, or of the
+   * smallest of the agents that run elsewhere.
+   */
+  readonly threads?: number | undefined;
   /** Further words for agents that are started for it. */
   readonly agentWords?: readonly string[] | undefined;
   readonly security?: Security | undefined;
@@ -54,6 +62,8 @@ export type EvaluationEvent =
   | { readonly type: "prepared"; readonly model: string; readonly family: string; readonly tasks: number }
   /** What was found out about the export that is run. */
   | { readonly type: "exported"; readonly notes: readonly string[] }
+  /** What is odd and can be lived with. */
+  | { readonly type: "note"; readonly message: string }
   | { readonly type: "unfit"; readonly agent: string; readonly reason: string }
   /** `done`: batches that an earlier run has left. */
   | { readonly type: "started"; readonly agents: readonly string[]; readonly batches: number; readonly done: number }
@@ -77,6 +87,7 @@ interface Preparation {
   readonly tasks: readonly AnyTask[];
   readonly journal: EvaluationJournal | undefined;
   readonly target: GraphTarget;
+  readonly threads: number;
 }
 
 /**
@@ -87,6 +98,7 @@ interface Preparation {
 export async function evaluate(job: EvaluationJob): Promise<EvaluationResult> {
   const { signal, output, onEvent } = job;
   const tasks = await chosenTasks(job);
+  noteExperts(job, tasks);
   const exported = job.graph === undefined ? undefined : await openExport(job.graph);
   if (exported !== undefined) onEvent?.({ type: "exported", notes: exported.notes });
   const subjects = await Promise.all(job.models.map((model) => Subject.open(model, { signal, exported })));
@@ -96,12 +108,13 @@ export async function evaluate(job: EvaluationJob): Promise<EvaluationResult> {
   await using running = job.agents.kind === "local" ? undefined : await assembleCrew(job, subjects);
   const target =
     running === undefined ? targetOf([(job.provider ?? "cpu").split(",")]) : targetOf(providersOf(running));
-  const parts = await prepareParts(job, { subjects, tasks, journal, target });
+  const threads = job.threads ?? smallest(running) ?? availableParallelism();
+  const parts = await prepareParts(job, { subjects, tasks, journal, target, threads });
   await scoreComplete(job, parts);
   if (parts.some(({ outputs }) => outputs.some(({ isComplete }) => !isComplete))) {
     await using started = running === undefined ? await assembleCrew(job, subjects) : undefined;
     const crew = running ?? started;
-    if (crew !== undefined) await runOn(crew.agents, job, parts);
+    if (crew !== undefined) await runOn(crew.agents, { ...job, threads }, parts);
   }
   await journal?.settled();
   const result = { version: packageVersion(), taskFile: job.taskFile, models: parts.map(modelResult) };
@@ -110,18 +123,30 @@ export async function evaluate(job: EvaluationJob): Promise<EvaluationResult> {
   return result;
 }
 
+/** An expert that is not evaluated is nothing odd, unless its name is nearly that of one that is. */
+function noteExperts({ models, onEvent }: EvaluationJob, tasks: readonly AnyTask[]): void {
+  const names = models.map(({ name }) => name);
+  for (const { name, expert, file, at } of tasks) {
+    const near = expert === undefined || names.includes(expert) ? undefined : suggest(expert, names);
+    if (expert === undefined || near === undefined) continue;
+    const place = `${file}:${at.line}:${at.column}`;
+    const message = `${place}  Task ${quote(name)} has the expert ${quote(expert)}; did you mean ${quote(near)}?`;
+    onEvent?.({ type: "note", message });
+  }
+}
+
 async function prepareParts(
   { signal, onEvent }: EvaluationJob,
-  { subjects, tasks, journal, target }: Preparation,
+  { subjects, tasks, journal, target, threads }: Preparation,
 ): Promise<readonly Part[]> {
   const rows = new RowCache();
   const parts: Part[] = [];
   for (const subject of subjects) {
     signal?.throwIfAborted();
     const prepared: Prepared[] = [];
-    const context = prepareContext(subject, rows, target);
+    const context = prepareContext(subject, rows, target, signal);
     for (const task of tasks) prepared.push(await prepareTask(task, context));
-    const outputs = prepared.map((one) => new TaskOutputs(subject.digest, one, journal));
+    const outputs = prepared.map((one) => new TaskOutputs(`${subject.digest}/${threads}`, one, journal));
     parts.push({ subject, tasks: prepared, outputs, results: prepared.map(() => undefined), facts: [] });
     const family = prepared[0]?.graphs.family ?? "";
     onEvent?.({ type: "prepared", model: subject.request.name, family, tasks: tasks.length });
@@ -131,7 +156,15 @@ async function prepareParts(
 
 /** Graphs for the CPU are faster there; as soon as one agent may use something else, all get those that run anywhere. */
 function targetOf(providers: readonly (readonly string[])[]): GraphTarget {
-  return providers.every((names) => names.every((name) => name.trim() === "cpu")) ? "cpu" : "any";
+  return providers.length > 0 && providers.every((names) => names.every((name) => name.trim() === "cpu"))
+    ? "cpu"
+    : "any";
+}
+
+/** Threads that all agents have cores for, as far as they are there already. */
+function smallest(crew: EvaluationCrew | undefined): number | undefined {
+  const threads = crew?.agents.list.flatMap(({ description }) => description?.evalThreads || []) ?? [];
+  return threads.length === 0 ? undefined : Math.min(...threads);
 }
 
 function providersOf({ agents }: EvaluationCrew): readonly (readonly string[])[] {
@@ -150,18 +183,23 @@ function assembleCrew(job: EvaluationJob, subjects: readonly Subject[]): Promise
 
 async function chosenTasks({ taskFile, tasks: names, limit }: EvaluationJob): Promise<readonly AnyTask[]> {
   const all = await readTasks(taskFile);
-  const unknown = names?.filter((name) => !all.some((task) => task.name === name)) ?? [];
-  if (unknown.length > 0) {
-    const known = quoteList(all.map(({ name }) => name));
-    throw new AmalgamError("usage", `${quote(taskFile)} has no task ${quoteList(unknown)}; it has ${known}`);
+  const known = all.map(({ name }) => name);
+  const unknown = names?.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const hint = didYouMean(unknown, known) || `; it has ${quoteList(known)}`;
+    throw new AmalgamError("usage", `${quote(taskFile)} has no task ${quote(unknown)}${hint}`);
   }
   return all
     .filter(({ name }) => names === undefined || names.includes(name))
     .map((task) => (limit === undefined ? task : { ...task, limit: Math.min(limit, task.limit ?? limit) }));
 }
 
-async function runOn(agents: JobAgents, job: EvaluationJob, parts: readonly Part[]): Promise<void> {
-  const { signal, onEvent } = job;
+async function runOn(
+  agents: JobAgents,
+  job: EvaluationJob & { readonly threads: number },
+  parts: readonly Part[],
+): Promise<void> {
+  const { signal, threads, onEvent } = job;
   const models = parts.map(({ subject, tasks }) => ({ parameters: subject.parameters, tasks }));
   const isDone = (model: number, task: number, batch: number): boolean =>
     parts[model]?.outputs[task]?.has(batch) === true;
@@ -188,7 +226,7 @@ async function runOn(agents: JobAgents, job: EvaluationJob, parts: readonly Part
       if (prepared === undefined || answers === undefined) throw new RangeError(`No task ${slice.task}`);
       placement.loads(agent, slice);
       const has = (batch: number): boolean => answers.has(batch);
-      const request = await buildRequest({ slice, epoch, job: name, subject, prepared, isDone: has });
+      const request = await buildRequest({ slice, epoch, job: name, subject, prepared, threads, isDone: has });
       const facts =
         request.expected.size === 0
           ? undefined
@@ -202,6 +240,8 @@ async function runOn(agents: JobAgents, job: EvaluationJob, parts: readonly Part
                 if (isNew)
                   onEvent?.({ type: "batch", model: subject.request.name, task: prepared.task.name, examples });
               },
+            }).catch((reason: unknown) => {
+              throw placement.judge(AmalgamError.from(reason), slice, agent, agents.list);
             });
       return { slice, facts };
     },
@@ -214,12 +254,14 @@ async function runOn(agents: JobAgents, job: EvaluationJob, parts: readonly Part
 }
 
 /** Turns complete answers into results, each once: records are small, answers need not be. */
-async function scoreComplete({ onEvent }: EvaluationJob, parts: readonly Part[]): Promise<void> {
+async function scoreComplete({ signal, onEvent }: EvaluationJob, parts: readonly Part[]): Promise<void> {
   for (const { subject, tasks, outputs, results } of parts) {
     for (const [i, prepared] of tasks.entries()) {
       const answers = outputs[i];
       if (results[i] !== undefined || answers?.isComplete !== true) continue;
-      const result = resultOf(prepared, await prepared.finish(answers.take()));
+      // A module of the author's may take for ever.
+      const finishing = prepared.finish(answers.take());
+      const result = resultOf(prepared, await (signal === undefined ? finishing : unlessAborted(signal, finishing)));
       results[i] = result;
       onEvent?.({ type: "scored", model: subject.request.name, result });
     }
@@ -254,9 +296,9 @@ async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (cause) {
-    const { message } = AmalgamError.from(cause);
-    throw new AmalgamError("output_refused", `Cannot make ${quote(path)} in ${quote(dirname(path))}: ${message}`, {
-      cause,
-    });
+    const { message, details } = AmalgamError.from(cause);
+    const isFile = details["errno"] === "EEXIST" || details["errno"] === "ENOTDIR";
+    const problem = isFile ? "it is a file, or below one" : message;
+    throw new AmalgamError("output_refused", `Cannot make the folder ${quote(path)}: ${problem}`, { cause });
   }
 }

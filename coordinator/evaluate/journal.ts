@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import { OutputLock } from "./output-lock.js";
 import type { BatchOutput } from "./types.js";
 
 /** What an unfinished evaluation has found out so far, in its output folder. */
@@ -26,24 +27,30 @@ interface Line {
 export class EvaluationJournal implements AsyncDisposable {
   readonly #path: string;
   readonly #known: ReadonlyMap<string, BatchOutput>;
+  readonly #lock: OutputLock;
   #handle: FileHandle | undefined;
   #writing: Promise<void> = Promise.resolve();
   #failure: AmalgamError | undefined;
 
-  private constructor(path: string, known: ReadonlyMap<string, BatchOutput>) {
+  private constructor(path: string, known: ReadonlyMap<string, BatchOutput>, lock: OutputLock) {
     this.#path = path;
     this.#known = known;
+    this.#lock = lock;
   }
 
-  /** In a folder that exists. Fails with `output_refused` where no journal can be kept. */
+  /** In a folder that exists. Fails with `output_refused` where no journal can be kept, or another process keeps one. */
   static async open(folder: string): Promise<EvaluationJournal> {
     const path = join(folder, journalName);
+    let lock: OutputLock | undefined;
     try {
       await access(folder, constants.W_OK);
-      return new EvaluationJournal(path, await readAnswers(path));
-    } catch (cause) {
-      const { message } = AmalgamError.from(cause);
-      throw new AmalgamError("output_refused", `Cannot keep answers in ${quote(path)}: ${message}`, { cause });
+      lock = await OutputLock.take(folder);
+      return new EvaluationJournal(path, await readAnswers(path), lock);
+    } catch (reason) {
+      await lock?.[Symbol.asyncDispose]();
+      const cause = AmalgamError.from(reason);
+      if (cause.code === "output_refused") throw cause;
+      throw new AmalgamError("output_refused", `Cannot keep answers in ${quote(path)}: ${cause.message}`, { cause });
     }
   }
 
@@ -69,15 +76,17 @@ export class EvaluationJournal implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** The results are in place: nothing is left to go on from. */
+  /** The results are in place: nothing is left to go on from, and others may use the folder. */
   async remove(): Promise<void> {
     await this.settled();
     await rm(this.#path, { force: true });
+    await this.#lock[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing;
     await this.#handle?.close();
+    await this.#lock[Symbol.asyncDispose]();
   }
 
   async #append(line: string): Promise<void> {

@@ -26,13 +26,19 @@ export class RowCache {
 }
 
 /** What tasks are prepared with for one model: its graphs, its tokenizer, its image processor, and everybody's rows. */
-export function prepareContext(subject: Subject, rows: RowCache, provider: GraphTarget): PrepareContext {
+export function prepareContext(
+  subject: Subject,
+  rows: RowCache,
+  provider: GraphTarget,
+  signal: AbortSignal | undefined,
+): PrepareContext {
   const { directory, config } = subject.checkpoint;
   let tokenizer: Promise<TextTokenizer> | undefined;
   let images: Promise<ImageProcessor> | undefined;
   return {
     directory,
     config,
+    signal,
     graphs: (needs) => subject.graphsFor({ ...needs, provider }),
     tokenizer: () => {
       tokenizer ??= openTextTokenizer(directory);

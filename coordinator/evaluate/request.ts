@@ -15,13 +15,15 @@ export interface RequestParts {
   readonly job: string;
   readonly subject: Subject;
   readonly prepared: PreparedTask;
+  /** That every agent runs a model on. */
+  readonly threads: number;
   /** Batches that have an answer already are left out. */
   readonly isDone: (batch: number) => boolean;
 }
 
 /** The request for a slice: the graphs that its measure runs, and its batches with their inputs. */
 export async function buildRequest(parts: RequestParts): Promise<SliceRequest> {
-  const { slice, epoch, job, subject, prepared, isDone } = parts;
+  const { slice, epoch, job, subject, prepared, threads, isDone } = parts;
   const { graphs } = prepared;
   const wanted = slice.batches.filter((batch) => !isDone(batch));
   const expected = new Map<number, { readonly examples: number; readonly targets: number }>();
@@ -41,6 +43,7 @@ export async function buildRequest(parts: RequestParts): Promise<SliceRequest> {
       leadership: { job, fence: 0n },
       unit: slice.id,
       epoch,
+      threads,
       model: {
         checkpoint: resolve(subject.request.path),
         sources: [...subject.sources],

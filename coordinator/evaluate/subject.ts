@@ -25,7 +25,7 @@ export class Subject {
   readonly checkpoint: Checkpoint;
   /** Its weight files as they are now. */
   readonly sources: readonly MessageInitShape<typeof SourceFileSchema>[];
-  /** Of the weight files, as far as headers, sizes and times tell. Hex SHA-256. */
+  /** Of the weight files, as far as paths, headers, sizes and times tell. Hex SHA-256. */
   readonly digest: string;
   /** Folders that an agent reads it from. */
   readonly roots: readonly string[];
@@ -45,8 +45,9 @@ export class Subject {
     this.checkpoint = checkpoint;
     this.sources = sources;
     const hash = createHash("sha256");
-    checkpoint.files.forEach(({ headerSha256 }, i) => {
-      hash.update(`${headerSha256} ${sources[i]?.bytes} ${sources[i]?.modifiedMs}\n`);
+    checkpoint.files.forEach(({ path, headerSha256 }, i) => {
+      // The path as well: models of one form, unpacked together, differ in nothing else.
+      hash.update(`${path} ${headerSha256} ${sources[i]?.bytes} ${sources[i]?.modifiedMs}\n`);
     });
     this.digest = hash.digest("hex");
     this.roots = [...new Set([checkpoint.root, ...checkpoint.files.map(({ path }) => dirname(path))])];

@@ -10,21 +10,21 @@ export function registerEvaluating({ amalgam, terminal, run }: Registration): vo
     .usage("[options] <checkpoint...> <tasks.yaml>")
     .argument("<words...>", "checkpoints to judge (PATH or NAME=PATH), and last the task file")
     .option("--base <checkpoint>", "what the others began from: what they forgot is measured against it")
-    .addOption(
-      new Option("--expert <checkpoint>", "an expert of some task, which others are measured against; repeatable")
-        .argParser(collect)
-        .default([] as readonly string[], "none"),
-    )
-    .option("--task <name...>", "these tasks only")
+    .addOption(repeatable("--expert <checkpoint>", "an expert of some task, which others are measured against"))
+    .addOption(repeatable("--task <name>", "this task only"))
     .addOption(new Option("--limit <n>", "at most so many examples of each task").argParser(examples))
     .option("--out <folder>", "for results.json, records.jsonl and report.html")
     .option("--graph <file>", "an ONNX export to run, instead of a graph made from config.json")
     .option("--graph-base <checkpoint>", "what --graph was exported from, where its weights are inside")
     .addOption(new Option("--agents <n>", "local agents to start").argParser(wholeNumber).default(1))
-    .option("--agent <address...>", "use these running agents (host:port) and start none")
+    .addOption(repeatable("--agent <address>", "use this running agent (host:port) and start none"))
     .option("--nats <url>", "use the agents of this cluster and start none")
     .option("--provider <names>", "execution providers to try, in this order: cuda, webgpu, cpu, or auto")
-    .addOption(new Option("--threads <n>", "per local agent (default: cores / agents)").argParser(wholeNumber))
+    .addOption(
+      new Option("--threads <n>", "that a model runs on, on every agent alike (default: the cores)").argParser(
+        wholeNumber,
+      ),
+    )
     .addOption(
       new Option("--memory <size>", "for models, per local agent (default: most of what is free)").argParser(size),
     )
@@ -41,6 +41,11 @@ export function registerEvaluating({ amalgam, terminal, run }: Registration): vo
     .option("--task <name>", "this task only")
     .option("--json", "for machines", false)
     .action((words, options) => run(async () => (await import("../compare.js")).compare(words, options, terminal)));
+}
+
+/** Not one option with several words: the task file, which comes last, would be one of them. */
+function repeatable<const Flags extends string>(flags: Flags, what: string) {
+  return new Option(flags, `${what}; repeatable`).argParser(collect).default([] as readonly string[], "none");
 }
 
 function examples(text: string): number {

@@ -6,6 +6,7 @@ import { hasNoData } from "../../../shared/onnx/tensors.js";
 import { formatCount, quote, quoteList } from "../../../shared/quote.js";
 import { ConfigReader, readLabels } from "../../graphs/config.js";
 import type { ModelGraphs, ModelKind, Pooling } from "../../graphs/types.js";
+import { formatQuantity } from "../../plan/report.js";
 import type { GraphNeeds } from "../kinds/context.js";
 import { type BoundExport, bindExport } from "./bind-export.js";
 import { describeExport, type ExportValue } from "./describe-export.js";
@@ -59,7 +60,11 @@ function notesOf({ report: { bound, ties, kept, unused } }: BoundExport): readon
     ...(ties.length === 0
       ? []
       : [`${formatCount(ties.length)} of them equal several tensors, and went by name and order`]),
-    ...(kept.length === 0 ? [] : [`${formatCount(kept.length)} constants stay as they are in the export`]),
+    ...(kept.length === 0
+      ? []
+      : [
+          `${formatQuantity(kept.length, "constant")} of the export's own ${kept.length === 1 ? "stays as it is" : "stay as they are"}`,
+        ]),
     ...(unused.length === 0 ? [] : [`not in the export: ${quoteList(unused)}`]),
   ];
 }
