@@ -7,6 +7,7 @@ import { againstMergekit } from "./against-mergekit.js";
 import { againstScripts } from "./against-scripts.js";
 import { coordinator } from "./coordinator.js";
 import { dispatch } from "./dispatch.js";
+import { evaluation } from "./evaluation.js";
 import type { Benchmark } from "./harness.js";
 import { kernels } from "./kernels.js";
 import { memory } from "./memory.js";
@@ -31,6 +32,7 @@ const benchmarks: readonly Benchmark[] = [
   recovery,
   scaling,
   simulation,
+  evaluation,
 ];
 
 const usage = `Usage: npm run bench -- [options]

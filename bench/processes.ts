@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** What a whole process took, with all processes that it started. */
@@ -15,14 +15,27 @@ export interface ProcessRun {
 
 const pollMs = 50;
 
+export interface ProcessOptions {
+  /** Variables on top of this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Its time ends with the first line on stdout that has this in it. @default with its end */
+  readonly until?: string;
+}
+
 /** Runs a program to its end. A failure is an error with what it said last. */
-export async function runProcess(command: string, argv: readonly string[]): Promise<ProcessRun> {
+export async function runProcess(
+  command: string,
+  argv: readonly string[],
+  { env, until }: ProcessOptions = {},
+): Promise<ProcessRun> {
   const cpuBefore = cpuSecondsOfChildren();
   const started = performance.now();
-  const child = spawn(command, argv, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, argv, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   const output = { stdout: "", stderr: "" };
+  let seen: number | undefined;
   child.stdout.on("data", (data) => {
     output.stdout += data;
+    if (until !== undefined && output.stdout.includes(until)) seen ??= performance.now();
   });
   child.stderr.on("data", (data) => {
     output.stderr = (output.stderr + data).slice(-4_000);
@@ -41,7 +54,9 @@ export async function runProcess(command: string, argv: readonly string[]): Prom
       });
       child.on("error", reject);
       child.on("close", (code, signal) => {
-        if (code === 0) resolve((ended - started) / 1000);
+        if (code === 0 && until !== undefined && seen === undefined)
+          reject(new Error(`${command} did not say ${until}`));
+        else if (code === 0) resolve(((seen ?? ended) - started) / 1000);
         else reject(new Error(`${command} ended with ${signal ?? `code ${code}`}: ${output.stderr || output.stdout}`));
       });
     });
@@ -54,8 +69,8 @@ export async function runProcess(command: string, argv: readonly string[]): Prom
 const amalgamEntry = fileURLToPath(new URL("../coordinator/main.js", import.meta.url));
 
 /** Runs the `amalgam` command. */
-export function runAmalgam(argv: readonly string[]): Promise<ProcessRun> {
-  return runProcess(process.execPath, [amalgamEntry, ...argv]);
+export function runAmalgam(argv: readonly string[], options?: ProcessOptions): Promise<ProcessRun> {
+  return runProcess(process.execPath, [amalgamEntry, ...argv], options);
 }
 
 /** A running agent with two slots, as `amalgam agent` starts one. */
@@ -76,8 +91,20 @@ function treePeakBytes(pid: number): number {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     const own = 1024 * Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0);
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
-    return children.reduce((total, child) => total + treePeakBytes(Number(child)), own);
+    return own + childrenPeakBytes(pid);
+  } catch {
+    return 0;
+  }
+}
+
+/** The same without the process itself, whichever of its threads started the others; 0 for one that has no children. */
+export function childrenPeakBytes(pid: number): number {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const children = threads.flatMap((thread) => {
+      return readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean);
+    });
+    return children.reduce((total, child) => total + treePeakBytes(Number(child)), 0);
   } catch {
     return 0;
   }
