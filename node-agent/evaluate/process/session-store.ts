@@ -140,7 +140,9 @@ export class SessionStore {
     const { directory } = wanted.checkpoint;
     const { providers } = this.#settings;
     const threads = wanted.threads || this.#settings.threads;
-    const loaded = await load(model, { checkpoint: directory, folder, providers, threads, widensOnce });
+    const largestCastBytes = widensOnce ? 0 : weights.largestCastBytes;
+    const options = { checkpoint: directory, folder, providers, threads, widensOnce, largestCastBytes };
+    const loaded = await load(model, options);
     const widenedBytes = widensOnce ? weights.castBytes : 0;
     return { ...loaded, bound, weights, checkpoint: directory, bytes: bytesOf(weights, widensOnce), widenedBytes };
   }
