@@ -48,9 +48,10 @@ test("a batch that has been answered is not asked for again when its slice fails
   const retries = tap.requests.filter(({ epoch }) => epoch > 1);
   expect(retries.length).toBeGreaterThan(0);
   for (const retry of retries) {
-    const [first] = tap.requests.filter(({ unit }) => unit === retry.unit);
-    expect(first?.answered).toHaveLength(2);
-    expect(retry.batches).toEqual(first?.batches.slice(2));
+    // A retry may be cut off as well.
+    const before = tap.requests.filter(({ unit, epoch }) => unit === retry.unit && epoch < retry.epoch);
+    expect(before.map(({ answered }) => answered.length)).toEqual(before.map(() => 2));
+    expect(retry.batches).toEqual(before[0]?.batches.slice(2 * before.length));
   }
   const answered = tap.requests.flatMap(({ unit, answered }) => answered.map((batch) => `${unit}/${batch}`));
   expect(new Set(answered).size).toBe(answered.length);
