@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { toBinary } from "@bufbuild/protobuf";
 import { openCheckpoint } from "../../../shared/checkpoint/open.js";
 import { AmalgamError } from "../../../shared/errors.js";
-import { ModelProtoSchema } from "../../../shared/gen/onnx/onnx_pb.js";
+import { ModelProtoSchema, type TensorProto } from "../../../shared/gen/onnx/onnx_pb.js";
 import { hasNoData } from "../../../shared/onnx/tensors.js";
 import { formatCount, quote, quoteList } from "../../../shared/quote.js";
 import { ConfigReader, readLabels } from "../../graphs/config.js";
@@ -28,17 +30,18 @@ export interface OpenedExport extends Pick<BoundExport, "model" | "weights" | "b
 }
 
 /**
- * Opens an export. With a base its weights are found by value; without one they must be empty, and named after the
- * checkpoint's tensors. Fails with `checkpoint_malformed`, `checkpoint_mismatch` or `usage`.
+ * Opens an export. Weights without data are those of the checkpoint with the same names; where all have data, they are
+ * found in the base by value. Fails with `checkpoint_malformed`, `checkpoint_mismatch` or `usage`.
  */
 export async function openExport({ file, base }: ExportRequest): Promise<OpenedExport> {
-  if (base !== undefined) {
+  const { model, graph, folder } = await readExport(file);
+  const weights = graph.initializer.filter(hasNoData);
+  const isHollow = weights.length > 0 && weights.every((weight) => !isOnDisk(weight, folder));
+  if (base !== undefined && !isHollow) {
     const bound = await bindExport(file, await openCheckpoint(base));
     return { ...bound, file, notes: notesOf(bound) };
   }
-  const { model, graph } = await readExport(file);
-  const weights = graph.initializer.filter(hasNoData);
-  if (weights.length === 0) {
+  if (!isHollow) {
     const message =
       `Cannot put another checkpoint under ${quote(file)}: its weights are inside. ` +
       "Name the checkpoint that it was exported from with --graph-base, so that they can be told apart";
@@ -52,6 +55,11 @@ export async function openExport({ file, base }: ExportRequest): Promise<OpenedE
     description: describeExport(graph),
     notes: [],
   };
+}
+
+function isOnDisk({ externalData }: TensorProto, folder: string): boolean {
+  const location = externalData.find(({ key }) => key === "location")?.value;
+  return location !== undefined && existsSync(join(folder, location));
 }
 
 function notesOf({ report: { bound, ties, kept, unused } }: BoundExport): readonly string[] {
@@ -79,6 +87,7 @@ export function exportGraphs(
   { config, configFile }: { readonly config: unknown; readonly configFile: string },
 ): ModelGraphs {
   const { weights, bindings, description } = exported;
+  assertAnySize(exported);
   const reader = config === undefined ? undefined : new ConfigReader(config, configFile);
   const kind = kindOf(description.outputs);
   const shape = description.inputs.find(({ name }) => name === "pixel_values")?.shape ?? [];
@@ -94,6 +103,19 @@ export function exportGraphs(
     image: channels && height && width ? { channels, height, width } : undefined,
     labels: reader && readLabels(reader),
   };
+}
+
+/** Batches differ in the number of examples, and texts in their length. */
+function assertAnySize({ description, file }: OpenedExport): void {
+  for (const { name, shape } of description.inputs) {
+    const free = name === "pixel_values" ? shape.slice(0, 1) : shape.slice(0, 2);
+    if (!free.some((size) => typeof size === "number")) continue;
+    const shown = shape.map((size) => size ?? "?").join(", ");
+    const problem = `its input ${quote(name)} is [${shown}], of fixed size; export it with dynamic axes`;
+    throw new AmalgamError("checkpoint_mismatch", `Cannot run tasks by ${quote(file)}: ${problem}`, {
+      details: { file },
+    });
+  }
 }
 
 function kindOf(outputs: readonly ExportValue[]): ModelKind {

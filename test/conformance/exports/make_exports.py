@@ -135,6 +135,15 @@ def main() -> None:
                 axes = {n: {0: "batch"} for n in [*inputs, "logits"]}
                 torch.onnx.export(wrapped, feeds, path, dynamo=False, opset_version=17, dynamic_axes=axes, **options)
             shorten(path)
+        if name == "llama":
+            # For texts of any length, as a user would export it.
+            path = here / "llama-any-length.onnx"
+            axes = {n: {0: "batch", 1: "time"} for n in [*inputs, "logits"]}
+            torch.onnx.export(
+                wrapped, feeds, path, dynamo=False, opset_version=17, dynamic_axes=axes,
+                input_names=list(inputs), output_names=["logits"],
+            )
+            shorten(path)
         if name == "bert":
             fused = optimizer.optimize_model(
                 str(here / "bert-torchscript.onnx"), "bert", num_heads=2, hidden_size=24, opt_level=0
