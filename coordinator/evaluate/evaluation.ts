@@ -44,7 +44,10 @@ export async function evaluate(job: EvaluationJob): Promise<EvaluationResult> {
     if (crew !== undefined) await runSlices(crew.agents, { ...job, threads: ground.threads }, parts);
   }
   await journal?.settled();
-  const result = { version: packageVersion(), taskFile: job.taskFile, models: parts.map((part) => part.result) };
+  const result = {
+    ...{ version: packageVersion(), taskFile: job.taskFile, threads: ground.threads },
+    models: parts.map((part) => part.result),
+  };
   if (output !== undefined) await writeResults(output, result);
   await journal?.remove();
   return result;

@@ -160,5 +160,7 @@ export interface ModelResult {
 export interface EvaluationResult {
   readonly version: string;
   readonly taskFile: string;
+  /** That each model ran on: they decide the last bits. */
+  readonly threads?: number;
   readonly models: readonly ModelResult[];
 }

@@ -49,7 +49,7 @@ export function madeModel(name: string, role: ModelResult["role"], tasks: readon
 }
 
 export function madeResult(models: readonly ModelResult[]): EvaluationResult {
-  return { version: "0.1.0", taskFile: "tasks.yaml", models };
+  return { version: "0.1.0", taskFile: "tasks.yaml", threads: 2, models };
 }
 
 /** Zeros and ones with so many ones, spread as evenly as they go. */

@@ -61,6 +61,7 @@ export const resultsSchema = z.object({
   version: z.literal(resultsVersion),
   madeWith: z.string(),
   taskFile: z.string(),
+  threads: z.number().optional(),
   models: z.array(model),
   /** For people and scripts; it follows from the models, so it is not read back. */
   summary: z.unknown(),
@@ -80,9 +81,9 @@ export const recordSchema = z.strictObject({
 
 /** The text of results.json. Numbers that JSON cannot hold are the words "NaN", "Infinity" and "-Infinity". */
 export function formatResults(result: EvaluationResult): string {
-  const { version: madeWith, taskFile } = result;
+  const { version: madeWith, taskFile, threads } = result;
   const models = result.models.map((each) => ({ ...each, tasks: each.tasks.map(withoutRecords) }));
-  const file = { format: "amalgam-results", version: resultsVersion, madeWith, taskFile, models };
+  const file = { format: "amalgam-results", version: resultsVersion, madeWith, taskFile, threads, models };
   return `${JSON.stringify({ ...file, summary: summarize(result) }, encodeNumbers, 2)}\n`;
 }
 

@@ -30,6 +30,7 @@ export async function readResults(directory: string): Promise<EvaluationResult> 
   return {
     version: file.madeWith,
     taskFile: file.taskFile,
+    ...(file.threads === undefined ? {} : { threads: file.threads }),
     models: file.models.map((model) => ({
       ...model,
       tasks: model.tasks.map(({ records: expected, ...facts }): TaskResult => {
