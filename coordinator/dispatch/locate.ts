@@ -1,6 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { AmalgamError } from "../../shared/errors.js";
-import { FileState, type LeadershipSchema, type ProbeSchema } from "../../shared/gen/amalgam/v1/agent_pb.js";
+import {
+  FileState,
+  type LeadershipSchema,
+  type ProbeSchema,
+  type SourceFileSchema,
+} from "../../shared/gen/amalgam/v1/agent_pb.js";
 import type { Plan } from "../plan/types.js";
 import type { Agent } from "./agents.js";
 import { type RequestBuilderOptions, sourceMessage } from "./request.js";
@@ -15,7 +20,7 @@ export interface Located {
   readonly sharesOutput: boolean;
 }
 
-export interface LocateOptions extends Pick<RequestBuilderOptions, "placeOf"> {
+export interface LocateFilesOptions {
   readonly leadership?: MessageInitShape<typeof LeadershipSchema>;
   /** A file beside the staged output, and what is in it. Without one no agent shares the output. */
   readonly probe?: MessageInitShape<typeof ProbeSchema>;
@@ -24,40 +29,48 @@ export interface LocateOptions extends Pick<RequestBuilderOptions, "placeOf"> {
   readonly signal?: AbortSignal;
 }
 
+export interface LocateOptions extends LocateFilesOptions, Pick<RequestBuilderOptions, "placeOf"> {}
+
 const defaultTimeoutMs = 30_000;
 
 /** Files in one call: an answer within seconds, also from a network file system. */
 const filesPerCall = 10_000;
 
 /** Asks an agent which of a plan's source files it has. Fails with what the call fails with. */
-export async function locateSources(
+export function locateSources(
   agent: Pick<Agent, "client" | "address">,
   plan: Plan,
   options: LocateOptions = {},
 ): Promise<Located> {
+  const files = plan.sources.map((_, source) => sourceMessage(plan, source, options));
+  return locateFiles(agent, files, options);
+}
+
+/** Asks an agent which of some files it has, by their place in the list. Fails with what the call fails with. */
+export async function locateFiles(
+  agent: Pick<Agent, "client" | "address">,
+  files: readonly MessageInitShape<typeof SourceFileSchema>[],
+  options: LocateFilesOptions = {},
+): Promise<Located> {
   const { leadership, probe, timeoutMs = defaultTimeoutMs, signal } = options;
   const states: FileState[] = [];
   let sharesOutput = false;
-  // The first call also asks for the probe, and is made for a plan without sources, too.
+  // The first call also asks for the probe, and is made without files, too.
   do {
     const first = states.length;
-    const count = Math.min(filesPerCall, plan.sources.length - first);
+    const asked = files.slice(first, first + filesPerCall);
     const answer = await agent.client.locate(
-      {
-        files: Array.from({ length: count }, (_, i) => sourceMessage(plan, first + i, options)),
-        ...(leadership && { leadership }),
-        ...(first === 0 && probe && { probe }),
-      },
+      { files: asked, ...(leadership && { leadership }), ...(first === 0 && probe && { probe }) },
       { timeoutMs, ...(signal && { signal }) },
     );
-    if (answer.files.length !== count) {
+    if (answer.files.length !== asked.length) {
       throw new AmalgamError(
         "chunk_corrupt",
-        `Agent ${agent.address} was asked for ${count} files and answered for ${answer.files.length}`,
+        `Agent ${agent.address} was asked for ${asked.length} files and answered for ${answer.files.length}`,
       );
     }
     states.push(...answer.files);
     if (first === 0) sharesOutput = answer.sharesOutput;
-  } while (states.length < plan.sources.length);
+  } while (states.length < files.length);
   return { agent: agent.address, has: (source) => states[source] === FileState.PRESENT, sharesOutput };
 }

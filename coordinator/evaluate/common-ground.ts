@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { EvaluationCrew } from "./crew.js";
+import type { Crew } from "../job/connect-crew.js";
 import type { EvaluationJob } from "./job.js";
 import type { GraphTarget } from "./prepare-context.js";
 
@@ -11,10 +11,7 @@ export interface CommonGround {
 }
 
 /** `running`: the crew, unless its agents are still to be started here. */
-export function commonGround(
-  { provider = "cpu", threads }: EvaluationJob,
-  running: EvaluationCrew | undefined,
-): CommonGround {
+export function commonGround({ provider = "cpu", threads }: EvaluationJob, running: Crew | undefined): CommonGround {
   const providers = running === undefined ? [provider.split(",")] : providersOf(running);
   return { target: targetOf(providers), threads: threads ?? smallest(running) ?? availableParallelism() };
 }
@@ -27,11 +24,11 @@ function targetOf(providers: readonly (readonly string[])[]): GraphTarget {
 }
 
 /** Threads that all agents have cores for, as far as they are there already. */
-function smallest(crew: EvaluationCrew | undefined): number | undefined {
+function smallest(crew: Crew | undefined): number | undefined {
   const threads = crew?.agents.list.flatMap(({ description }) => description?.evalThreads || []) ?? [];
   return threads.length === 0 ? undefined : Math.min(...threads);
 }
 
-function providersOf({ agents }: EvaluationCrew): readonly (readonly string[])[] {
+function providersOf({ agents }: Crew): readonly (readonly string[])[] {
   return agents.list.map(({ description }) => description?.providers ?? []);
 }

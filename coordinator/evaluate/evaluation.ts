@@ -4,7 +4,7 @@ import { quote } from "../../shared/quote.js";
 import { packageVersion } from "../../shared/rpc/version.js";
 import { chosenTasks } from "./chosen-tasks.js";
 import { type CommonGround, commonGround } from "./common-ground.js";
-import { assembleEvaluationCrew, type EvaluationCrew } from "./crew.js";
+import { assembleEvaluationCrew } from "./crew.js";
 import { openExport } from "./exports/export-graphs.js";
 import type { EvaluationJob } from "./job.js";
 import { EvaluationJournal } from "./journal.js";
@@ -34,12 +34,12 @@ export async function evaluate(job: EvaluationJob): Promise<EvaluationResult> {
   if (output !== undefined) await makeFolder(output);
   await using journal = output === undefined ? undefined : await EvaluationJournal.open(output);
   // Agents that run elsewhere are asked first what they run on, since that decides between graphs.
-  await using running = job.agents.kind === "local" ? undefined : await assembleCrew(job, subjects);
+  await using running = job.agents.kind === "local" ? undefined : await assembleEvaluationCrew(job, subjects);
   const ground = commonGround(job, running);
   const parts = await prepareParts(job, { subjects, tasks, journal, ground });
   await scoreComplete(job, parts);
   if (!parts.every(({ isComplete }) => isComplete)) {
-    await using started = running === undefined ? await assembleCrew(job, subjects) : undefined;
+    await using started = running === undefined ? await assembleEvaluationCrew(job, subjects) : undefined;
     const crew = running ?? started;
     if (crew !== undefined) await runSlices(crew.agents, { ...job, threads: ground.threads }, parts);
   }
@@ -77,16 +77,6 @@ async function prepareParts(
     onEvent?.({ type: "prepared", model: part.name, family: part.family, tasks: tasks.length });
   }
   return parts;
-}
-
-function assembleCrew(job: EvaluationJob, subjects: readonly Subject[]): Promise<EvaluationCrew> {
-  const { security, signal, provider, agentWords = [], onEvent } = job;
-  return assembleEvaluationCrew(job.agents, {
-    ...{ security, signal, sources: subjects.flatMap(({ sources }) => sources) },
-    roots: [...new Set(subjects.flatMap(({ roots }) => roots))],
-    words: [...(provider === undefined ? [] : ["--provider", provider]), ...agentWords],
-    onUnfit: (agent, reason) => onEvent?.({ type: "unfit", agent, reason }),
-  });
 }
 
 async function makeFolder(path: string): Promise<void> {
