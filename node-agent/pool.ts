@@ -1,4 +1,4 @@
-import { AmalgamError } from "../shared/errors.js";
+import type { AmalgamError } from "../shared/errors.js";
 import type { FactorizeRequest, MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
 import { loopback, type Security } from "../shared/rpc/security.js";
@@ -6,6 +6,7 @@ import { PeerFiles } from "./files/peer-files.js";
 import { IoLimit } from "./io-limit.js";
 import { PoolWorker, type TaskListener } from "./pool-worker.js";
 import { atMost } from "./threads.js";
+import { WaitingLine } from "./waiting-line.js";
 import type { Work } from "./worker-protocol.js";
 
 export interface PoolOptions {
@@ -38,9 +39,6 @@ const maxQueuedPerWorker = 64;
 interface Task {
   readonly work: Work;
   readonly listener: TaskListener;
-  readonly signal: AbortSignal;
-  readonly resolve: () => void;
-  readonly reject: (error: AmalgamError) => void;
 }
 
 /**
@@ -53,20 +51,19 @@ export class WorkerPool {
   readonly #options: PoolOptions;
   readonly #peers: PeerFiles;
   readonly #workers = new Set<PoolWorker>();
-  readonly #queue: Task[] = [];
-  readonly #unfinished = new Set<Promise<void>>();
-  #closed: AmalgamError | undefined;
+  readonly #line: WaitingLine<Task>;
 
   constructor(options: PoolOptions) {
     const { security = loopback, ioBytesPerSecond } = options;
     this.#options = options;
+    this.#line = new WaitingLine(maxQueuedPerWorker * options.workers, () => this.#next());
     this.#peers = new PeerFiles({ security });
     this.ioLimit = ioBytesPerSecond === undefined ? undefined : IoLimit.of(ioBytesPerSecond);
   }
 
   /** Units that run or wait. */
   get size(): number {
-    return this.#unfinished.size;
+    return this.#line.size;
   }
 
   /**
@@ -83,58 +80,31 @@ export class WorkerPool {
   }
 
   #enqueue(work: Work, label: string, listener: TaskListener, signal: AbortSignal): Promise<void> {
-    const limit = maxQueuedPerWorker * this.#options.workers;
-    let forgetQueued = (): void => undefined;
-    const promise = new Promise<void>((resolve, reject) => {
-      if (this.#closed !== undefined) return reject(this.#closed);
-      if (signal.aborted) return reject(AmalgamError.from(signal.reason));
-      if (this.#queue.length >= limit) {
-        const problem = `${limit} units wait for ${this.#options.workers} workers already`;
-        return reject(new AmalgamError("stalled", `Cannot queue ${label}: ${problem}`));
-      }
-      const task: Task = { work, listener, signal, resolve, reject };
-      this.#queue.push(task);
-      forgetQueued = () => this.#forget(task);
-      signal.addEventListener("abort", forgetQueued, { once: true });
-      this.#next();
+    const { workers } = this.#options;
+    return this.#line.join({ work, listener }, signal, () => {
+      return `Cannot queue ${label}: ${maxQueuedPerWorker * workers} units wait for ${workers} workers already`;
     });
-    this.#unfinished.add(promise);
-    const settled = (): void => {
-      signal.removeEventListener("abort", forgetQueued);
-      this.#unfinished.delete(promise);
-    };
-    promise.then(settled, settled);
-    return promise;
   }
 
   /** Settles when nothing runs or waits. */
-  async idle(): Promise<void> {
-    while (this.#unfinished.size > 0) await Promise.allSettled(this.#unfinished);
+  idle(): Promise<void> {
+    return this.#line.idle();
   }
 
   /** Ends all workers at once, those aside that do not end. Units that run or wait fail with `reason`. */
   async close(reason: AmalgamError): Promise<void> {
-    this.#closed = reason;
-    for (const task of this.#queue.splice(0)) task.reject(reason);
+    this.#line.close(reason);
     await atMost(endMs, Promise.all([...this.#workers].map((worker) => worker.terminate(reason))));
     this.#peers.close();
   }
 
-  /** A unit that still waits when it is canceled never starts. */
-  #forget(task: Task): void {
-    const place = this.#queue.indexOf(task);
-    if (place < 0) return;
-    this.#queue.splice(place, 1);
-    task.reject(AmalgamError.from(task.signal.reason));
-  }
-
   #next(): void {
-    if (this.#closed !== undefined) return;
-    while (this.#queue.length > 0) {
+    while (!this.#line.isEmpty) {
       const worker = this.#idleWorker();
-      const task = worker && this.#queue.shift();
-      if (worker === undefined || task === undefined) return;
-      worker.run(task.work, task.listener, task.signal).then(task.resolve, task.reject);
+      const turn = worker && this.#line.take();
+      if (worker === undefined || turn === undefined) return;
+      const { work, listener } = turn.work;
+      worker.run(work, listener, turn.signal).then(turn.resolve, turn.reject);
     }
   }
 

@@ -1,6 +1,7 @@
 import { AmalgamError } from "../../shared/errors.js";
 import type { EvaluateRequest } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { atMost } from "../threads.js";
+import { WaitingLine } from "../waiting-line.js";
 import { ModelProcess, type SliceListener } from "./model-process.js";
 import type { ProcessSettings } from "./process/protocol.js";
 
@@ -24,9 +25,6 @@ const maxQueued = 256;
 interface Task {
   readonly request: EvaluateRequest;
   readonly listener: SliceListener;
-  readonly signal: AbortSignal;
-  readonly resolve: () => void;
-  readonly reject: (error: AmalgamError) => void;
 }
 
 /**
@@ -35,11 +33,9 @@ interface Task {
  */
 export class Evaluations {
   readonly #options: EvaluationsOptions;
-  readonly #queue: Task[] = [];
-  readonly #unfinished = new Set<Promise<void>>();
+  readonly #line = new WaitingLine<Task>(maxQueued, () => this.#next());
   #process: ModelProcess | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
-  #closed: AmalgamError | undefined;
 
   constructor(options: EvaluationsOptions) {
     this.#options = options;
@@ -47,7 +43,7 @@ export class Evaluations {
 
   /** Slices that run or wait. */
   get size(): number {
-    return this.#unfinished.size;
+    return this.#line.size;
   }
 
   /** Of the process, while there is one. */
@@ -57,54 +53,27 @@ export class Evaluations {
 
   /** Settles when the slice is done, failed, or canceled by the signal. The listener hears nothing after that. */
   run(request: EvaluateRequest, listener: SliceListener, signal: AbortSignal): Promise<void> {
-    let forgetQueued = (): void => undefined;
-    const promise = new Promise<void>((resolve, reject) => {
-      if (this.#closed !== undefined) return reject(this.#closed);
-      if (signal.aborted) return reject(AmalgamError.from(signal.reason));
-      if (this.#queue.length >= maxQueued) {
-        const problem = `${maxQueued} slices wait already`;
-        return reject(new AmalgamError("stalled", `Cannot queue slice ${request.unit} of an evaluation: ${problem}`));
-      }
-      const task: Task = { request, listener, signal, resolve, reject };
-      this.#queue.push(task);
-      forgetQueued = () => this.#forget(task);
-      signal.addEventListener("abort", forgetQueued, { once: true });
-      this.#next();
+    return this.#line.join({ request, listener }, signal, () => {
+      return `Cannot queue slice ${request.unit} of an evaluation: ${maxQueued} slices wait already`;
     });
-    this.#unfinished.add(promise);
-    const settled = (): void => {
-      signal.removeEventListener("abort", forgetQueued);
-      this.#unfinished.delete(promise);
-    };
-    promise.then(settled, settled);
-    return promise;
   }
 
   /** Settles when nothing runs or waits. */
-  async idle(): Promise<void> {
-    while (this.#unfinished.size > 0) await Promise.allSettled(this.#unfinished);
+  idle(): Promise<void> {
+    return this.#line.idle();
   }
 
   /** Ends the process. Slices that run or wait fail with `reason`. */
   async close(reason: AmalgamError): Promise<void> {
-    this.#closed = reason;
     clearTimeout(this.#idleTimer);
-    for (const task of this.#queue.splice(0)) task.reject(reason);
+    this.#line.close(reason);
     await atMost(endMs, this.#process?.end(reason) ?? Promise.resolve());
-  }
-
-  /** A slice that still waits when it is canceled never starts. */
-  #forget(task: Task): void {
-    const place = this.#queue.indexOf(task);
-    if (place < 0) return;
-    this.#queue.splice(place, 1);
-    task.reject(AmalgamError.from(task.signal.reason));
   }
 
   #next(): void {
     clearTimeout(this.#idleTimer);
-    if (this.#closed !== undefined) return;
-    if (this.#queue.length === 0) {
+    if (this.#line.isClosed) return;
+    if (this.#line.isEmpty) {
       this.#idleTimer = setTimeout(() => this.#leave(), this.#options.idleMs ?? defaultIdleMs);
       this.#idleTimer.unref();
       return;
@@ -113,15 +82,15 @@ export class Evaluations {
       this.#process ??= this.#start();
     } catch (error) {
       // The system has none to give, as when memory is short. Whoever asks next may be luckier.
-      this.#queue.shift()?.reject(AmalgamError.from(error));
+      this.#line.take()?.reject(AmalgamError.from(error));
       this.#next();
       return;
     }
     if (!this.#process.isIdle) return;
-    const task = this.#queue.shift();
-    if (task !== undefined) {
-      this.#process.run(task.request, task.listener, task.signal).then(task.resolve, task.reject);
-    }
+    const turn = this.#line.take();
+    if (turn === undefined) return;
+    const { request, listener } = turn.work;
+    this.#process.run(request, listener, turn.signal).then(turn.resolve, turn.reject);
   }
 
   #start(): ModelProcess {
