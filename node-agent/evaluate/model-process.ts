@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { parentWords } from "../../shared/child/serve-parent.js";
 import { AmalgamError } from "../../shared/errors.js";
 import type { EvaluateRequest } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../../shared/quote.js";
@@ -56,7 +57,7 @@ export class ModelProcess {
 
   constructor(options: ModelProcessOptions) {
     this.#options = options;
-    this.#child = fork(options.entry, {
+    this.#child = fork(options.entry, parentWords(), {
       execArgv: [],
       env: { ...exactly, ...process.env },
       serialization: "advanced",

@@ -1,10 +1,11 @@
 import { workerData } from "node:worker_threads";
 
-// A thread beside the one that runs models. That one hears of the agent's end only when native code returns, which may
-// take a large batch minutes, and a driver that hangs for ever; until then the memory would be gone.
+// A thread that ends its process when the parent is gone, however busy the main thread is.
 
-const lookMs = 1_000;
+const lookMs = 500;
+const parentPid = workerData as number;
 
 setInterval(() => {
-  if (process.ppid !== workerData) process.kill(process.pid, "SIGKILL");
+  // The children of a process that has ended are given to another.
+  if (process.ppid !== parentPid) process.kill(process.pid, "SIGKILL");
 }, lookMs);

@@ -1,7 +1,7 @@
-import { Worker } from "node:worker_threads";
+import { serveParent } from "../../../shared/child/serve-parent.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import { readParquetFile } from "./parquet-file.js";
-import type { ParquetMessage, ParquetOrder } from "./parquet-process.js";
+import type { ParquetMessage, ParquetTask } from "./parquet-process.js";
 
 // The process that reads a Parquet file. It waits to be killed when it is done: its parent has what it needs by then.
 
@@ -10,14 +10,10 @@ const quietMs = 100;
 
 let lastSign = 0;
 
-// Signals to a terminal's processes are for the parent, which says what follows from them.
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
-process.on("disconnect", () => process.exit());
-process.once("message", (order: ParquetOrder) => void read(order));
+serveParent();
+process.once("message", (task: ParquetTask) => void read(task));
 
-async function read({ task, parentPid }: ParquetOrder): Promise<void> {
-  // A reader that goes in circles never hears of a disconnect.
-  new Worker(new URL("./parquet-watch.js", import.meta.url), { workerData: parentPid }).unref();
+async function read(task: ParquetTask): Promise<void> {
   try {
     for await (const { rows, bytes } of readParquetFile(task, tellProgress)) await send({ type: "rows", rows, bytes });
     await send({ type: "end" });

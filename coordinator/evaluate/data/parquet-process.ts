@@ -1,5 +1,6 @@
 import { fork } from "node:child_process";
 import { formatBytes } from "../../../shared/bytes.js";
+import { parentWords } from "../../../shared/child/serve-parent.js";
 import { AmalgamError, type PlainError } from "../../../shared/errors.js";
 import { quote } from "../../../shared/quote.js";
 import { dataError } from "./complain.js";
@@ -11,13 +12,6 @@ export interface ParquetTask {
   /** The first so many rows; infinity stands for all. */
   readonly rows: number;
   readonly limits: RowLimits;
-}
-
-/** The one message that a process that reads Parquet is sent. */
-export interface ParquetOrder {
-  readonly task: ParquetTask;
-  /** The process to live no longer than. */
-  readonly parentPid: number;
 }
 
 export type ParquetMessage =
@@ -44,7 +38,7 @@ export function readInProcess(
 ): Promise<void> {
   const { path, limits } = task;
   return new Promise((resolve, reject) => {
-    const child = fork(new URL("./parquet-main.js", import.meta.url), {
+    const child = fork(new URL("./parquet-main.js", import.meta.url), parentWords(), {
       execArgv: [`--max-old-space-size=${Math.ceil(limits.heapBytes / 2 ** 20)}`],
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -80,7 +74,7 @@ export function readInProcess(
     // Not "exit": what it wrote last is still on its way then.
     child.on("close", (code, signal) => fail(death(task, signal ?? `code ${code}`, lastWords)));
     // It may be gone already, which "close" says.
-    child.send({ task, parentPid: process.pid } satisfies ParquetOrder, () => undefined);
+    child.send(task, () => undefined);
   });
 }
 

@@ -1,5 +1,4 @@
-import { writeFileSync } from "node:fs";
-import { Worker } from "node:worker_threads";
+import { serveParent } from "../../../shared/child/serve-parent.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import type { FromProcess, ProcessSettings, ToProcess } from "./protocol.js";
 import { maxResultsInFlight } from "./protocol.js";
@@ -21,12 +20,7 @@ let store: SessionStore | undefined;
 let settings: ProcessSettings | undefined;
 let running: RunningSlice | undefined;
 
-preferToBeKilled();
-// Signals to a terminal's or a service's processes are for the agent, which says what follows from them.
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
-// The agent is gone, however it went.
-process.on("disconnect", () => process.exit(0));
-new Worker(new URL("./parent-watch.js", import.meta.url), { workerData: process.ppid, execArgv: [] }).unref();
+serveParent();
 process.on("message", (message: ToProcess) => {
   switch (message.type) {
     case "begin":
@@ -82,13 +76,4 @@ async function nextTaken(slice: RunningSlice): Promise<void> {
 function send(message: FromProcess): void {
   // A channel that has closed ends the process by itself.
   process.send?.(message, undefined, undefined, () => undefined);
-}
-
-/** When memory runs out the kernel kills something: rather this process, which holds nothing that is not elsewhere. */
-function preferToBeKilled(): void {
-  try {
-    writeFileSync("/proc/self/oom_score_adj", "1000");
-  } catch {
-    // Not Linux, or not allowed.
-  }
 }
