@@ -15,7 +15,7 @@ const compositionRoot = join("coordinator", "main.ts");
 
 /** Inside shared/, arrows point down only: nothing below knows what is built on it. */
 const layers: readonly (readonly string[])[] = [
-  ["errors.ts", "bytes.ts", "quote.ts", "suggest.ts", "clock.ts", "gen", "child"],
+  ["errors.ts", "bytes.ts", "quote.ts", "suggest.ts", "clock.ts", "gen", "child", "shape.ts", "unless-aborted.ts"],
   ["checkpoint", "expression", "linalg", "bus"],
   ["methods", "rpc", "cluster", "onnx"],
 ];

@@ -1,5 +1,6 @@
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
+import { unlessAborted } from "../../shared/unless-aborted.js";
 import { type ElementRange, missingRanges } from "../plan/ranges.js";
 import type { Plan } from "../plan/types.js";
 import { checkPieces } from "./check-pieces.js";
@@ -12,7 +13,6 @@ import { type PieceResult, type Pieces, tensorOf } from "./pieces.js";
 import type { StagedFiles } from "./staged-files.js";
 import type { StagingPaths } from "./staging-paths.js";
 import type { StatisticsLog } from "./statistics-log.js";
-import { unlessAborted } from "./unless-aborted.js";
 
 /** Which attempt made a piece; recorded to find out later what went wrong where, and not part of the output. */
 export interface Attempt {

@@ -15,8 +15,8 @@ import {
 } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import { unlessAborted } from "../../shared/unless-aborted.js";
 import { Registry } from "../cluster/registry.js";
-import { unlessAborted } from "./interrupt.js";
 import { type Neglect, neglectOf } from "./neglect.js";
 
 /** What one hears who follows a job. */

@@ -1,20 +1,5 @@
 import { AmalgamError } from "../../shared/errors.js";
 
-/** What it resolves with; rejects with the signal's reason as soon as that is aborted, and leaves it to itself. */
-export async function unlessAborted<Result>(signal: AbortSignal, act: Promise<Result>): Promise<Result> {
-  const settled = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true, signal: settled.signal });
-    if (signal.aborted) abort();
-  });
-  try {
-    return await Promise.race([act, aborted]);
-  } finally {
-    settled.abort();
-  }
-}
-
 /** Does it with a signal that the first Ctrl-C (or SIGTERM) aborts, with `canceled`. The second ends the process. */
 export async function interruptible<Result>(
   act: (signal: AbortSignal) => Promise<Result>,

@@ -3,7 +3,7 @@ import { type Clock, sleep } from "../../shared/clock.js";
 import { type ClusterEvent, isOver, type JobRecord, type ProgressRecord } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import { unlessAborted } from "../assemble/unless-aborted.js";
+import { unlessAborted } from "../../shared/unless-aborted.js";
 import { moved } from "./job-states.js";
 import { JobStore } from "./jobs.js";
 import type { Lead, LeadFields, LeadJob, LeadResult, LeadState } from "./lead.js";

@@ -1,4 +1,4 @@
-import { unlessAborted } from "../assemble/unless-aborted.js";
+import { unlessAborted } from "../../shared/unless-aborted.js";
 import type { SliceFacts } from "./attempt.js";
 import type { EvaluationJournal } from "./journal.js";
 import type { Prepared } from "./kinds/context.js";

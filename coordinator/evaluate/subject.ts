@@ -5,6 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Checkpoint, openCheckpoint } from "../../shared/checkpoint/open.js";
 import type { SourceFileSchema } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { checkWeights } from "../../shared/onnx/check-weights.js";
+import { elementsOf } from "../../shared/shape.js";
 import { buildGraphs } from "../graphs/families.js";
 import type { GraphRequest, ModelGraphs } from "../graphs/types.js";
 import { exportGraphs, type OpenedExport } from "./exports/export-graphs.js";
@@ -52,7 +53,7 @@ export class Subject {
     this.digest = hash.digest("hex");
     this.roots = [...new Set([checkpoint.root, ...checkpoint.files.map(({ path }) => dirname(path))])];
     this.parameters = 0;
-    for (const { shape } of checkpoint.tensors.values()) this.parameters += shape.reduce((a, b) => a * b, 1);
+    for (const { shape } of checkpoint.tensors.values()) this.parameters += elementsOf(shape);
   }
 
   /** Fails with `checkpoint_malformed` or `path_refused`. `exported`: is run instead of a graph of our own. */

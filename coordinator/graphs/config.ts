@@ -1,6 +1,7 @@
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
 import { suggest } from "../../shared/suggest.js";
+import { isObject } from "../tokenizer/json.js";
 
 /**
  * Reads a parsed config.json, or a section of it. `null` is as good as a missing key, as transformers writes it. Every
@@ -161,8 +162,4 @@ function be(count: number): string {
 
 function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
 import { type Dtype, dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import type { Program } from "../../shared/expression/program.js";
+import { elementsOf } from "../../shared/shape.js";
 import { digestPlan } from "./digest.js";
 import { defaultShardBytes, layOutFiles } from "./layout.js";
 import type { MergedTensor } from "./merged-tensor.js";
@@ -24,7 +25,7 @@ export interface PlannedOutput
 export function assemblePlan(output: PlannedOutput, { shardBytes = defaultShardBytes }: PlanOptions): Plan {
   const { method, seed, models, sources, companions, warnings } = output;
   const shaped = output.tensors.map(({ name, dtype, shape }) => {
-    const elements = shape.reduce((product, dimension) => product * dimension, 1);
+    const elements = elementsOf(shape);
     return { name, dtype, shape, elements, bytes: (elements * dtypeBits(dtype)) / 8 };
   });
   const layout = layOutFiles(shaped, shardBytes);

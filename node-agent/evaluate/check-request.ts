@@ -6,6 +6,7 @@ import type {
   InputTensor,
 } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../../shared/quote.js";
+import { elementsOf } from "../../shared/shape.js";
 import { suggest } from "../../shared/suggest.js";
 import { assertSource } from "../check-request.js";
 import { limits } from "./limits.js";
@@ -104,7 +105,7 @@ function assertInput(input: InputTensor, examples: number, where: string): void 
   if (size === undefined) throw refuse(`has the dtype ${quote(dtype)}, not F32, I64, I32 or U8`);
   if (shape.length === 0 || shape.length > limits.rank) throw refuse(`has ${shape.length} dimensions`);
   if (shape[0] !== examples) throw refuse(`has ${shape[0]} examples, the first input ${examples}`);
-  const elements = shape.reduce((product, dimension) => product * dimension, 1);
+  const elements = elementsOf(shape);
   if (elements > limits.elements) throw refuse(`has ${elements} elements, the limit is ${limits.elements}`);
   if (elements * size !== data.length) {
     throw refuse(`is [${shape.join(", ")}] of ${dtype}, ${elements * size} bytes, and has ${data.length}`);

@@ -2,6 +2,7 @@ import type { Checkpoint } from "../../../shared/checkpoint/open.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import { TensorProto_DataType as DataType } from "../../../shared/gen/onnx/onnx_pb.js";
 import { formatCount, quote, quoteList } from "../../../shared/quote.js";
+import { elementsOf } from "../../../shared/shape.js";
 import { explain } from "./explain.js";
 import { isUniform, type Numbers } from "./numbers.js";
 import type { Rest } from "./search.js";
@@ -25,7 +26,7 @@ export async function refuseLost(
   const widths = new Set(unused.map(({ shape }) => shape.at(-1) ?? 1));
   const problems: string[] = [];
   for (const { name, shape, dataType, numbers } of rest) {
-    const isLarge = shape.length >= 2 && countOf(shape) >= weightElements;
+    const isLarge = shape.length >= 2 && elementsOf(shape) >= weightElements;
     const isQuantized = dataType === DataType.INT8 || dataType === DataType.UINT8;
     const width = shape.at(-1) ?? 1;
     const mayBeWeight = numbers === undefined ? isLarge && isQuantized : isLarge || (width > 1 && widths.has(width));
@@ -43,8 +44,4 @@ export async function refuseLost(
   const advice = "Export it from this base, in its element type, without folding, fixed sizes or quantization";
   const message = `Cannot bind ${quote(exportPath)}, ${without}:\n${lines.join("\n")}\nTensors that are not in it: ${names}. ${advice}`;
   throw new AmalgamError("checkpoint_mismatch", message, { details: { file: exportPath, checkpoint: base.directory } });
-}
-
-function countOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

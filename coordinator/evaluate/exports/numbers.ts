@@ -11,6 +11,7 @@ import {
 } from "../../../shared/gen/onnx/onnx_pb.js";
 import { readingOf } from "../../../shared/onnx/element-types.js";
 import { formatCount, quote } from "../../../shared/quote.js";
+import { elementsOf } from "../../../shared/shape.js";
 
 /** A tensor whose numbers are read a range at a time, so that it never has to be in memory. */
 export interface Numbers {
@@ -119,7 +120,7 @@ function numbers(name: string, shape: readonly number[], dtype: ComputableDtype,
     name,
     shape,
     dtype,
-    count: shape.reduce((product, size) => product * size, 1),
+    count: elementsOf(shape),
     read: async (from, count) => toNumbers(dtype, await readBytes(from * width, count * width)),
   };
 }

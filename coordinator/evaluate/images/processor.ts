@@ -4,6 +4,7 @@ import { formatBytes } from "../../../shared/bytes.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import { formatCount, quote } from "../../../shared/quote.js";
 import type { ModelGraphs } from "../../graphs/types.js";
+import { isObject } from "../../tokenizer/json.js";
 import type { InputTensor } from "../types.js";
 import { type ImageFile, imageError } from "./image-file.js";
 import { maxConfigBytes, maxImagePixels } from "./limits.js";
@@ -110,8 +111,4 @@ async function readJson(file: string): Promise<unknown> {
 function malformed(file: string, problem: string, cause?: unknown): AmalgamError {
   const message = `Cannot read image processor ${quote(file)}: ${problem}`;
   return new AmalgamError("checkpoint_malformed", message, { cause, details: { file } });
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { AmalgamError } from "../../../shared/errors.js";
 import { quote, quoteList } from "../../../shared/quote.js";
+import { isObject } from "../../tokenizer/json.js";
 import type { ExampleRecord, Row, Task } from "../types.js";
 import { taskError } from "./mismatch.js";
 
@@ -91,10 +92,6 @@ function isScores(value: unknown): value is ScoringModule["scores"] {
   if (!isObject(value)) return false;
   const ways = Object.values(value);
   return ways.length > 0 && ways.every((way) => way === "higher" || way === "lower");
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function messageOf(cause: unknown): string {

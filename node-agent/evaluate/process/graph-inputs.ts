@@ -2,6 +2,7 @@ import { type InferenceSession, Tensor } from "onnxruntime-node";
 import { AmalgamError } from "../../../shared/errors.js";
 import type { InputTensor } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import { quote, quoteList } from "../../../shared/quote.js";
+import { elementsOf } from "../../../shared/shape.js";
 
 /** Inputs by name, as ONNX Runtime takes them. */
 export type Feeds = Readonly<Record<string, Tensor>>;
@@ -84,7 +85,7 @@ function toFloats(
   const floats = Float32Array.from(values, Number);
   if (scale.length === 0) return floats;
   const [, channels = 1, ...rest] = shape;
-  const plane = rest.reduce((product, size) => product * size, 1);
+  const plane = elementsOf(rest);
   return floats.map((x, i) => {
     const channel = Math.floor(i / plane) % channels;
     return (scale[channel] ?? 1) * x + (shift[channel] ?? 0);

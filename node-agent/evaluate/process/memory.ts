@@ -1,4 +1,5 @@
 import type { EvaluateRequest, EvaluationBatch } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { elementsOf } from "../../../shared/shape.js";
 import { headBytes } from "./measures/head.js";
 import type { WeightSurvey } from "./weights.js";
 
@@ -25,18 +26,16 @@ export function batchBytes({ model, measure, batches }: EvaluateRequest, role: s
 
 /** Elements of the largest activation. An image's patches are as wide as they are many: its elements are a bound. */
 function widthOf({ inputs }: EvaluationBatch, { widest }: WeightSurvey): number {
-  const sizes = inputs.map(({ dtype, shape }) => sizeOf(shape) * (shape.length === 2 && dtype !== "F32" ? widest : 1));
+  const sizes = inputs.map(
+    ({ dtype, shape }) => elementsOf(shape) * (shape.length === 2 && dtype !== "F32" ? widest : 1),
+  );
   return Math.max(0, ...sizes);
 }
 
 function tokensOf({ inputs }: EvaluationBatch): number {
-  return Math.max(0, ...inputs.map(({ shape }) => sizeOf(shape)));
+  return Math.max(0, ...inputs.map(({ shape }) => elementsOf(shape)));
 }
 
 function examplesOf({ inputs }: EvaluationBatch): number {
   return inputs[0]?.shape[0] ?? 0;
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, dimension) => product * dimension, 1);
 }

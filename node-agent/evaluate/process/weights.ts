@@ -5,6 +5,7 @@ import {
   type GraphProto,
   ModelProtoSchema,
 } from "../../../shared/gen/onnx/onnx_pb.js";
+import { elementsOf } from "../../../shared/shape.js";
 
 /** What a bound graph's weights are like, for estimating memory. */
 export interface WeightSurvey {
@@ -38,7 +39,7 @@ export function surveyWeights(model: Uint8Array): WeightSurvey {
     if (gathered.has(name)) continue;
     if (shape.length > 1) survey.widest = Math.max(survey.widest, ...shape);
     if (dataLocation !== DataLocation.EXTERNAL || !narrow.has(dataType)) continue;
-    const wide = 4 * shape.reduce((product, size) => product * size, 1);
+    const wide = 4 * elementsOf(shape);
     survey.castBytes += wide;
     survey.largestCastBytes = Math.max(survey.largestCastBytes, wide);
   }
