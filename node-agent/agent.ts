@@ -15,6 +15,8 @@ import { WorkerPool } from "./pool.js";
 import { createConfinement } from "./roots.js";
 import { createAgentService } from "./service.js";
 import { type AgentSettings, type CompleteSettings, completeSettings } from "./settings.js";
+import { placeForTrials } from "./trials/scratch.js";
+import { Trials } from "./trials/trials.js";
 
 export interface AgentOptions extends AgentSettings {
   /** The worker threads' module. @default worker.js beside this one */
@@ -37,17 +39,20 @@ export interface RunningAgent extends AsyncDisposable {
   readonly roots: readonly string[];
   /** Execution providers of ONNX Runtime, best first. Empty: it does not evaluate. */
   readonly providers: readonly Provider[];
-  /** Units and slices of evaluations that run or wait. */
+  /** Units, slices of evaluations and trials that run or wait. A trial that is merged or run counts as these, too. */
   readonly running: number;
   /**
    * Refuses new units with `agent_draining`, lets running ones finish for up to `graceMs` (default 0), then ends
-   * everything. Calling it again shortens the grace.
+   * everything. Calling it again shortens the grace. `told`: the cluster has been told to send no more; until then, and
+   * for a second at most, there is somebody who refuses.
    */
-  close(options?: { readonly graceMs?: number }): Promise<void>;
+  close(options?: { readonly graceMs?: number; readonly told?: Promise<void> | undefined }): Promise<void>;
 }
 
 /** How long an agent that has finished its last unit goes on refusing new ones before it is gone. */
 const lameDuckMs = 500;
+/** How long it waits for an engine that does not answer, to which it says that it leaves. */
+const tellMs = 1_000;
 
 /** Starts worker threads and a gRPC server. The agent serves until it is closed. */
 export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
@@ -61,6 +66,8 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const limit = ioBytesPerSecond === undefined ? {} : { ioBytesPerSecond };
   const pool = new WorkerPool({ entry, workers: slots, memoryBytes, roots, security, ...limit });
   const evaluations = providers.length === 0 ? undefined : new Evaluations(evaluationOptions(options, settings, roots));
+  const place = evaluations === undefined ? undefined : placeForTrials(settings);
+  const trials = evaluations && place && new Trials({ pool, evaluations, place });
   const draining = new AmalgamError("agent_draining", `Agent ${quote(name)} takes no more units: it is shutting down`);
   let isDraining = false;
 
@@ -68,6 +75,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const service = createAgentService({
     pool,
     evaluations,
+    trials,
     confinement,
     fences: new Fences({ agent: name, ...(onFenced === undefined ? {} : { onFenced }) }),
     refusal: () => (isDraining ? draining : undefined),
@@ -81,6 +89,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
       roots: [...roots],
       providers: [...providers],
       evalThreads: providers.length === 0 ? 0 : (settings.evalThreads ?? availableParallelism()),
+      trialMemoryBytes: BigInt(trials?.memoryBytes ?? 0),
     }),
   });
   server.addService(
@@ -91,21 +100,22 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
 
   let hurry = (): void => undefined;
   let closing: Promise<void> | undefined;
-  const shutDown = async (): Promise<void> => {
+  const shutDown = async (told: Promise<void> | undefined): Promise<void> => {
     const graceOver = new Promise<void>((resolve) => {
       hurry = resolve;
     });
     // A coordinator gives a slot that has become free the next unit at once, and so hears that there is no next.
-    const idle = Promise.all([pool.idle(), evaluations?.idle()]);
+    const isTold = told && Promise.race([told, pause(tellMs)]);
+    const idle = Promise.all([pool.idle(), evaluations?.idle(), trials?.idle(), isTold]);
     await Promise.race([idle.then(() => pause(lameDuckMs)), graceOver]);
-    await Promise.all([pool.close(draining), evaluations?.close(draining)]);
+    await Promise.all([trials?.close(draining), pool.close(draining), evaluations?.close(draining)]);
     // The last statuses are still on their way to the socket.
     await Promise.race([new Promise<void>((resolve) => server.tryShutdown(() => resolve())), pause(100)]);
     server.forceShutdown();
   };
-  const close: RunningAgent["close"] = async ({ graceMs = 0 } = {}) => {
+  const close: RunningAgent["close"] = async ({ graceMs = 0, told } = {}) => {
     isDraining = true;
-    closing ??= shutDown();
+    closing ??= shutDown(told);
     const timer = setTimeout(() => hurry(), graceMs);
     await closing;
     clearTimeout(timer);
@@ -118,7 +128,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     roots,
     providers,
     get running() {
-      return pool.size + (evaluations?.size ?? 0);
+      return pool.size + (evaluations?.size ?? 0) + (trials?.size ?? 0);
     },
     close,
     [Symbol.asyncDispose]: () => close(),

@@ -51,8 +51,7 @@ export async function serve(command: AgentCommand, ending: Ending, console: Cons
       if (membership !== undefined) console.log(`Agent ${agent.name} joined the cluster at ${shownUrl}`);
     }
     await aborted(stop.signal);
-    void membership?.drain();
-    await close(agent, command.graceMs, ending.now);
+    await close(agent, { graceMs: command.graceMs, told: membership?.drain() }, ending.now);
   } finally {
     await membership?.[Symbol.asyncDispose]();
   }
@@ -69,8 +68,12 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
-async function close(agent: RunningAgent, graceMs: number, now: AbortSignal): Promise<void> {
-  const closed = agent.close({ graceMs: now.aborted ? 0 : graceMs });
+async function close(
+  agent: RunningAgent,
+  { graceMs, told }: { readonly graceMs: number; readonly told: Promise<void> | undefined },
+  now: AbortSignal,
+): Promise<void> {
+  const closed = agent.close({ graceMs: now.aborted ? 0 : graceMs, told });
   now.addEventListener("abort", () => void agent.close(), { once: true });
   await closed;
 }

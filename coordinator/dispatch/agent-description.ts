@@ -15,6 +15,8 @@ export interface AgentDescription {
   readonly providers: readonly string[];
   /** That a model runs on when nobody says otherwise. */
   readonly evalThreads: number;
+  /** That trials of sweeps may hold. 0: it runs none. */
+  readonly trialMemoryBytes: number;
 }
 
 const maxSlots = 1_024;
@@ -32,11 +34,15 @@ export function unfitBecause({
 
 /** Fails with `usage` if the agent must not be used: it may compute another byte, or its numbers make no sense. */
 export function readDescription(address: string, answer: DescribeResponse): AgentDescription {
-  const { name, version, slots, memoryBytes, roots, providers, evalThreads } = answer;
+  const { name, version, slots, memoryBytes, roots, providers, evalThreads, trialMemoryBytes } = answer;
   const refuse = (reason: string): AmalgamError =>
     new AmalgamError("usage", `Cannot use agent ${quote(name)} at ${address}: ${reason}`, { details: { agent: name } });
   const unfit = unfitBecause(answer);
   if (unfit !== undefined) throw refuse(unfit);
   if (slots < 1 || slots > maxSlots) throw refuse(`it offers ${slots} slots, not between 1 and ${maxSlots}`);
-  return { name, version, slots, memoryBytes: Number(memoryBytes), roots, providers, evalThreads };
+  return {
+    ...{ name, version, slots, roots, providers, evalThreads },
+    memoryBytes: Number(memoryBytes),
+    trialMemoryBytes: Number(trialMemoryBytes),
+  };
 }

@@ -52,7 +52,7 @@ export class AgentPool {
     Object.assign(entry, { slots, isReady });
     this.#agents.set(address, entry);
     this.#place(entry);
-    for (const agent of this.#agents.values()) agent.isResting = false;
+    this.rouse();
   }
 
   remove(address: string): void {
@@ -63,6 +63,11 @@ export class AgentPool {
   rest(address: string): void {
     const agent = this.#agents.get(address);
     if (agent !== undefined) agent.isResting = true;
+  }
+
+  /** There is something new that resting agents have not been asked about. */
+  rouse(): void {
+    for (const agent of this.#agents.values()) agent.isResting = false;
   }
 
   /** One more attempt runs on it, or with `-1` one less. */

@@ -37,7 +37,7 @@ const holdersAsked = 8;
  * all is over, slow agents get work only if nobody fast is free, nor will be soon.
  */
 export class DispatchState {
-  readonly #units: readonly UnitRecord[];
+  readonly #units: UnitRecord[];
   readonly #policy: RetryPolicy;
   readonly #options: DispatchStateOptions;
   readonly #pool = new AgentPool();
@@ -58,17 +58,38 @@ export class DispatchState {
     this.#policy = policy;
     this.#options = options;
     this.#stragglers = new Stragglers(policy, this.#speeds, this.#running);
-    this.#units = weights.map((weight, index) => ({
-      ...{ index, weight, state: "waiting", epoch: 0, notBefore: 0 },
-      running: new Map(),
-      failures: [],
-    }));
+    this.#units = weights.map((weight, index) => waitingUnit(index, weight));
     const order =
       options.order === "given"
         ? this.#units
         : this.#units.toSorted((a, b) => b.weight - a.weight || a.index - b.index);
     this.#fresh = new WaitingList(order.map(({ index }) => index));
     this.#remaining = weights.length;
+  }
+
+  /** One more unit, behind all others that wait. Returns its index. */
+  add(weight: number): number {
+    const index = this.#units.length;
+    this.#units.push(waitingUnit(index, weight));
+    this.#fresh.append(index);
+    this.#remaining += 1;
+    this.#pool.rouse();
+    return index;
+  }
+
+  /** Nobody wants the unit any more, or it has failed for good: it is over. Returns the attempts that still run. */
+  abandon(index: number): readonly Attempt[] {
+    const unit = this.#unit(index);
+    const running = [...unit.running].map(([epoch, { agent }]): Attempt => ({ unit: index, agent, epoch }));
+    for (const { agent } of running) this.#release(agent);
+    unit.running.clear();
+    this.#running.delete(unit);
+    if (unit.state === "waiting" && unit.epoch === 0) this.#fresh.delete(index);
+    const retry = this.#retries.indexOf(unit);
+    if (retry >= 0) this.#retries.splice(retry, 1);
+    if (unit.state !== "failed") unit.state = moveUnit(unit.state, "failed");
+    this.#remaining -= 1;
+    return running;
   }
 
   /** Units that are not done. */
@@ -131,6 +152,11 @@ export class DispatchState {
 
   fail(attempt: Attempt, error: AmalgamError, now: number): Verdict {
     return this.#fail(attempt, error, now, countsAsFailure(error));
+  }
+
+  /** The attempt has failed with `error`, which says nothing about the unit. */
+  giveBack(attempt: Attempt, error: AmalgamError, now: number): Verdict {
+    return this.#fail(attempt, error, now, false);
   }
 
   /** When to ask {@link next} again although nothing has happened: a pause ends, or a unit becomes a straggler. */
@@ -308,4 +334,8 @@ export class DispatchState {
     if (unit === undefined) throw new RangeError(`No unit ${index} among ${this.#units.length}`);
     return unit;
   }
+}
+
+function waitingUnit(index: number, weight: number): UnitRecord {
+  return { index, weight, state: "waiting", epoch: 0, notBefore: 0, running: new Map(), failures: [] };
 }

@@ -97,10 +97,23 @@ export async function* dispatch<Work extends Dispatchable, Result, A extends Dis
 interface Running<A> {
   readonly agent: A;
   readonly controller: AbortController;
+  /** The agent has shown a sign of life. */
+  isTaken: boolean;
 }
 
-class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
-  readonly #units: readonly Work[];
+/** Takes what becomes of each unit by itself. */
+export interface EachUnit<Result> {
+  succeeded(unit: number, result: Result): void;
+  /** No other attempt helps, or no agent can run it. */
+  failed(unit: number, error: AmalgamError): void;
+  /** Nothing runs any more, whatever is left. */
+  ended(error: AmalgamError): void;
+}
+
+/** What is behind {@link dispatch} and `OpenDispatch`. */
+export class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
+  readonly #units: Work[];
+  readonly #each: EachUnit<Result> | undefined;
   readonly #options: DispatchOptions<Work, Result, A>;
   readonly #clock: Clock;
   readonly #state: DispatchState;
@@ -117,8 +130,10 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
   /** Since when nothing can run. */
   #waitingSince: number | undefined;
 
-  constructor(units: readonly Work[], options: DispatchOptions<Work, Result, A>) {
-    this.#units = units;
+  /** With `each`, a unit that fails is its own affair, and there are no results to read here. */
+  constructor(units: readonly Work[], options: DispatchOptions<Work, Result, A>, each?: EachUnit<Result>) {
+    this.#units = [...units];
+    this.#each = each;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     const weights = units.map((unit) => unit.bytesRead + unit.bytesWritten);
@@ -156,6 +171,22 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
     }
   }
 
+  /** One more unit, which starts after {@link go}. Returns its number. */
+  add(unit: Work): number {
+    this.#units.push(unit);
+    return this.#state.add(unit.bytesRead + unit.bytesWritten);
+  }
+
+  go(): void {
+    this.#pump();
+  }
+
+  /** Ends a unit that is not over. */
+  giveUp(index: number, error: AmalgamError): void {
+    for (const attempt of this.#state.abandon(index)) this.#attempts.get(keyOf(attempt))?.controller.abort(error);
+    this.#each?.failed(index, error);
+  }
+
   /** Cancels what still runs and waits for it. */
   async stop(): Promise<void> {
     this.#failure ??= new AmalgamError("canceled", "The job has ended");
@@ -169,6 +200,7 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
   readonly #abort = (): void => this.#fail(AmalgamError.from(this.#options.signal?.reason));
 
   #fail(error: AmalgamError): void {
+    if (this.#failure === undefined) this.#each?.ended(error);
     this.#failure ??= error;
     this.#notify();
   }
@@ -206,6 +238,10 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
     if (waitForAgentsMs === 0) {
       if (agents.list.some(({ state }) => state === "connecting")) return undefined;
       const { remaining } = this.#state;
+      if (reasons.length > 0 && this.#each !== undefined) {
+        this.giveUp(unit, refusedByAll(this.#what(unit), reasons));
+        return now;
+      }
       this.#fail(reasons.length > 0 ? refusedByAll(this.#what(unit), reasons) : noAgentLeft(agents.list, remaining));
       return undefined;
     }
@@ -226,16 +262,18 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
     const name = { unit: this.#unit(attempt.unit), agent: this.#agent(attempt.agent), epoch: attempt.epoch };
     const controller = new AbortController();
     const key = keyOf(attempt);
-    this.#attempts.set(key, { agent: name.agent, controller });
+    const running: Running<A> = { agent: name.agent, controller, isTaken: false };
+    this.#attempts.set(key, running);
     this.#emit({ type: "started", ...name });
     const onProgress = (bytesRead: number, bytesWritten: number): void => {
+      running.isTaken = true;
       this.#emit({ type: "progress", ...name, bytesRead, bytesWritten });
     };
     const settled = this.#options
       .run({ ...name, signal: controller.signal, onProgress })
       .then(
         (result) => this.#succeeded(attempt, result),
-        (reason: unknown) => this.#failed(attempt, name.agent, AmalgamError.from(reason)),
+        (reason: unknown) => this.#failed(attempt, running, AmalgamError.from(reason)),
       )
       .finally(() => {
         this.#attempts.delete(key);
@@ -249,7 +287,8 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
   #succeeded(attempt: Attempt, result: Result): void {
     const { accepted, superseded } = this.#state.succeed(attempt, this.#clock.now());
     if (!accepted) return;
-    this.#results.push(result);
+    if (this.#each === undefined) this.#results.push(result);
+    else this.#each.succeeded(attempt.unit, result);
     this.#emit({ type: "finished", ...this.#name(attempt) });
     for (const other of superseded) {
       this.#emit({ type: "superseded", ...this.#name(other) });
@@ -257,19 +296,35 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
     }
   }
 
-  #failed(attempt: Attempt, agent: A, error: AmalgamError): void {
+  #failed(attempt: Attempt, running: Running<A>, error: AmalgamError): void {
     if (this.#failure !== undefined) return;
+    const { agent } = running;
     // Whichever attempt it was: nothing that this leader does counts any more.
     if (error.code === "fenced") {
       this.#fail(error);
       return;
     }
-    // One that was leaving has left, and what it still ran says nothing about the units: reported first, it is taken back.
-    const isLeaving = agent.state === "draining";
-    if (isLeaving) agent.report(error);
+    if (error.code === "agent_lost" && agent.state === "draining") {
+      this.#hasLeft(attempt, running, error);
+      return;
+    }
     this.#judge(attempt, error, this.#state.fail(attempt, error, this.#clock.now()));
     // Before anything is started, so that an agent that is in trouble is not given the unit again.
-    if (!isLeaving) agent.report(error);
+    agent.report(error);
+  }
+
+  /**
+   * One that was leaving has left, which says nothing about the unit, nor about its other ones: their results may be on
+   * their way, over other connections. A unit that it never took, since a call takes its time, it has as good as refused.
+   */
+  #hasLeft(attempt: Attempt, { agent, isTaken }: Running<A>, error: AmalgamError): void {
+    const { id } = this.#unit(attempt.unit);
+    const message = `Agent ${agent.label} had shut down before unit ${id} reached it`;
+    const reason = isTaken ? error : new AmalgamError("agent_draining", message, { cause: error });
+    this.#judge(attempt, reason, this.#state.giveBack(attempt, reason, this.#clock.now()));
+    const key = keyOf(attempt);
+    for (const [other, running] of this.#attempts) if (other !== key && running.agent === agent) return;
+    agent.report(error);
   }
 
   #judge(attempt: Attempt, error: AmalgamError, verdict: Verdict): void {
@@ -280,7 +335,9 @@ class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAgent> {
     const { id } = this.#unit(attempt.unit);
     const labelOf = (agent: string): string => this.#agents.get(agent)?.label ?? agent;
     const { failures } = verdict;
-    this.#fail(error.retryable ? failedTooOften(this.#what(attempt.unit), id, failures, error, labelOf) : error);
+    const last = error.retryable ? failedTooOften(this.#what(attempt.unit), id, failures, error, labelOf) : error;
+    if (this.#each === undefined) this.#fail(last);
+    else this.giveUp(attempt.unit, last);
   }
 
   #agentChanged(agent: A): void {

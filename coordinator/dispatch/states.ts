@@ -15,7 +15,7 @@ const agentMoves = {
 } as const satisfies Record<AgentState, readonly AgentState[]>;
 
 const unitMoves = {
-  waiting: ["running"],
+  waiting: ["running", "failed"],
   running: ["waiting", "done", "failed"],
   done: [],
   failed: [],

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { Client, credentials, status } from "@grpc/grpc-js";
@@ -114,6 +115,22 @@ test("a draining agent finishes what it runs and refuses what is new", async () 
   const closed = started.agent.close({ graceMs: 10_000 });
   await expect(collect(started.client.merge(request))).rejects.toMatchObject({ code: "agent_draining" });
   expect((await running).length).toBeGreaterThan(10);
+  await closed;
+});
+
+test("a draining agent stays until its last unit has been read", async () => {
+  await using started = await startOne();
+  const plan = fakePlan([{ name: "large", elements: 4_000_000 }]);
+  const [unit] = unitPerTensor(plan);
+  if (unit === undefined) throw new Error("The plan has no unit");
+  const task = { kind: "stream", chunkBytes: 1 << 20 } as const;
+  const running = started.client.merge(createRequestBuilder(plan, "job")(unit, { epoch: 1, task }).message);
+  await running.next();
+  await expect.poll(() => started.agent.running, { timeout: 20_000 }).toBe(0);
+  const closed = started.agent.close({ graceMs: 20_000 });
+  // Longer than an agent with nothing to do takes to be gone.
+  await sleep(1_000);
+  expect((await collect(running)).filter(({ event }) => event.case === "receipt")).toHaveLength(1);
   await closed;
 });
 
@@ -246,6 +263,8 @@ test("an agent whose thread waits inside the system ends all the same", async ()
   const [{ address }] = await once(child, "message");
   const client = createClient(AgentService, address);
   const running = client.merge(request);
+  // The agent says that it has the unit, then its worker that it is about to be stuck.
+  await running.next();
   await running.next();
   const exited = once(child, "exit");
   let said = "";

@@ -31,6 +31,11 @@ class FakeAgent implements DispatchAgent {
     if (error.code === "agent_lost") this.lose(error);
   }
 
+  drain(): void {
+    this.state = "draining";
+    this.changed(this);
+  }
+
   lose(because: AmalgamError): void {
     this.lostBecause = because;
     this.state = "lost";
@@ -92,6 +97,13 @@ class World {
       }
       this.isOver = true;
     })();
+  }
+
+  /** Attempts that have failed: unit, code, and the pause before the next one. */
+  get failed(): readonly (readonly unknown[])[] {
+    return this.events.flatMap((event) =>
+      event.type === "failed" ? [[event.unit.id, event.error.code, event.retryMs]] : [],
+    );
   }
 
   /** Lets the job end. */
@@ -353,12 +365,78 @@ test("an agent that is gone while it drains has drained, and what it ran does no
     retry: { maxAttempts: 1 },
   });
   const [last] = world.list;
-  if (last !== undefined) last.state = "draining";
+  last?.drain();
   await world.clock.advance(5);
   expect(world.of("failed")).toEqual([["failed", 0, "last", 1]]);
   world.join(new FakeAgent("next"));
   await world.end();
   expect(world.results.toSorted()).toEqual([0, 1]);
+});
+
+test("a unit that comes to an agent after it has left has been refused, not lost", async () => {
+  const world = new World(new FakeAgent("last"), new FakeAgent("slow"));
+  world.run([100], {
+    run: async ({ unit, agent, onProgress }) => {
+      // As a call does that has to connect first.
+      await sleep(world.clock, 5);
+      if (agent.name === "last") throw new AmalgamError("agent_lost", "nobody listens there");
+      onProgress(0, 0);
+      return unit.id;
+    },
+  });
+  const [last] = world.list;
+  last?.drain();
+  await world.end();
+  expect(world.failed).toEqual([[0, "agent_draining", 0]]);
+  expect(last?.state).toBe("lost");
+  expect(world.results).toEqual([0]);
+});
+
+test("a unit that an agent had when it left has been lost, and does not count", async () => {
+  const world = new World(new FakeAgent("last"), new FakeAgent("slow"));
+  world.run([100], {
+    run: async ({ unit, agent, onProgress }) => {
+      onProgress(0, 0);
+      await sleep(world.clock, 5);
+      if (agent.name === "last") throw new AmalgamError("agent_lost", "the connection broke");
+      return unit.id;
+    },
+    retry: { maxAttempts: 1 },
+  });
+  const [last] = world.list;
+  last?.drain();
+  await world.end();
+  expect(world.failed).toEqual([[0, "agent_lost", 0]]);
+  expect(world.results).toEqual([0]);
+});
+
+test("a result that is on its way from an agent that has left is taken, whatever else did not reach it", async () => {
+  const world = new World(new FakeAgent("last", 2));
+  world.run([100, 10], {
+    run: async ({ unit, agent, signal, onProgress }) => {
+      if (unit.id === 1 && agent.name === "last") {
+        await sleep(world.clock, 5);
+        throw new AmalgamError("agent_lost", "nobody listens there");
+      }
+      onProgress(0, 0);
+      await sleep(world.clock, unit.bytesRead, signal);
+      signal.throwIfAborted();
+      return unit.id;
+    },
+    waitForAgentsMs: Infinity,
+  });
+  const [last] = world.list;
+  last?.drain();
+  await world.clock.advance(100);
+  expect(world.failed).toEqual([[1, "agent_draining", 0]]);
+  expect(world.results).toEqual([0]);
+  world.join(new FakeAgent("next"));
+  await world.end();
+  expect(world.results).toEqual([0, 1]);
+  expect(world.of("finished")).toEqual([
+    ["finished", 0, "last", 1],
+    ["finished", 1, "next", 2],
+  ]);
 });
 
 test("a leader that has been fenced off stops at once, whichever attempt hears of it", async () => {

@@ -23,3 +23,15 @@ test.each([
 test("an empty list has no first", () => {
   expect(new WaitingList([]).first).toBeUndefined();
 });
+
+test("what is added later comes last, also when all before it are gone", () => {
+  const list = new WaitingList([1, 0]);
+  list.append(2);
+  expect(all(list)).toEqual([1, 0, 2]);
+  for (const item of [2, 1, 0]) list.delete(item);
+  list.append(3);
+  list.append(4);
+  list.delete(3);
+  expect(all(list)).toEqual([4]);
+  expect(list.size).toBe(1);
+});
