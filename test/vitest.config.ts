@@ -1,17 +1,53 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/**
+ * Tests of clusters take a minute or two each, in which they mostly wait: spread over those that keep the cores busy, and
+ * all begun when two thirds of these are, so that none is left alone at the end. What is short comes last.
+ */
+class ClustersAmongOthers extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const values = sorted.filter(({ project }) => project.name === "values");
+    const integration = sorted.filter((file) => !values.includes(file));
+    const clusters = integration.filter(({ moduleId }) => moduleId.includes("/cluster/"));
+    const others = integration.filter((file) => !clusters.includes(file));
+    const spread = (files: readonly TestSpecification[], share: number) =>
+      files.map((file, i) => ({ file, place: (share * i) / files.length }));
+    const placed = [...spread(clusters, 2 / 3), ...spread(others, 1)].toSorted((a, b) => a.place - b.place);
+    return [...placed.map(({ file }) => file), ...values];
+  }
+}
+
+const integrationFiles = "dist/test/integration/**/*.test.js";
 
 // Tests run on the compiled JavaScript in dist/: the very files that ship, worker threads included.
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
-    include: ["dist/test/**/*.test.js"],
     globalSetup: ["dist/test/support/before-all.js"],
     exclude: ["node_modules/**"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // What is tested is loaded as it ships; only the tests themselves go through Vite.
+    server: { deps: { external: [/\/dist\/(?!.*\.test\.js$)/] } },
     // More than there are cores: tests of clusters mostly wait, for leases to run out and pings to go unanswered.
     maxWorkers: Math.ceil(1.5 * availableParallelism()),
+    sequence: { sequencer: ClustersAmongOthers },
+    projects: [
+      { extends: true, test: { name: "integration", include: [integrationFiles] } },
+      // Values in, values out: two hundred files share a few processes, since loading the code takes longer than most run.
+      {
+        extends: true,
+        test: {
+          name: "values",
+          include: ["dist/test/**/*.test.js"],
+          exclude: ["node_modules/**", integrationFiles],
+          isolate: false,
+        },
+      },
+    ],
   },
 });

@@ -18,10 +18,10 @@ import { normals, seeded } from "../../support/random.js";
 // One job, and everything that can happen to a cluster, at random and at once.
 
 const seed = Number(process.env["AMALGAM_CHAOS_SEED"] ?? Date.now() % 1_000_000);
-const faults = 200;
-const units = 600;
+const faults = 130;
+const units = 400;
 const unitBytes = 64 << 10;
-/** Names for the two models: to read and write so much takes five agents that are well more than a minute. */
+/** Names for the two models: to read and write so much takes five agents that are well longer than all the faults. */
 const inputs = 9;
 const ioLimit = "1MiB";
 const everyMs = 320;

@@ -25,12 +25,11 @@ beforeAll(async () => {
 afterEach(() => setting?.cluster.heal());
 afterAll(() => setting?.[Symbol.asyncDispose]());
 
-/** Before the first byte, in the middle, near the end, and in the commit. */
+/** Before the first byte, in the middle, and in the commit. After each record of the journal: `../commit/crash.test.ts`. */
 const moments = {
   "when the job is planned": (job) => job.watch.event("planned"),
   "when the first units are out": (job) => job.watch.event("unit started"),
   "in the middle": (job) => job.unitsDone(60),
-  "near the end": (job) => job.unitsDone(bulkyUnits - 20),
   "in the commit": inCommit,
 } satisfies Record<string, (job: BulkyJob) => Promise<unknown>>;
 type Moment = keyof typeof moments;

@@ -62,8 +62,8 @@ describe.skipIf(reason !== undefined)(`links${reason === undefined ? "" : ` (${r
     await using job = await setting.begin({ argv: ["--assembly", "stream"], unitBytes: 16 << 20 });
     await job.expectDone();
     expect(job.count("unit failed")).toBe(0);
-    // With HTTP/2's own window it would be 64 KiB.
-    expect(proxy.mostInFlight).toBeGreaterThan(2 << 20);
+    // With HTTP/2's own window it would be 64 KiB, however busy the machine is.
+    expect(proxy.mostInFlight).toBeGreaterThan(512 << 10);
   });
 
   test("N11: the output's disk hangs while agents stream: the coordinator takes in no more than it can hold", async ({
