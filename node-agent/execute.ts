@@ -70,7 +70,8 @@ export function executeUnit(request: MergeRequest, context: UnitContext): void {
     const place = writerOf(request, files, context);
     request.pieces.forEach((piece, index) => {
       const run = runOf(piece);
-      if (piece.statistics.length === 0) run.gatherAll();
+      const gathers = piece.statistics.length === 0;
+      if (gathers) run.gatherAll();
       const { bytes, crc32, ...seen } = run.map((data, offset) => place(piece, index, data, offset));
       context.emit({
         type: "receipt",
@@ -82,6 +83,7 @@ export function executeUnit(request: MergeRequest, context: UnitContext): void {
           overflowed: BigInt(seen.overflowed),
           largest: seen.largest,
           inputsNonFinite: seen.inputsNonFinite.map(BigInt),
+          statistics: gathers ? run.statistics : [],
         },
       });
     });

@@ -111,6 +111,14 @@ export class PieceRun {
     });
   }
 
+  /**
+   * What has been gathered, by slot: what another run over the same tensors may be given instead of gathering. Empty when
+   * sums over columns are part of it, which are not given on.
+   */
+  get statistics(): number[] {
+    return this.#schedule.columnwise ? [] : [...this.#scalars.statistics];
+  }
+
   /** Takes memory for masks that later passes would make anew, if there are any and it is there. */
   #keepMasks(): Omit<KeptMasks, "are"> | undefined {
     const { memory } = this.#environment;

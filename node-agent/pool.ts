@@ -61,6 +61,11 @@ export class WorkerPool {
     this.ioLimit = ioBytesPerSecond === undefined ? undefined : IoLimit.of(ioBytesPerSecond);
   }
 
+  /** Units that it runs at once. */
+  get workers(): number {
+    return this.#options.workers;
+  }
+
   /** Units that run or wait. */
   get size(): number {
     return this.#line.size;
@@ -68,10 +73,11 @@ export class WorkerPool {
 
   /**
    * Runs one unit; settles when it is done, failed, or canceled by the signal. The listener hears nothing after that.
-   * Fails with the signal's reason when canceled.
+   * Fails with the signal's reason when canceled. `scratch` is a folder that this unit may use besides the roots, resolved.
    */
-  run(request: MergeRequest, listener: TaskListener, signal: AbortSignal): Promise<void> {
-    return this.#enqueue({ type: "run", request }, `unit ${request.unit}`, listener, signal);
+  run(request: MergeRequest, listener: TaskListener, signal: AbortSignal, scratch?: string): Promise<void> {
+    const work = { type: "run", request, ...(scratch === undefined ? {} : { scratch }) } as const;
+    return this.#enqueue(work, `unit ${request.unit}`, listener, signal);
   }
 
   /** The same for one factorization. */

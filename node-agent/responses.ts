@@ -6,25 +6,31 @@ import type {
   FactorizeRequest,
   FactorizeResponseSchema,
   MergeRequest,
+  TryRequest,
+  TryResponseSchema,
 } from "../shared/gen/amalgam/v1/agent_pb.js";
 import type { MergeResponseInit } from "../shared/rpc/chunk-encoder.js";
 import { toStatus } from "../shared/rpc/status.js";
 import type { SliceEvent } from "./evaluate/process/protocol.js";
 import type { TaskEvent } from "./pool-worker.js";
+import type { TrialEvent } from "./trials/trial.js";
 
 export type FactorizeResponseInit = MessageInitShape<typeof FactorizeResponseSchema>;
 
 export type EvaluateResponseInit = MessageInitShape<typeof EvaluateResponseSchema>;
 
-/** Merge, factorize and evaluate answer with events of the same form. */
-type ResponseInit = MergeResponseInit | FactorizeResponseInit | EvaluateResponseInit;
+export type TryResponseInit = MessageInitShape<typeof TryResponseSchema>;
+
+/** Merge, factorize, evaluate and try answer with events of the same form. */
+type ResponseInit = MergeResponseInit | FactorizeResponseInit | EvaluateResponseInit | TryResponseInit;
 export type ResponseStream =
   | ServerWritableStream<MergeRequest, MergeResponseInit>
   | ServerWritableStream<FactorizeRequest, FactorizeResponseInit>
-  | ServerWritableStream<EvaluateRequest, EvaluateResponseInit>;
+  | ServerWritableStream<EvaluateRequest, EvaluateResponseInit>
+  | ServerWritableStream<TryRequest, TryResponseInit>;
 
 /** What happens while a worker, or the process that runs models, is at work. */
-export type WorkEvent = TaskEvent | SliceEvent;
+export type WorkEvent = TaskEvent | SliceEvent | TrialEvent;
 
 /**
  * The stream back to the coordinator. A chunk or a result counts as taken when it has left this process, so a slow network
@@ -57,6 +63,10 @@ export class Responses {
       this.#write({ event: { case: "values", value: { values: [...event.values] } } });
     } else if (event.type === "result") {
       this.#write({ event: { case: "result", value: event.result } }, taken);
+    } else if (event.type === "trial result") {
+      this.#write({ event: { case: "result", value: event.result } }, taken);
+    } else if (event.type === "trial facts") {
+      this.#write({ event: { case: "facts", value: event.facts } });
     } else if (event.type === "facts") {
       this.#write({ event: { case: "facts", value: event.facts } });
     } else {

@@ -6,6 +6,8 @@ import type {
   DescribeResponseSchema,
   EvaluateRequest,
   FactorizeRequest,
+  KeepRequest,
+  KeepResponseSchema,
   ListRequest,
   ListResponseSchema,
   LocateRequest,
@@ -13,6 +15,7 @@ import type {
   MergeRequest,
   ReadRequest,
   ReadResponseSchema,
+  TryRequest,
 } from "../shared/gen/amalgam/v1/agent_pb.js";
 import type { MergeResponseInit } from "../shared/rpc/chunk-encoder.js";
 import { toStatus } from "../shared/rpc/status.js";
@@ -30,9 +33,12 @@ import {
   type FactorizeResponseInit,
   type ResponseStream,
   Responses,
+  type TryResponseInit,
   type WorkEvent,
 } from "./responses.js";
 import type { Confinement } from "./roots.js";
+import { assertKeepRequest, assertTryRequest } from "./trials/check-request.js";
+import type { Trials } from "./trials/trials.js";
 
 /** A unit that waits for a worker says so this often, lest the coordinator take it for stalled. */
 const waitingProgressMs = 10_000;
@@ -41,6 +47,8 @@ export interface AgentServiceOptions {
   readonly pool: WorkerPool;
   /** Unset: it does not evaluate. */
   readonly evaluations?: Evaluations | undefined;
+  /** Unset: it runs no trials. */
+  readonly trials?: Trials | undefined;
   readonly describe: () => MessageInitShape<typeof DescribeResponseSchema>;
   /** Why new units are refused, once they are. */
   readonly refusal: () => AmalgamError | undefined;
@@ -55,13 +63,15 @@ export interface AgentServiceHandlers {
   readonly merge: handleServerStreamingCall<MergeRequest, MergeResponseInit>;
   readonly factorize: handleServerStreamingCall<FactorizeRequest, FactorizeResponseInit>;
   readonly evaluate: handleServerStreamingCall<EvaluateRequest, EvaluateResponseInit>;
+  readonly try: handleServerStreamingCall<TryRequest, TryResponseInit>;
+  readonly keep: handleUnaryCall<KeepRequest, MessageInitShape<typeof KeepResponseSchema>>;
   readonly locate: handleUnaryCall<LocateRequest, MessageInitShape<typeof LocateResponseSchema>>;
   readonly list: handleUnaryCall<ListRequest, MessageInitShape<typeof ListResponseSchema>>;
   readonly read: handleServerStreamingCall<ReadRequest, MessageInitShape<typeof ReadResponseSchema>>;
 }
 
 export function createAgentService(options: AgentServiceOptions): AgentServiceHandlers {
-  const { pool, evaluations, describe, refusal, fences, confinement } = options;
+  const { pool, evaluations, trials, describe, refusal, fences, confinement } = options;
   const ranges = new RangeReader(confinement, pool.ioLimit);
   return {
     describe: (call, callback) => answer(callback, call.request.leadership, async () => describe()),
@@ -81,6 +91,19 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
           throw new AmalgamError("usage", 'The agent does not evaluate: it was started with "--no-eval"');
         assertEvaluateRequest(call.request);
         return evaluations.run(call.request, listener, signal);
+      }),
+    try: (call) =>
+      work(call, call.request.leadership, (listener, signal) => {
+        if (trials === undefined) throw noTrials();
+        assertTryRequest(call.request);
+        return trials.run(call.request, listener, signal);
+      }),
+    keep: (call, callback) =>
+      answer(callback, call.request.leadership, async () => {
+        if (trials === undefined) throw noTrials();
+        assertKeepRequest(call.request);
+        trials.keep(call.request);
+        return {};
       }),
     locate: (call, callback) => answer(callback, call.request.leadership, () => locateFiles(call.request, confinement)),
     list: (call, callback) => answer(callback, undefined, () => listFolder(call.request.path, confinement)),
@@ -119,6 +142,8 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
 
     async function run(signal: AbortSignal): Promise<void> {
       if (refuse !== undefined) throw refuse;
+      // The coordinator knows from here on that the agent has the unit.
+      responses.progress(0, 0, 0);
       const waiting = setInterval(() => responses.progress(0, 0, 0), waitingProgressMs);
       try {
         await start({ onStart: () => clearInterval(waiting), onEvent: (...event) => responses.send(...event) }, signal);
@@ -148,6 +173,12 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
     using admission = fences.admit(order);
     await run(AbortSignal.any([canceled.signal, admission.signal]));
   }
+}
+
+function noTrials(): AmalgamError {
+  const message =
+    'The agent runs no trials: it was started with "--no-eval" or "--trial-memory 0", or has no folder in memory with room for them ("--trial-folder")';
+  return new AmalgamError("usage", message);
 }
 
 interface WorkListener {

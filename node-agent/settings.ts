@@ -29,6 +29,15 @@ export interface AgentSettings {
   readonly evalThreads?: number;
   /** What models and their batches may take. @default most of what is free at the time */
   readonly evalMemoryBytes?: number;
+  /**
+   * What trials of sweeps may hold in memory; 0: it runs none. @default half of what is free when the agent starts, and at
+   * most 80 % of what {@link trialFolder} has room for, divided by {@link agentsHere}
+   */
+  readonly trialMemoryBytes?: number;
+  /** Agents that are about to share the memory of this machine, this one included. @default 1 */
+  readonly agentsHere?: number;
+  /** Where trials hold their files: a file system in memory. @default "/dev/shm", or no trials where that is none */
+  readonly trialFolder?: string;
 }
 
 /** What `amalgam agent` is asked for. */
@@ -86,7 +95,12 @@ For evaluating checkpoints:
   --provider NAME[,..] ${[...providerNames, "auto"].join(", ")}: how models are run, in the order to try; default cpu
   --eval-threads N     threads of a model, default: one per core
   --eval-memory SIZE   what models and batches may take, default: most of what is free
-  --no-eval            evaluate nothing
+  --no-eval            evaluate nothing, and run no trials
+
+For trials of sweeps, which are merged in memory:
+  --trial-memory SIZE  what they may hold, default: half of what is free at the start; 0: run none
+  --trial-folder DIR   a file system in memory (tmpfs) to hold it in, default /dev/shm
+  --agents-here N      agents that share this machine, and so the default of --trial-memory; default 1
 
 As a member of a cluster:
   --nats URL           the cluster's NATS server, default: AMALGAM_NATS of the environment
@@ -119,6 +133,9 @@ export function parseAgentArguments(
       providers: values["no-eval"] === true ? [] : providers(values.provider),
       evalThreads: integer("--eval-threads", values["eval-threads"]),
       evalMemoryBytes: size("--eval-memory", values["eval-memory"]),
+      trialMemoryBytes: size("--trial-memory", values["trial-memory"]),
+      trialFolder: values["trial-folder"],
+      agentsHere: integer("--agents-here", values["agents-here"]),
     }),
   };
   // A variable that is set to nothing is how one is unset in many a configuration.
@@ -166,6 +183,9 @@ function parse(argv: readonly string[]) {
         "eval-threads": { type: "string" },
         "eval-memory": { type: "string" },
         "no-eval": { type: "boolean" },
+        "trial-memory": { type: "string" },
+        "trial-folder": { type: "string" },
+        "agents-here": { type: "string" },
         nats: { type: "string" },
         "nats-wait": { type: "string" },
         advertise: { type: "string" },
@@ -229,7 +249,7 @@ function defined<T extends object>(object: T): { [Key in keyof T]?: Exclude<T[Ke
 }
 
 /** Without a value these mean what only the moment tells. */
-type Open = "ioBytesPerSecond" | "evalThreads" | "evalMemoryBytes";
+type Open = "ioBytesPerSecond" | "evalThreads" | "evalMemoryBytes" | "trialMemoryBytes" | "trialFolder";
 
 export type CompleteSettings = Required<Omit<AgentSettings, Open>> & Pick<AgentSettings, Open>;
 
@@ -243,16 +263,20 @@ export function completeSettings(settings: AgentSettings): CompleteSettings {
     memoryBytes: settings.memoryBytes ?? defaults.memoryBytes,
     name: settings.name ?? defaults.name(),
     providers: settings.providers ?? defaults.providers,
+    agentsHere: settings.agentsHere ?? 1,
     ...defined({
       ioBytesPerSecond: settings.ioBytesPerSecond,
       evalThreads: settings.evalThreads,
       evalMemoryBytes: settings.evalMemoryBytes,
+      trialMemoryBytes: settings.trialMemoryBytes,
+      trialFolder: settings.trialFolder,
     }),
   };
   if (complete.roots.length === 0)
     throw new AmalgamError("usage", 'Cannot start an agent without a root: give "--root DIR"');
   between("port", complete.port, 0, 65_535);
   between("number of slots", complete.slots, 1, maxSlots);
+  between("number of agents", complete.agentsHere, 1, maxSlots);
   between("memory size", complete.memoryBytes, minMemoryBytes, Number.MAX_SAFE_INTEGER);
   between("length of a name", complete.name.length, 1, maxNameLength);
   if (complete.ioBytesPerSecond !== undefined) {
@@ -261,6 +285,9 @@ export function completeSettings(settings: AgentSettings): CompleteSettings {
   if (complete.evalThreads !== undefined) between("number of threads", complete.evalThreads, 1, maxSlots);
   if (complete.evalMemoryBytes !== undefined) {
     between("memory size for models", complete.evalMemoryBytes, minMemoryBytes, Number.MAX_SAFE_INTEGER);
+  }
+  if (complete.trialMemoryBytes !== undefined) {
+    between("memory size for trials", complete.trialMemoryBytes, 0, Number.MAX_SAFE_INTEGER);
   }
   return complete;
 }

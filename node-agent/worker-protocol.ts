@@ -36,6 +36,8 @@ export interface RunMessage {
   readonly type: "run";
   readonly task: number;
   readonly request: MergeRequest;
+  /** A folder of the agent's own that this unit may use besides the roots, resolved. */
+  readonly scratch?: string;
 }
 
 /** To a worker: factorize this matrix. */

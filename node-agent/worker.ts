@@ -6,7 +6,7 @@ import { executeUnit, type UnitContext } from "./execute.js";
 import { executeFactorize } from "./factorize/execute.js";
 import { type ArenaState, createArena } from "./files/arena.js";
 import { IoLimit } from "./io-limit.js";
-import { createConfinement } from "./roots.js";
+import { type Confinement, createConfinement } from "./roots.js";
 import {
   controlCells,
   type FactorizeMessage,
@@ -25,6 +25,7 @@ const port = parentPort;
 if (port === null) throw new Error("worker.js runs as a worker thread");
 
 const confinement = createConfinement(settings.roots);
+let withScratch: { readonly scratch: string; readonly confinement: Confinement } | undefined;
 const memory = new TileMemory(settings.memoryBytes);
 const kernels = new Map<string, Kernel>();
 const ioLimit = settings.ioLimit && new IoLimit(settings.ioLimit);
@@ -38,7 +39,7 @@ port.on("message", (message: RunMessage | FactorizeMessage) => {
   const context: UnitContext = {
     memory,
     kernels,
-    confinement,
+    confinement: message.type === "run" ? confinementOf(message) : confinement,
     ioLimit,
     arena: openArena,
     fetch: (message) => port.postMessage(message satisfies WorkerMessage),
@@ -59,6 +60,15 @@ port.on("message", (message: RunMessage | FactorizeMessage) => {
     port.postMessage({ type: "failed", code, message, details } satisfies WorkerMessage);
   }
 });
+
+/** The agent's own units may use its scratch folder, whoever asks for others may not. */
+function confinementOf({ scratch }: RunMessage): Confinement {
+  if (scratch === undefined) return confinement;
+  if (withScratch?.scratch !== scratch) {
+    withScratch = { scratch, confinement: createConfinement([...settings.roots, scratch]) };
+  }
+  return withScratch.confinement;
+}
 
 function openArena(): ArenaState {
   if (arena === undefined) {

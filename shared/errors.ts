@@ -21,6 +21,8 @@ export type ErrorCode =
   | "agent_lost"
   | "agent_draining"
   | "stalled"
+  // A trial's blobs are not on the agent any more; whoever asks sends them again.
+  | "inputs_missing"
   // The cluster's: NATS does not answer, or another coordinator leads the job by now.
   | "bus_failed"
   | "fenced"
@@ -35,6 +37,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
   "agent_lost",
   "agent_draining",
   "stalled",
+  "inputs_missing",
   "bus_failed",
   "internal",
 ]);

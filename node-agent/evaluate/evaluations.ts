@@ -22,10 +22,8 @@ const endMs = 2_000;
 /** Slices that may wait; coordinators send a few ahead. */
 const maxQueued = 256;
 
-interface Task {
-  readonly request: EvaluateRequest;
-  readonly listener: SliceListener;
-}
+/** What is done with the process when its turn has come. */
+type Task = (process: ModelProcess, signal: AbortSignal) => Promise<void>;
 
 /**
  * Runs slices of evaluations, one after the other, in a process of its own that starts with the first. Each has all cores
@@ -36,6 +34,7 @@ export class Evaluations {
   readonly #line = new WaitingLine<Task>(maxQueued, () => this.#next());
   #process: ModelProcess | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
+  #isHeld = false;
 
   constructor(options: EvaluationsOptions) {
     this.#options = options;
@@ -53,9 +52,25 @@ export class Evaluations {
 
   /** Settles when the slice is done, failed, or canceled by the signal. The listener hears nothing after that. */
   run(request: EvaluateRequest, listener: SliceListener, signal: AbortSignal): Promise<void> {
-    return this.#line.join({ request, listener }, signal, () => {
+    const task: Task = (process, signal) => process.run(request, listener, signal);
+    return this.#line.join(task, signal, () => {
       return `Cannot queue slice ${request.unit} of an evaluation: ${maxQueued} slices wait already`;
     });
+  }
+
+  /** Gives `act` the process, which nobody else uses until it settles. `act` heeds the signal itself. */
+  hold(act: (process: ModelProcess) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const task: Task = async (process) => {
+      this.#isHeld = true;
+      try {
+        await act(process);
+      } finally {
+        this.#isHeld = false;
+        // The slice that ended last has told when somebody else could not be given the process yet.
+        queueMicrotask(() => this.#next());
+      }
+    };
+    return this.#line.join(task, signal, () => `Cannot queue a trial: ${maxQueued} slices wait already`);
   }
 
   /** Settles when nothing runs or waits. */
@@ -72,7 +87,7 @@ export class Evaluations {
 
   #next(): void {
     clearTimeout(this.#idleTimer);
-    if (this.#line.isClosed) return;
+    if (this.#line.isClosed || this.#isHeld) return;
     if (this.#line.isEmpty) {
       this.#idleTimer = setTimeout(() => this.#leave(), this.#options.idleMs ?? defaultIdleMs);
       this.#idleTimer.unref();
@@ -89,8 +104,7 @@ export class Evaluations {
     if (!this.#process.isIdle) return;
     const turn = this.#line.take();
     if (turn === undefined) return;
-    const { request, listener } = turn.work;
-    this.#process.run(request, listener, turn.signal).then(turn.resolve, turn.reject);
+    turn.work(this.#process, turn.signal).then(turn.resolve, turn.reject);
   }
 
   #start(): ModelProcess {

@@ -53,7 +53,9 @@ export class ModelProcess {
   #deadline: NodeJS.Timeout | undefined;
   #beat: NodeJS.Timeout | undefined;
   #lastWords = "";
-  #isGone = false;
+  #goneBecause: AmalgamError | undefined;
+  /** Told when the process has let go of a checkpoint. */
+  readonly #forgetting = new Map<string, () => void>();
 
   constructor(options: ModelProcessOptions) {
     this.#options = options;
@@ -85,12 +87,17 @@ export class ModelProcess {
   }
 
   get isIdle(): boolean {
-    return this.#slice === undefined && !this.#isGone;
+    return this.#slice === undefined && this.#goneBecause === undefined;
   }
 
-  /** One at a time. Fails with the signal's reason when canceled, at once, though the process may need a while. */
-  run(request: EvaluateRequest, listener: SliceListener, signal: AbortSignal): Promise<void> {
+  /**
+   * One at a time. Fails with the signal's reason when canceled, at once, though the process may need a while. `scratch`:
+   * the agent's own folder, in which the model is held in memory.
+   */
+  run(request: EvaluateRequest, listener: SliceListener, signal: AbortSignal, scratch?: string): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (this.#goneBecause !== undefined) return reject(this.#goneBecause);
+      if (signal.aborted) return reject(AmalgamError.from(signal.reason));
       const number = ++this.#last;
       const cancel = (): void => {
         reject(AmalgamError.from(signal.reason));
@@ -114,8 +121,18 @@ export class ModelProcess {
       signal.addEventListener("abort", cancel, { once: true });
       listener.onStart?.();
       this.#beat = setInterval(() => this.#tellLife(), beatMs);
-      this.#send({ type: "evaluate", slice: number, request });
+      this.#send({ type: "evaluate", slice: number, request, scratch });
     });
+  }
+
+  /** Resolves when the process holds nothing of a model in the scratch folder any more, or has ended. */
+  async forget(checkpoint: string): Promise<void> {
+    if (this.#goneBecause === undefined) {
+      const forgotten = new Promise<void>((resolve) => this.#forgetting.set(checkpoint, resolve));
+      this.#send({ type: "forget", checkpoint });
+      await Promise.race([forgotten, this.#exited]);
+      this.#forgetting.delete(checkpoint);
+    } else await this.#exited;
   }
 
   /** Resolves when the process has ended. It holds nothing that would be lost. */
@@ -126,6 +143,10 @@ export class ModelProcess {
   }
 
   #receive(message: FromProcess): void {
+    if (message.type === "forgotten") {
+      this.#forgetting.get(message.checkpoint)?.();
+      return;
+    }
     const slice = this.#slice;
     if (slice === undefined || message.slice !== slice.number) return;
     if (message.type === "event") {
@@ -160,7 +181,7 @@ export class ModelProcess {
 
   /** Whatever ended the process, its slice fails once, with the first reason. */
   #die(error: AmalgamError): void {
-    this.#isGone = true;
+    this.#goneBecause ??= error;
     const slice = this.#slice;
     this.#finish();
     slice?.settle(error);

@@ -25,6 +25,7 @@ const statusOfCode = {
   agent_lost: status.UNAVAILABLE,
   agent_draining: status.UNAVAILABLE,
   stalled: status.DEADLINE_EXCEEDED,
+  inputs_missing: status.FAILED_PRECONDITION,
   bus_failed: status.UNAVAILABLE,
   fenced: status.FAILED_PRECONDITION,
   canceled: status.CANCELLED,

@@ -7,7 +7,7 @@ export function packageVersion(): string {
 }
 
 /** Of the contract in proto/. Grows when a message changes its meaning; new fields alone do not count. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /**
  * Names the arithmetic of methods, expressions and kernels. It changes whenever some recipe's bytes do, so that a

@@ -1,5 +1,7 @@
 import { serveParent } from "../../../shared/child/serve-parent.js";
 import { AmalgamError } from "../../../shared/errors.js";
+import type { EvaluatedModel } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { type KnownCheckpoint, openPlanned } from "./open-checkpoint.js";
 import type { FromProcess, ProcessSettings, ToProcess } from "./protocol.js";
 import { maxResultsInFlight } from "./protocol.js";
 import { SessionStore } from "./session-store.js";
@@ -19,6 +21,10 @@ interface RunningSlice {
 let store: SessionStore | undefined;
 let settings: ProcessSettings | undefined;
 let running: RunningSlice | undefined;
+/** Settles when the slice that was asked for last is over. */
+let lastRun: Promise<void> = Promise.resolve();
+/** The one in the scratch folder, opened once for all its slices. */
+let inMemory: { readonly path: string; readonly known: KnownCheckpoint } | undefined;
 
 serveParent();
 process.on("message", (message: ToProcess) => {
@@ -28,7 +34,10 @@ process.on("message", (message: ToProcess) => {
       store = new SessionStore(settings);
       return;
     case "evaluate":
-      void run(message);
+      lastRun = run(message);
+      return;
+    case "forget":
+      void lastRun.then(() => forget(message.checkpoint));
       return;
     case "cancel":
       if (running?.number === message.slice) {
@@ -43,14 +52,16 @@ process.on("message", (message: ToProcess) => {
   }
 });
 
-async function run({ slice: number, request }: Extract<ToProcess, { type: "evaluate" }>): Promise<void> {
+async function run({ slice: number, request, scratch }: Extract<ToProcess, { type: "evaluate" }>): Promise<void> {
   const slice: RunningSlice = { number, canceled: new AbortController(), inFlight: 0, onTaken: () => undefined };
   running = slice;
   try {
     if (store === undefined || settings === undefined) throw new Error("The process was not told its settings");
+    const { roots } = settings;
     await runSlice(request, {
       store,
-      roots: settings.roots,
+      open: (model, signal) =>
+        scratch === undefined ? openPlanned(model, roots, signal) : openInMemory(model, scratch, signal),
       signal: slice.canceled.signal,
       emit: (event) => send({ type: "event", slice: number, event }),
       emitResult: async (result) => {
@@ -64,6 +75,25 @@ async function run({ slice: number, request }: Extract<ToProcess, { type: "evalu
   } catch (error) {
     send({ type: "failed", slice: number, error: AmalgamError.from(error).plain });
   }
+}
+
+async function openInMemory(model: EvaluatedModel, scratch: string, signal: AbortSignal): Promise<KnownCheckpoint> {
+  if (inMemory?.path !== model.checkpoint) {
+    const known = await openPlanned(model, [scratch], signal);
+    // Nobody but the agent writes there, and it does not while the model is run.
+    const assertUnchanged = (): Promise<void> => Promise.resolve();
+    inMemory = { path: model.checkpoint, known: { ...known, assertUnchanged, isInMemory: true } };
+  }
+  return inMemory.known;
+}
+
+async function forget(checkpoint: string): Promise<void> {
+  if (inMemory?.path === checkpoint) {
+    const { identity } = inMemory.known;
+    inMemory = undefined;
+    await store?.forget(identity);
+  }
+  send({ type: "forgotten", checkpoint });
 }
 
 async function nextTaken(slice: RunningSlice): Promise<void> {

@@ -12,6 +12,8 @@ export interface KnownCheckpoint {
   readonly identity: string;
   /** Fails with `checkpoint_changed`, naming the file, when one is not as it was planned any more. */
   readonly assertUnchanged: () => Promise<void>;
+  /** Its files are memory, which others account for. @default false */
+  readonly isInMemory?: boolean;
 }
 
 /**

@@ -26,7 +26,18 @@ export const maxResultsInFlight = 4;
 export type ToProcess =
   /** Once, before all else. */
   | { readonly type: "begin"; readonly settings: ProcessSettings }
-  | { readonly type: "evaluate"; readonly slice: number; readonly request: EvaluateRequest }
+  | {
+      readonly type: "evaluate";
+      readonly slice: number;
+      readonly request: EvaluateRequest;
+      /**
+       * The agent's own folder, resolved, in which the model is held in memory: it is looked at once, nobody else writes
+       * to it, and what its files take is accounted for.
+       */
+      readonly scratch?: string | undefined;
+    }
+  /** Lets go of a model in the scratch folder, after the slice that runs. Answered by "forgotten". */
+  | { readonly type: "forget"; readonly checkpoint: string }
   | { readonly type: "cancel"; readonly slice: number }
   /** The network has a result. */
   | { readonly type: "taken"; readonly slice: number };
@@ -40,4 +51,5 @@ export type SliceEvent =
 export type FromProcess =
   | { readonly type: "event"; readonly slice: number; readonly event: SliceEvent }
   | { readonly type: "done"; readonly slice: number }
+  | { readonly type: "forgotten"; readonly checkpoint: string }
   | { readonly type: "failed"; readonly slice: number; readonly error: PlainError };

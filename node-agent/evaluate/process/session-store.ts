@@ -26,6 +26,8 @@ export interface WantedGraphs {
   readonly checkpoint: Checkpoint;
   /** Names the checkpoint's files as they are now. */
   readonly identity: string;
+  /** The checkpoint's files are memory that others account for. @default false */
+  readonly isInMemory?: boolean;
   readonly graphs: readonly EvaluationGraph[];
   /** 0: the agent's own number. */
   readonly threads: number;
@@ -53,7 +55,9 @@ interface Bound {
 
 interface Kept extends LoadedGraph {
   readonly bound: Bound;
-  /** What it takes, the checkpoint's files included. */
+  /** See {@link WantedGraphs}. */
+  readonly identity: string;
+  /** What it takes, the checkpoint's files included unless others account for them. */
   readonly bytes: number;
   /** What it holds between runs beside these files. */
   readonly widenedBytes: number;
@@ -92,7 +96,7 @@ export class SessionStore {
     const bounds = new Map(wanted.graphs.map((graph) => [graph.role, this.#bind(graph, wanted)]));
     const batchBytes = Math.max(...[...bounds].map(([role, { weights }]) => wanted.batchBytes(role, weights)));
     const needed = (widensOnce: boolean): number =>
-      sum([...bounds.values()], ({ weights }) => bytesOf(weights, widensOnce)) + batchBytes;
+      sum([...bounds.values()], ({ weights }) => bytesOf(weights, widensOnce, wanted)) + batchBytes;
     const budget = this.#budget();
     const widensOnce = wanted.runsAreShort && needed(true) <= budget;
     const need = needed(widensOnce);
@@ -111,6 +115,15 @@ export class SessionStore {
       graphs.set(role, kept);
     }
     return { graphs, loadedBytes };
+  }
+
+  /** Gives up what is loaded of a checkpoint. */
+  async forget(identity: string): Promise<void> {
+    for (const [key, kept] of [...this.#kept]) {
+      if (kept.identity !== identity) continue;
+      this.#kept.delete(key);
+      await kept.session.release();
+    }
   }
 
   /** What is loaded is not bound anew. */
@@ -144,7 +157,8 @@ export class SessionStore {
     const options = { checkpoint: directory, folder, providers, threads, widensOnce, largestCastBytes };
     const loaded = await load(model, options);
     const widenedBytes = widensOnce ? weights.castBytes : 0;
-    return { ...loaded, bound, weights, checkpoint: directory, bytes: bytesOf(weights, widensOnce), widenedBytes };
+    const bytes = bytesOf(weights, widensOnce, wanted);
+    return { ...loaded, bound, identity: wanted.identity, weights, checkpoint: directory, bytes, widenedBytes };
   }
 }
 
@@ -152,8 +166,12 @@ export class SessionStore {
  * Mapped files count too: a model that does not fit would be read from the disk anew for every batch. Weights that are
  * widened at every run are so one after the other, the next perhaps before the last is given back.
  */
-function bytesOf({ storedBytes, castBytes, largestCastBytes }: WeightSurvey, widensOnce: boolean): number {
-  return storedBytes + (widensOnce ? castBytes : Math.min(castBytes, 2 * largestCastBytes));
+function bytesOf(
+  { storedBytes, castBytes, largestCastBytes }: WeightSurvey,
+  widensOnce: boolean,
+  { isInMemory = false }: Pick<WantedGraphs, "isInMemory">,
+): number {
+  return (isInMemory ? 0 : storedBytes) + (widensOnce ? castBytes : Math.min(castBytes, 2 * largestCastBytes));
 }
 
 function tooLarge({ directory }: Checkpoint, need: number, batchBytes: number, budget: number): AmalgamError {

@@ -13,19 +13,22 @@ import { generate } from "./measures/generation.js";
 import { likelihood } from "./measures/likelihood.js";
 import { vectors } from "./measures/vectors.js";
 import { batchBytes } from "./memory.js";
-import { openPlanned } from "./open-checkpoint.js";
+import type { KnownCheckpoint } from "./open-checkpoint.js";
 import type { SliceEvent } from "./protocol.js";
 import { runtimeVersion } from "./runtime.js";
 import type { LoadedGraph, SessionStore } from "./session-store.js";
 
 export interface SliceContext {
   readonly store: SessionStore;
-  readonly roots: readonly string[];
+  readonly open: (model: EvaluatedModel, signal: AbortSignal) => Promise<KnownCheckpoint>;
   readonly signal: AbortSignal;
   readonly emit: (event: SliceEvent) => void;
   /** Resolves when the next batch may be run. */
   readonly emitResult: (result: MessageInitShape<typeof BatchResultSchema>) => Promise<void>;
 }
+
+/** Results show life themselves: of short batches, a message for each would take as long as the batch. */
+const reportMs = 1_000;
 
 /** Loads the model unless it is loaded, and runs the batches one after the other. Between two it can be canceled. */
 export async function runSlice(request: EvaluateRequest, context: SliceContext): Promise<void> {
@@ -33,7 +36,7 @@ export async function runSlice(request: EvaluateRequest, context: SliceContext):
   if (model === undefined) throw new AmalgamError("usage", "Cannot run an evaluation: it names no model");
   const { signal, emit } = context;
   const started = performance.now();
-  const known = await openPlanned(model, context.roots, signal);
+  const known = await context.open(model, signal);
   const roles = rolesOf(request, model);
   const { graphs, loadedBytes } = await context.store.load({
     ...known,
@@ -54,6 +57,12 @@ export async function runSlice(request: EvaluateRequest, context: SliceContext):
       runtime: runtimeVersion,
     },
   });
+  let unreported = 0;
+  let reportedAt = performance.now();
+  const report = (): void => {
+    if (unreported > 0) emit({ type: "progress", bytesRead: unreported, bytesWritten: 0, ioSeconds: 0 });
+    [unreported, reportedAt] = [0, performance.now()];
+  };
   for (const batch of batches) {
     await turn();
     signal.throwIfAborted();
@@ -62,9 +71,11 @@ export async function runSlice(request: EvaluateRequest, context: SliceContext):
     const seconds = (performance.now() - begun) / 1000;
     // The weights are read where they are: whoever wrote to them meanwhile has changed the answer.
     await known.assertUnchanged();
-    emit({ type: "progress", bytesRead: inputBytes(batch), bytesWritten: 0, ioSeconds: 0 });
+    unreported += inputBytes(batch);
+    if (performance.now() - reportedAt >= reportMs) report();
     await context.emitResult({ ...answer, batch: batch.batch, seconds });
   }
+  report();
 }
 
 /** The graphs that a measure runs; what else a model has is not loaded. */

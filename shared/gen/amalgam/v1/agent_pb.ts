@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file amalgam/v1/agent.proto.
  */
 export const file_amalgam_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChZhbWFsZ2FtL3YxL2FnZW50LnByb3RvEgphbWFsZ2FtLnYxIigKCkxlYWRlcnNoaXASCwoDam9iGAEgASgJEg0KBWZlbmNlGAIgASgEIj0KD0Rlc2NyaWJlUmVxdWVzdBIqCgpsZWFkZXJzaGlwGAEgASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwIrEBChBEZXNjcmliZVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVzbG90cxgDIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBCABKAQSDQoFcm9vdHMYBSADKAkSEAoIcHJvdG9jb2wYBiABKA0SDwoHa2VybmVscxgHIAEoCRIRCglwcm92aWRlcnMYCCADKAkSFAoMZXZhbF90aHJlYWRzGAkgASgNIu0CCgxNZXJnZVJlcXVlc3QSCwoDam9iGAEgASgJEgwKBHVuaXQYAiABKA0SDQoFZXBvY2gYAyABKA0SDAoEc2VlZBgEIAEoBBInCgdzb3VyY2VzGAUgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEiUKCHByb2dyYW1zGAYgAygLMhMuYW1hbGdhbS52MS5Qcm9ncmFtEiEKBnBpZWNlcxgHIAMoCzIRLmFtYWxnYW0udjEuUGllY2USLQoLd3JpdGVfZmlsZXMYCCABKAsyFi5hbWFsZ2FtLnYxLldyaXRlRmlsZXNIABIxCg1zdHJlYW1fY2h1bmtzGAkgASgLMhguYW1hbGdhbS52MS5TdHJlYW1DaHVua3NIABI5ChFnYXRoZXJfc3RhdGlzdGljcxgKIAEoCzIcLmFtYWxnYW0udjEuR2F0aGVyU3RhdGlzdGljc0gAEg0KBWZlbmNlGAsgASgEQgYKBHRhc2siTQoKU291cmNlRmlsZRIMCgRwYXRoGAEgASgJEg0KBWJ5dGVzGAIgASgEEhMKC21vZGlmaWVkX21zGAMgASgBEg0KBXBlZXJzGAQgAygJIrECCgVQaWVjZRIOCgZ0ZW5zb3IYASABKAkSDwoHcHJvZ3JhbRgCIAEoDRINCgVzaGFwZRgDIAMoBBINCgViZWdpbhgEIAEoBBILCgNlbmQYBSABKAQSKAoGaW5wdXRzGAYgAygLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USEgoKcGFyYW1ldGVycxgHIAMoARISCgpzdGF0aXN0aWNzGAggAygBEhYKDm1vZGVsX2VsZW1lbnRzGAkgASgEEhQKDG91dHB1dF9kdHlwZRgKIAEoCRITCgtvdXRwdXRfZmlsZRgLIAEoDRIVCg1vdXRwdXRfb2Zmc2V0GAwgASgEEjAKDnJhbmRvbV9zdHJlYW1zGA0gAygLMhguYW1hbGdhbS52MS5SYW5kb21TdHJlYW0iiQEKDFRlbnNvclNvdXJjZRIMCgRmaWxlGAEgASgNEg4KBm9mZnNldBgCIAEoBBINCgVkdHlwZRgDIAEoCRIqCgd1cGRhdGVzGAQgAygLMhkuYW1hbGdhbS52MS5Mb3dSYW5rVXBkYXRlEiAKBHJvd3MYBSABKAsyEi5hbWFsZ2FtLnYxLlJvd01hcCKKAQoNTG93UmFua1VwZGF0ZRIjCgFhGAEgASgLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USIwoBYhgCIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEgwKBHJhbmsYAyABKA0SDQoFc2NhbGUYBCABKAESEgoKdHJhbnNwb3NlZBgFIAEoCCKFAQoGUm93TWFwEikKB3RlbnNvcnMYASADKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRITCgt0ZW5zb3Jfcm93cxgCIAMoBBIRCglmaXJzdF9yb3cYAyABKAQSKAoIc2VnbWVudHMYBCADKAsyFi5hbWFsZ2FtLnYxLlJvd1NlZ21lbnQiYAoKUm93U2VnbWVudBINCgVjb3VudBgBIAEoBBIfCgNydW4YAiABKAsyEi5hbWFsZ2FtLnYxLlJvd1J1bhIiCgV0ZXJtcxgDIAMoCzITLmFtYWxnYW0udjEuUm93VGVybSIlCgZSb3dSdW4SDgoGdGVuc29yGAEgASgNEgsKA3JvdxgCIAEoBCJECgdSb3dUZXJtEg4KBnRlbnNvchgBIAEoDRILCgNyb3cYAiABKAQSDAoEcm93cxgDIAEoBBIOCgZ3ZWlnaHQYBCABKAEiPAoMUmFuZG9tU3RyZWFtEgwKBHNlZWQYASABKAQSDgoGdGVuc29yGAIgASgJEg4KBnN0cmVhbRgDIAEoDSIbCgpXcml0ZUZpbGVzEg0KBXBhdGhzGAEgAygJIiMKDFN0cmVhbUNodW5rcxITCgtjaHVua19ieXRlcxgBIAEoDSIgChBHYXRoZXJTdGF0aXN0aWNzEgwKBHBhc3MYASABKA0iwwEKDU1lcmdlUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFC5hbWFsZ2FtLnYxLlByb2dyZXNzSAASIgoFY2h1bmsYAiABKAsyES5hbWFsZ2FtLnYxLkNodW5rSAASKwoHcmVjZWlwdBgDIAEoCzIYLmFtYWxnYW0udjEuUGllY2VSZWNlaXB0SAASLgoHcGFydGlhbBgEIAEoCzIbLmFtYWxnYW0udjEuR2F0aGVyZWRQYXJ0aWFsSABCBwoFZXZlbnQiSQoIUHJvZ3Jlc3MSEgoKYnl0ZXNfcmVhZBgBIAEoBBIVCg1ieXRlc193cml0dGVuGAIgASgEEhIKCmlvX3NlY29uZHMYAyABKAEiQwoFQ2h1bmsSDQoFcGllY2UYASABKA0SDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwSDQoFY3JjMzIYBCABKAcijwEKDFBpZWNlUmVjZWlwdBINCgVwaWVjZRgBIAEoDRINCgVieXRlcxgCIAEoBBINCgVjcmMzMhgDIAEoBxISCgpub25fZmluaXRlGAQgASgEEhIKCm92ZXJmbG93ZWQYBSABKAQSDwoHbGFyZ2VzdBgGIAEoARIZChFpbnB1dHNfbm9uX2Zpbml0ZRgHIAMoBCKNAQoPR2F0aGVyZWRQYXJ0aWFsEg4KBmdhdGhlchgBIAEoDRISCgVwaWVjZRgCIAEoDUgAiAEBEgwKBHN1bXMYAyADKAESFAoHbGFyZ2VzdBgEIAEoAUgBiAEBEgwKBGJpbnMYBSADKA0SDgoGY291bnRzGAYgAygEQggKBl9waWVjZUIKCghfbGFyZ2VzdCKcAgoQRmFjdG9yaXplUmVxdWVzdBIOCgZ0ZW5zb3IYASABKAkSJwoHc291cmNlcxgCIAMoCzIWLmFtYWxnYW0udjEuU291cmNlRmlsZRIoCgZtYXRyaXgYAyABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRImCgRiYXNlGAQgASgLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USDAoEcm93cxgFIAEoBBIPCgdjb2x1bW5zGAYgASgEEgwKBHJhbmsYByABKA0SDwoHZXBzaWxvbhgIIAEoARITCgtjaHVua19ieXRlcxgJIAEoDRIqCgpsZWFkZXJzaGlwGAogASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwIpgBChFGYWN0b3JpemVSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIsCgZ2YWx1ZXMYAiABKAsyGi5hbWFsZ2FtLnYxLlNpbmd1bGFyVmFsdWVzSAASIgoFY2h1bmsYAyABKAsyES5hbWFsZ2FtLnYxLkNodW5rSABCBwoFZXZlbnQiIAoOU2luZ3VsYXJWYWx1ZXMSDgoGdmFsdWVzGAEgAygBIoQBCg1Mb2NhdGVSZXF1ZXN0EioKCmxlYWRlcnNoaXAYASABKAsyFi5hbWFsZ2FtLnYxLkxlYWRlcnNoaXASJQoFZmlsZXMYAiADKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSIAoFcHJvYmUYAyABKAsyES5hbWFsZ2FtLnYxLlByb2JlIiQKBVByb2JlEgwKBHBhdGgYASABKAkSDQoFdG9rZW4YAiABKAkiTQoOTG9jYXRlUmVzcG9uc2USJAoFZmlsZXMYASADKA4yFS5hbWFsZ2FtLnYxLkZpbGVTdGF0ZRIVCg1zaGFyZXNfb3V0cHV0GAIgASgIIhsKC0xpc3RSZXF1ZXN0EgwKBHBhdGgYASABKAkiOAoMTGlzdFJlc3BvbnNlEigKB2VudHJpZXMYASADKAsyFy5hbWFsZ2FtLnYxLkZvbGRlckVudHJ5IlIKC0ZvbGRlckVudHJ5EgwKBG5hbWUYASABKAkSEQoJaXNfZm9sZGVyGAIgASgIEg0KBWJ5dGVzGAMgASgEEhMKC21vZGlmaWVkX21zGAQgASgBIpQBCgtSZWFkUmVxdWVzdBIkCgRmaWxlGAEgASgLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKAQSEwoLY2h1bmtfYnl0ZXMYBCABKA0SKgoKbGVhZGVyc2hpcBgFIAEoCzIWLmFtYWxnYW0udjEuTGVhZGVyc2hpcCIrCgxSZWFkUmVzcG9uc2USDAoEZGF0YRgBIAEoDBINCgVjcmMzMhgCIAEoByLTAgoPRXZhbHVhdGVSZXF1ZXN0EioKCmxlYWRlcnNoaXAYASABKAsyFi5hbWFsZ2FtLnYxLkxlYWRlcnNoaXASDAoEdW5pdBgCIAEoDRINCgVlcG9jaBgDIAEoDRIpCgVtb2RlbBgEIAEoCzIaLmFtYWxnYW0udjEuRXZhbHVhdGVkTW9kZWwSJgoHdmVjdG9ycxgFIAEoCzITLmFtYWxnYW0udjEuVmVjdG9yc0gAEiwKCmxpa2VsaWhvb2QYBiABKAsyFi5hbWFsZ2FtLnYxLkxpa2VsaWhvb2RIABIsCgpnZW5lcmF0aW9uGAcgASgLMhYuYW1hbGdhbS52MS5HZW5lcmF0aW9uSAASLAoHYmF0Y2hlcxgIIAMoCzIbLmFtYWxnYW0udjEuRXZhbHVhdGlvbkJhdGNoEg8KB3RocmVhZHMYCSABKA1CCQoHbWVhc3VyZSKgAQoORXZhbHVhdGVkTW9kZWwSEgoKY2hlY2twb2ludBgBIAEoCRInCgdzb3VyY2VzGAIgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEisKBmdyYXBocxgDIAMoCzIbLmFtYWxnYW0udjEuRXZhbHVhdGlvbkdyYXBoEiQKBWNhY2hlGAQgAygLMhUuYW1hbGdhbS52MS5DYWNoZVNsb3QiWwoPRXZhbHVhdGlvbkdyYXBoEgwKBHJvbGUYASABKAkSDQoFbW9kZWwYAiABKAwSKwoIYmluZGluZ3MYAyADKAsyGS5hbWFsZ2FtLnYxLldlaWdodEJpbmRpbmciVgoNV2VpZ2h0QmluZGluZxITCgtpbml0aWFsaXplchgBIAEoCRIOCgZ0ZW5zb3IYAiABKAkSEgoKdHJhbnNwb3NlZBgDIAEoCBIMCgRheGlzGAQgASgNIikKCUNhY2hlU2xvdBINCgVoZWFkcxgBIAEoDRINCgV3aWR0aBgCIAEoDSIoCgdWZWN0b3JzEg0KBWdyYXBoGAEgASgJEg4KBm91dHB1dBgCIAEoCSIMCgpMaWtlbGlob29kImAKCkdlbmVyYXRpb24SFgoObWF4X25ld190b2tlbnMYASABKA0SDAoEc3RvcBgCIAMoDRIaCg1kZWNvZGVyX3N0YXJ0GAMgASgNSACIAQFCEAoOX2RlY29kZXJfc3RhcnQiaAoPRXZhbHVhdGlvbkJhdGNoEg0KBWJhdGNoGAEgASgNEicKBmlucHV0cxgCIAMoCzIXLmFtYWxnYW0udjEuSW5wdXRUZW5zb3ISDAoEcm93cxgDIAMoDRIPCgd0YXJnZXRzGAQgAygNImUKC0lucHV0VGVuc29yEgwKBG5hbWUYASABKAkSDQoFZHR5cGUYAiABKAkSDQoFc2hhcGUYAyADKA0SDAoEZGF0YRgEIAEoDBINCgVzY2FsZRgFIAMoAhINCgVzaGlmdBgGIAMoAiKeAQoQRXZhbHVhdGVSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIpCgZyZXN1bHQYAiABKAsyFy5hbWFsZ2FtLnYxLkJhdGNoUmVzdWx0SAASLAoFZmFjdHMYAyABKAsyGy5hbWFsZ2FtLnYxLkV2YWx1YXRpb25GYWN0c0gAQgcKBWV2ZW50Ip8BCgtCYXRjaFJlc3VsdBINCgViYXRjaBgBIAEoDRIPCgd2ZWN0b3JzGAIgASgMEg0KBXdpZHRoGAMgASgNEhAKCGxvZ3Byb2JzGAQgAygCEg4KBmdyZWVkeRgFIAMoCBIuCglnZW5lcmF0ZWQYBiADKAsyGy5hbWFsZ2FtLnYxLkdlbmVyYXRlZFRva2VucxIPCgdzZWNvbmRzGAcgASgBIiEKD0dlbmVyYXRlZFRva2VucxIOCgZ0b2tlbnMYASADKA0icAoPRXZhbHVhdGlvbkZhY3RzEhAKCHByb3ZpZGVyGAEgASgJEhAKCGZhbGxiYWNrGAIgASgJEhQKDGxvYWRfc2Vjb25kcxgDIAEoARISCgpwZWFrX2J5dGVzGAQgASgEEg8KB3J1bnRpbWUYBSABKAkqhwEKCUZpbGVTdGF0ZRIaChZGSUxFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSRklMRV9TVEFURV9QUkVTRU5UEAESFgoSRklMRV9TVEFURV9NSVNTSU5HEAISFgoSRklMRV9TVEFURV9DSEFOR0VEEAMSFgoSRklMRV9TVEFURV9SRUZVU0VEEAQy4wMKDEFnZW50U2VydmljZRJFCghEZXNjcmliZRIbLmFtYWxnYW0udjEuRGVzY3JpYmVSZXF1ZXN0GhwuYW1hbGdhbS52MS5EZXNjcmliZVJlc3BvbnNlEj4KBU1lcmdlEhguYW1hbGdhbS52MS5NZXJnZVJlcXVlc3QaGS5hbWFsZ2FtLnYxLk1lcmdlUmVzcG9uc2UwARJKCglGYWN0b3JpemUSHC5hbWFsZ2FtLnYxLkZhY3Rvcml6ZVJlcXVlc3QaHS5hbWFsZ2FtLnYxLkZhY3Rvcml6ZVJlc3BvbnNlMAESRwoIRXZhbHVhdGUSGy5hbWFsZ2FtLnYxLkV2YWx1YXRlUmVxdWVzdBocLmFtYWxnYW0udjEuRXZhbHVhdGVSZXNwb25zZTABEj8KBkxvY2F0ZRIZLmFtYWxnYW0udjEuTG9jYXRlUmVxdWVzdBoaLmFtYWxnYW0udjEuTG9jYXRlUmVzcG9uc2USOQoETGlzdBIXLmFtYWxnYW0udjEuTGlzdFJlcXVlc3QaGC5hbWFsZ2FtLnYxLkxpc3RSZXNwb25zZRI7CgRSZWFkEhcuYW1hbGdhbS52MS5SZWFkUmVxdWVzdBoYLmFtYWxnYW0udjEuUmVhZFJlc3BvbnNlMAFiBnByb3RvMw", [file_amalgam_v1_program]);
+  fileDesc("ChZhbWFsZ2FtL3YxL2FnZW50LnByb3RvEgphbWFsZ2FtLnYxIigKCkxlYWRlcnNoaXASCwoDam9iGAEgASgJEg0KBWZlbmNlGAIgASgEIj0KD0Rlc2NyaWJlUmVxdWVzdBIqCgpsZWFkZXJzaGlwGAEgASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwIs0BChBEZXNjcmliZVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVzbG90cxgDIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBCABKAQSDQoFcm9vdHMYBSADKAkSEAoIcHJvdG9jb2wYBiABKA0SDwoHa2VybmVscxgHIAEoCRIRCglwcm92aWRlcnMYCCADKAkSFAoMZXZhbF90aHJlYWRzGAkgASgNEhoKEnRyaWFsX21lbW9yeV9ieXRlcxgKIAEoBCLtAgoMTWVyZ2VSZXF1ZXN0EgsKA2pvYhgBIAEoCRIMCgR1bml0GAIgASgNEg0KBWVwb2NoGAMgASgNEgwKBHNlZWQYBCABKAQSJwoHc291cmNlcxgFIAMoCzIWLmFtYWxnYW0udjEuU291cmNlRmlsZRIlCghwcm9ncmFtcxgGIAMoCzITLmFtYWxnYW0udjEuUHJvZ3JhbRIhCgZwaWVjZXMYByADKAsyES5hbWFsZ2FtLnYxLlBpZWNlEi0KC3dyaXRlX2ZpbGVzGAggASgLMhYuYW1hbGdhbS52MS5Xcml0ZUZpbGVzSAASMQoNc3RyZWFtX2NodW5rcxgJIAEoCzIYLmFtYWxnYW0udjEuU3RyZWFtQ2h1bmtzSAASOQoRZ2F0aGVyX3N0YXRpc3RpY3MYCiABKAsyHC5hbWFsZ2FtLnYxLkdhdGhlclN0YXRpc3RpY3NIABINCgVmZW5jZRgLIAEoBEIGCgR0YXNrIk0KClNvdXJjZUZpbGUSDAoEcGF0aBgBIAEoCRINCgVieXRlcxgCIAEoBBITCgttb2RpZmllZF9tcxgDIAEoARINCgVwZWVycxgEIAMoCSKxAgoFUGllY2USDgoGdGVuc29yGAEgASgJEg8KB3Byb2dyYW0YAiABKA0SDQoFc2hhcGUYAyADKAQSDQoFYmVnaW4YBCABKAQSCwoDZW5kGAUgASgEEigKBmlucHV0cxgGIAMoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEhIKCnBhcmFtZXRlcnMYByADKAESEgoKc3RhdGlzdGljcxgIIAMoARIWCg5tb2RlbF9lbGVtZW50cxgJIAEoBBIUCgxvdXRwdXRfZHR5cGUYCiABKAkSEwoLb3V0cHV0X2ZpbGUYCyABKA0SFQoNb3V0cHV0X29mZnNldBgMIAEoBBIwCg5yYW5kb21fc3RyZWFtcxgNIAMoCzIYLmFtYWxnYW0udjEuUmFuZG9tU3RyZWFtIokBCgxUZW5zb3JTb3VyY2USDAoEZmlsZRgBIAEoDRIOCgZvZmZzZXQYAiABKAQSDQoFZHR5cGUYAyABKAkSKgoHdXBkYXRlcxgEIAMoCzIZLmFtYWxnYW0udjEuTG93UmFua1VwZGF0ZRIgCgRyb3dzGAUgASgLMhIuYW1hbGdhbS52MS5Sb3dNYXAiigEKDUxvd1JhbmtVcGRhdGUSIwoBYRgBIAEoCzIYLmFtYWxnYW0udjEuVGVuc29yU291cmNlEiMKAWIYAiABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRIMCgRyYW5rGAMgASgNEg0KBXNjYWxlGAQgASgBEhIKCnRyYW5zcG9zZWQYBSABKAgihQEKBlJvd01hcBIpCgd0ZW5zb3JzGAEgAygLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USEwoLdGVuc29yX3Jvd3MYAiADKAQSEQoJZmlyc3Rfcm93GAMgASgEEigKCHNlZ21lbnRzGAQgAygLMhYuYW1hbGdhbS52MS5Sb3dTZWdtZW50ImAKClJvd1NlZ21lbnQSDQoFY291bnQYASABKAQSHwoDcnVuGAIgASgLMhIuYW1hbGdhbS52MS5Sb3dSdW4SIgoFdGVybXMYAyADKAsyEy5hbWFsZ2FtLnYxLlJvd1Rlcm0iJQoGUm93UnVuEg4KBnRlbnNvchgBIAEoDRILCgNyb3cYAiABKAQiRAoHUm93VGVybRIOCgZ0ZW5zb3IYASABKA0SCwoDcm93GAIgASgEEgwKBHJvd3MYAyABKAQSDgoGd2VpZ2h0GAQgASgBIjwKDFJhbmRvbVN0cmVhbRIMCgRzZWVkGAEgASgEEg4KBnRlbnNvchgCIAEoCRIOCgZzdHJlYW0YAyABKA0iGwoKV3JpdGVGaWxlcxINCgVwYXRocxgBIAMoCSIjCgxTdHJlYW1DaHVua3MSEwoLY2h1bmtfYnl0ZXMYASABKA0iIAoQR2F0aGVyU3RhdGlzdGljcxIMCgRwYXNzGAEgASgNIsMBCg1NZXJnZVJlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhQuYW1hbGdhbS52MS5Qcm9ncmVzc0gAEiIKBWNodW5rGAIgASgLMhEuYW1hbGdhbS52MS5DaHVua0gAEisKB3JlY2VpcHQYAyABKAsyGC5hbWFsZ2FtLnYxLlBpZWNlUmVjZWlwdEgAEi4KB3BhcnRpYWwYBCABKAsyGy5hbWFsZ2FtLnYxLkdhdGhlcmVkUGFydGlhbEgAQgcKBWV2ZW50IkkKCFByb2dyZXNzEhIKCmJ5dGVzX3JlYWQYASABKAQSFQoNYnl0ZXNfd3JpdHRlbhgCIAEoBBISCgppb19zZWNvbmRzGAMgASgBIkMKBUNodW5rEg0KBXBpZWNlGAEgASgNEg4KBm9mZnNldBgCIAEoBBIMCgRkYXRhGAMgASgMEg0KBWNyYzMyGAQgASgHIqMBCgxQaWVjZVJlY2VpcHQSDQoFcGllY2UYASABKA0SDQoFYnl0ZXMYAiABKAQSDQoFY3JjMzIYAyABKAcSEgoKbm9uX2Zpbml0ZRgEIAEoBBISCgpvdmVyZmxvd2VkGAUgASgEEg8KB2xhcmdlc3QYBiABKAESGQoRaW5wdXRzX25vbl9maW5pdGUYByADKAQSEgoKc3RhdGlzdGljcxgIIAMoASKNAQoPR2F0aGVyZWRQYXJ0aWFsEg4KBmdhdGhlchgBIAEoDRISCgVwaWVjZRgCIAEoDUgAiAEBEgwKBHN1bXMYAyADKAESFAoHbGFyZ2VzdBgEIAEoAUgBiAEBEgwKBGJpbnMYBSADKA0SDgoGY291bnRzGAYgAygEQggKBl9waWVjZUIKCghfbGFyZ2VzdCKcAgoQRmFjdG9yaXplUmVxdWVzdBIOCgZ0ZW5zb3IYASABKAkSJwoHc291cmNlcxgCIAMoCzIWLmFtYWxnYW0udjEuU291cmNlRmlsZRIoCgZtYXRyaXgYAyABKAsyGC5hbWFsZ2FtLnYxLlRlbnNvclNvdXJjZRImCgRiYXNlGAQgASgLMhguYW1hbGdhbS52MS5UZW5zb3JTb3VyY2USDAoEcm93cxgFIAEoBBIPCgdjb2x1bW5zGAYgASgEEgwKBHJhbmsYByABKA0SDwoHZXBzaWxvbhgIIAEoARITCgtjaHVua19ieXRlcxgJIAEoDRIqCgpsZWFkZXJzaGlwGAogASgLMhYuYW1hbGdhbS52MS5MZWFkZXJzaGlwIpgBChFGYWN0b3JpemVSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIsCgZ2YWx1ZXMYAiABKAsyGi5hbWFsZ2FtLnYxLlNpbmd1bGFyVmFsdWVzSAASIgoFY2h1bmsYAyABKAsyES5hbWFsZ2FtLnYxLkNodW5rSABCBwoFZXZlbnQiIAoOU2luZ3VsYXJWYWx1ZXMSDgoGdmFsdWVzGAEgAygBIoQBCg1Mb2NhdGVSZXF1ZXN0EioKCmxlYWRlcnNoaXAYASABKAsyFi5hbWFsZ2FtLnYxLkxlYWRlcnNoaXASJQoFZmlsZXMYAiADKAsyFi5hbWFsZ2FtLnYxLlNvdXJjZUZpbGUSIAoFcHJvYmUYAyABKAsyES5hbWFsZ2FtLnYxLlByb2JlIiQKBVByb2JlEgwKBHBhdGgYASABKAkSDQoFdG9rZW4YAiABKAkiTQoOTG9jYXRlUmVzcG9uc2USJAoFZmlsZXMYASADKA4yFS5hbWFsZ2FtLnYxLkZpbGVTdGF0ZRIVCg1zaGFyZXNfb3V0cHV0GAIgASgIIhsKC0xpc3RSZXF1ZXN0EgwKBHBhdGgYASABKAkiOAoMTGlzdFJlc3BvbnNlEigKB2VudHJpZXMYASADKAsyFy5hbWFsZ2FtLnYxLkZvbGRlckVudHJ5IlIKC0ZvbGRlckVudHJ5EgwKBG5hbWUYASABKAkSEQoJaXNfZm9sZGVyGAIgASgIEg0KBWJ5dGVzGAMgASgEEhMKC21vZGlmaWVkX21zGAQgASgBIpQBCgtSZWFkUmVxdWVzdBIkCgRmaWxlGAEgASgLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKAQSEwoLY2h1bmtfYnl0ZXMYBCABKA0SKgoKbGVhZGVyc2hpcBgFIAEoCzIWLmFtYWxnYW0udjEuTGVhZGVyc2hpcCIrCgxSZWFkUmVzcG9uc2USDAoEZGF0YRgBIAEoDBINCgVjcmMzMhgCIAEoByLTAgoPRXZhbHVhdGVSZXF1ZXN0EioKCmxlYWRlcnNoaXAYASABKAsyFi5hbWFsZ2FtLnYxLkxlYWRlcnNoaXASDAoEdW5pdBgCIAEoDRINCgVlcG9jaBgDIAEoDRIpCgVtb2RlbBgEIAEoCzIaLmFtYWxnYW0udjEuRXZhbHVhdGVkTW9kZWwSJgoHdmVjdG9ycxgFIAEoCzITLmFtYWxnYW0udjEuVmVjdG9yc0gAEiwKCmxpa2VsaWhvb2QYBiABKAsyFi5hbWFsZ2FtLnYxLkxpa2VsaWhvb2RIABIsCgpnZW5lcmF0aW9uGAcgASgLMhYuYW1hbGdhbS52MS5HZW5lcmF0aW9uSAASLAoHYmF0Y2hlcxgIIAMoCzIbLmFtYWxnYW0udjEuRXZhbHVhdGlvbkJhdGNoEg8KB3RocmVhZHMYCSABKA1CCQoHbWVhc3VyZSKgAQoORXZhbHVhdGVkTW9kZWwSEgoKY2hlY2twb2ludBgBIAEoCRInCgdzb3VyY2VzGAIgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEisKBmdyYXBocxgDIAMoCzIbLmFtYWxnYW0udjEuRXZhbHVhdGlvbkdyYXBoEiQKBWNhY2hlGAQgAygLMhUuYW1hbGdhbS52MS5DYWNoZVNsb3QiWwoPRXZhbHVhdGlvbkdyYXBoEgwKBHJvbGUYASABKAkSDQoFbW9kZWwYAiABKAwSKwoIYmluZGluZ3MYAyADKAsyGS5hbWFsZ2FtLnYxLldlaWdodEJpbmRpbmciVgoNV2VpZ2h0QmluZGluZxITCgtpbml0aWFsaXplchgBIAEoCRIOCgZ0ZW5zb3IYAiABKAkSEgoKdHJhbnNwb3NlZBgDIAEoCBIMCgRheGlzGAQgASgNIikKCUNhY2hlU2xvdBINCgVoZWFkcxgBIAEoDRINCgV3aWR0aBgCIAEoDSIoCgdWZWN0b3JzEg0KBWdyYXBoGAEgASgJEg4KBm91dHB1dBgCIAEoCSIMCgpMaWtlbGlob29kImAKCkdlbmVyYXRpb24SFgoObWF4X25ld190b2tlbnMYASABKA0SDAoEc3RvcBgCIAMoDRIaCg1kZWNvZGVyX3N0YXJ0GAMgASgNSACIAQFCEAoOX2RlY29kZXJfc3RhcnQiaAoPRXZhbHVhdGlvbkJhdGNoEg0KBWJhdGNoGAEgASgNEicKBmlucHV0cxgCIAMoCzIXLmFtYWxnYW0udjEuSW5wdXRUZW5zb3ISDAoEcm93cxgDIAMoDRIPCgd0YXJnZXRzGAQgAygNImUKC0lucHV0VGVuc29yEgwKBG5hbWUYASABKAkSDQoFZHR5cGUYAiABKAkSDQoFc2hhcGUYAyADKA0SDAoEZGF0YRgEIAEoDBINCgVzY2FsZRgFIAMoAhINCgVzaGlmdBgGIAMoAiKeAQoQRXZhbHVhdGVSZXNwb25zZRIoCghwcm9ncmVzcxgBIAEoCzIULmFtYWxnYW0udjEuUHJvZ3Jlc3NIABIpCgZyZXN1bHQYAiABKAsyFy5hbWFsZ2FtLnYxLkJhdGNoUmVzdWx0SAASLAoFZmFjdHMYAyABKAsyGy5hbWFsZ2FtLnYxLkV2YWx1YXRpb25GYWN0c0gAQgcKBWV2ZW50Ip8BCgtCYXRjaFJlc3VsdBINCgViYXRjaBgBIAEoDRIPCgd2ZWN0b3JzGAIgASgMEg0KBXdpZHRoGAMgASgNEhAKCGxvZ3Byb2JzGAQgAygCEg4KBmdyZWVkeRgFIAMoCBIuCglnZW5lcmF0ZWQYBiADKAsyGy5hbWFsZ2FtLnYxLkdlbmVyYXRlZFRva2VucxIPCgdzZWNvbmRzGAcgASgBIiEKD0dlbmVyYXRlZFRva2VucxIOCgZ0b2tlbnMYASADKA0icAoPRXZhbHVhdGlvbkZhY3RzEhAKCHByb3ZpZGVyGAEgASgJEhAKCGZhbGxiYWNrGAIgASgJEhQKDGxvYWRfc2Vjb25kcxgDIAEoARISCgpwZWFrX2J5dGVzGAQgASgEEg8KB3J1bnRpbWUYBSABKAkitQEKClRyeVJlcXVlc3QSKgoKbGVhZGVyc2hpcBgBIAEoCzIWLmFtYWxnYW0udjEuTGVhZGVyc2hpcBINCgV0cmlhbBgCIAEoDRINCgVlcG9jaBgDIAEoDRImCgVtb2RlbBgEIAEoCzIXLmFtYWxnYW0udjEuTWVyZ2VkTW9kZWwSJAoFdGFza3MYBSADKAsyFS5hbWFsZ2FtLnYxLlRyaWFsVGFzaxIPCgd0aHJlYWRzGAYgASgNIsUBCgtNZXJnZWRNb2RlbBIOCgZkaWdlc3QYASABKAwSDAoEc2VlZBgCIAEoBBInCgdzb3VyY2VzGAMgAygLMhYuYW1hbGdhbS52MS5Tb3VyY2VGaWxlEiUKCHByb2dyYW1zGAQgAygLMhMuYW1hbGdhbS52MS5Qcm9ncmFtEiEKBnBpZWNlcxgFIAMoCzIRLmFtYWxnYW0udjEuUGllY2USJQoFZmlsZXMYBiADKAsyFi5hbWFsZ2FtLnYxLk1lcmdlZEZpbGUiOQoKTWVyZ2VkRmlsZRIMCgRuYW1lGAEgASgJEg4KBmhlYWRlchgCIAEoDBINCgVieXRlcxgDIAEoBCKHAgoJVHJpYWxUYXNrEgwKBHRhc2sYASABKA0SJgoGZ3JhcGhzGAIgAygLMhYuYW1hbGdhbS52MS5UcmlhbEdyYXBoEiQKBWNhY2hlGAMgAygLMhUuYW1hbGdhbS52MS5DYWNoZVNsb3QSJgoHdmVjdG9ycxgEIAEoCzITLmFtYWxnYW0udjEuVmVjdG9yc0gAEiwKCmxpa2VsaWhvb2QYBSABKAsyFi5hbWFsZ2FtLnYxLkxpa2VsaWhvb2RIABIsCgpnZW5lcmF0aW9uGAYgASgLMhYuYW1hbGdhbS52MS5HZW5lcmF0aW9uSAASDwoHYmF0Y2hlcxgHIAMoDEIJCgdtZWFzdXJlIlYKClRyaWFsR3JhcGgSDAoEcm9sZRgBIAEoCRINCgVtb2RlbBgCIAEoDBIrCghiaW5kaW5ncxgDIAMoCzIZLmFtYWxnYW0udjEuV2VpZ2h0QmluZGluZyLBAQoLVHJ5UmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFC5hbWFsZ2FtLnYxLlByb2dyZXNzSAASKwoHcmVjZWlwdBgCIAEoCzIYLmFtYWxnYW0udjEuUGllY2VSZWNlaXB0SAASKQoGcmVzdWx0GAMgASgLMhcuYW1hbGdhbS52MS5UcmlhbFJlc3VsdEgAEicKBWZhY3RzGAQgASgLMhYuYW1hbGdhbS52MS5UcmlhbEZhY3RzSABCBwoFZXZlbnQiRAoLVHJpYWxSZXN1bHQSDAoEdGFzaxgBIAEoDRInCgZyZXN1bHQYAiABKAsyFy5hbWFsZ2FtLnYxLkJhdGNoUmVzdWx0IoICCgpUcmlhbEZhY3RzEhAKCHByb3ZpZGVyGAEgASgJEhAKCGZhbGxiYWNrGAIgASgJEg8KB3J1bnRpbWUYAyABKAkSFAoMd2FpdF9zZWNvbmRzGAQgASgBEhQKDHJlYWRfc2Vjb25kcxgFIAEoARIVCg1tZXJnZV9zZWNvbmRzGAYgASgBEhQKDGxvYWRfc2Vjb25kcxgHIAEoARITCgtydW5fc2Vjb25kcxgIIAEoARIWCg5yZXNpZGVudF9ieXRlcxgJIAEoBBIVCg1mZXRjaGVkX2J5dGVzGAogASgEEhIKCnBlYWtfYnl0ZXMYCyABKAQSDgoGcmV1c2VkGAwgASgIIkgKC0tlZXBSZXF1ZXN0EioKCmxlYWRlcnNoaXAYASABKAsyFi5hbWFsZ2FtLnYxLkxlYWRlcnNoaXASDQoFYmxvYnMYAiADKAwiDgoMS2VlcFJlc3BvbnNlKocBCglGaWxlU3RhdGUSGgoWRklMRV9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkZJTEVfU1RBVEVfUFJFU0VOVBABEhYKEkZJTEVfU1RBVEVfTUlTU0lORxACEhYKEkZJTEVfU1RBVEVfQ0hBTkdFRBADEhYKEkZJTEVfU1RBVEVfUkVGVVNFRBAEMtgECgxBZ2VudFNlcnZpY2USRQoIRGVzY3JpYmUSGy5hbWFsZ2FtLnYxLkRlc2NyaWJlUmVxdWVzdBocLmFtYWxnYW0udjEuRGVzY3JpYmVSZXNwb25zZRI+CgVNZXJnZRIYLmFtYWxnYW0udjEuTWVyZ2VSZXF1ZXN0GhkuYW1hbGdhbS52MS5NZXJnZVJlc3BvbnNlMAESSgoJRmFjdG9yaXplEhwuYW1hbGdhbS52MS5GYWN0b3JpemVSZXF1ZXN0Gh0uYW1hbGdhbS52MS5GYWN0b3JpemVSZXNwb25zZTABEkcKCEV2YWx1YXRlEhsuYW1hbGdhbS52MS5FdmFsdWF0ZVJlcXVlc3QaHC5hbWFsZ2FtLnYxLkV2YWx1YXRlUmVzcG9uc2UwARI4CgNUcnkSFi5hbWFsZ2FtLnYxLlRyeVJlcXVlc3QaFy5hbWFsZ2FtLnYxLlRyeVJlc3BvbnNlMAESOQoES2VlcBIXLmFtYWxnYW0udjEuS2VlcFJlcXVlc3QaGC5hbWFsZ2FtLnYxLktlZXBSZXNwb25zZRI/CgZMb2NhdGUSGS5hbWFsZ2FtLnYxLkxvY2F0ZVJlcXVlc3QaGi5hbWFsZ2FtLnYxLkxvY2F0ZVJlc3BvbnNlEjkKBExpc3QSFy5hbWFsZ2FtLnYxLkxpc3RSZXF1ZXN0GhguYW1hbGdhbS52MS5MaXN0UmVzcG9uc2USOwoEUmVhZBIXLmFtYWxnYW0udjEuUmVhZFJlcXVlc3QaGC5hbWFsZ2FtLnYxLlJlYWRSZXNwb25zZTABYgZwcm90bzM", [file_amalgam_v1_program]);
 
 /**
  * Who gives orders for a job. Leaders of one job follow one another with growing fences: an agent that has heard a
@@ -125,6 +125,13 @@ export type DescribeResponse = Message<"amalgam.v1.DescribeResponse"> & {
    * @generated from field: uint32 eval_threads = 9;
    */
   evalThreads: number;
+
+  /**
+   * What trials may hold in memory: inputs, merged weights and blobs. 0: it runs no trials.
+   *
+   * @generated from field: uint64 trial_memory_bytes = 10;
+   */
+  trialMemoryBytes: bigint;
 };
 
 /**
@@ -828,6 +835,14 @@ export type PieceReceipt = Message<"amalgam.v1.PieceReceipt"> & {
    * @generated from field: repeated uint64 inputs_non_finite = 7;
    */
   inputsNonFinite: bigint[];
+
+  /**
+   * By slot of the program's schedule, when the agent gathered them for this piece: what a later merge of the same tensors
+   * may send as Piece.statistics.
+   *
+   * @generated from field: repeated double statistics = 8;
+   */
+  statistics: number[];
 };
 
 /**
@@ -1761,6 +1776,426 @@ export const EvaluationFactsSchema: GenMessage<EvaluationFacts> = /*@__PURE__*/
   messageDesc(file_amalgam_v1_agent, 45);
 
 /**
+ * A trial of a sweep.
+ *
+ * @generated from message amalgam.v1.TryRequest
+ */
+export type TryRequest = Message<"amalgam.v1.TryRequest"> & {
+  /**
+   * @generated from field: amalgam.v1.Leadership leadership = 1;
+   */
+  leadership?: Leadership | undefined;
+
+  /**
+   * Its number, for messages.
+   *
+   * @generated from field: uint32 trial = 2;
+   */
+  trial: number;
+
+  /**
+   * Counts the attempts at this trial.
+   *
+   * @generated from field: uint32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * @generated from field: amalgam.v1.MergedModel model = 4;
+   */
+  model?: MergedModel | undefined;
+
+  /**
+   * What the merged model is run on.
+   *
+   * @generated from field: repeated amalgam.v1.TrialTask tasks = 5;
+   */
+  tasks: TrialTask[];
+
+  /**
+   * As EvaluateRequest.threads.
+   *
+   * @generated from field: uint32 threads = 6;
+   */
+  threads: number;
+};
+
+/**
+ * Describes the message amalgam.v1.TryRequest.
+ * Use `create(TryRequestSchema)` to create a new message.
+ */
+export const TryRequestSchema: GenMessage<TryRequest> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 46);
+
+/**
+ * A model that is merged in memory. Its pieces cover its files' data exactly.
+ *
+ * @generated from message amalgam.v1.MergedModel
+ */
+export type MergedModel = Message<"amalgam.v1.MergedModel"> & {
+  /**
+   * Names all that decides the merged bytes. The agent may have weights of the same digest still.
+   *
+   * @generated from field: bytes digest = 1;
+   */
+  digest: Uint8Array;
+
+  /**
+   * The recipe's seed, from which random numbers follow.
+   *
+   * @generated from field: uint64 seed = 2;
+   */
+  seed: bigint;
+
+  /**
+   * @generated from field: repeated amalgam.v1.SourceFile sources = 3;
+   */
+  sources: SourceFile[];
+
+  /**
+   * @generated from field: repeated amalgam.v1.Program programs = 4;
+   */
+  programs: Program[];
+
+  /**
+   * Piece.output_file is into `files`. A whole tensor without statistics gathers its own.
+   *
+   * @generated from field: repeated amalgam.v1.Piece pieces = 5;
+   */
+  pieces: Piece[];
+
+  /**
+   * @generated from field: repeated amalgam.v1.MergedFile files = 6;
+   */
+  files: MergedFile[];
+};
+
+/**
+ * Describes the message amalgam.v1.MergedModel.
+ * Use `create(MergedModelSchema)` to create a new message.
+ */
+export const MergedModelSchema: GenMessage<MergedModel> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 47);
+
+/**
+ * @generated from message amalgam.v1.MergedFile
+ */
+export type MergedFile = Message<"amalgam.v1.MergedFile"> & {
+  /**
+   * As a checkpoint's weight file is called, without a folder.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The safetensors header, its 8-byte length included.
+   *
+   * @generated from field: bytes header = 2;
+   */
+  header: Uint8Array;
+
+  /**
+   * Header and data.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message amalgam.v1.MergedFile.
+ * Use `create(MergedFileSchema)` to create a new message.
+ */
+export const MergedFileSchema: GenMessage<MergedFile> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 48);
+
+/**
+ * Batches that one measure is taken of.
+ *
+ * @generated from message amalgam.v1.TrialTask
+ */
+export type TrialTask = Message<"amalgam.v1.TrialTask"> & {
+  /**
+   * A number of its own within the request, which results name it by.
+   *
+   * @generated from field: uint32 task = 1;
+   */
+  task: number;
+
+  /**
+   * @generated from field: repeated amalgam.v1.TrialGraph graphs = 2;
+   */
+  graphs: TrialGraph[];
+
+  /**
+   * The widths of a step's caches, in order.
+   *
+   * @generated from field: repeated amalgam.v1.CacheSlot cache = 3;
+   */
+  cache: CacheSlot[];
+
+  /**
+   * @generated from oneof amalgam.v1.TrialTask.measure
+   */
+  measure: {
+    /**
+     * @generated from field: amalgam.v1.Vectors vectors = 4;
+     */
+    value: Vectors;
+    case: "vectors";
+  } | {
+    /**
+     * @generated from field: amalgam.v1.Likelihood likelihood = 5;
+     */
+    value: Likelihood;
+    case: "likelihood";
+  } | {
+    /**
+     * @generated from field: amalgam.v1.Generation generation = 6;
+     */
+    value: Generation;
+    case: "generation";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The SHA-256 of a serialized EvaluationBatch each.
+   *
+   * @generated from field: repeated bytes batches = 7;
+   */
+  batches: Uint8Array[];
+};
+
+/**
+ * Describes the message amalgam.v1.TrialTask.
+ * Use `create(TrialTaskSchema)` to create a new message.
+ */
+export const TrialTaskSchema: GenMessage<TrialTask> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 49);
+
+/**
+ * @generated from message amalgam.v1.TrialGraph
+ */
+export type TrialGraph = Message<"amalgam.v1.TrialGraph"> & {
+  /**
+   * As EvaluationGraph.role.
+   *
+   * @generated from field: string role = 1;
+   */
+  role: string;
+
+  /**
+   * The SHA-256 of the ONNX model.
+   *
+   * @generated from field: bytes model = 2;
+   */
+  model: Uint8Array;
+
+  /**
+   * @generated from field: repeated amalgam.v1.WeightBinding bindings = 3;
+   */
+  bindings: WeightBinding[];
+};
+
+/**
+ * Describes the message amalgam.v1.TrialGraph.
+ * Use `create(TrialGraphSchema)` to create a new message.
+ */
+export const TrialGraphSchema: GenMessage<TrialGraph> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 50);
+
+/**
+ * @generated from message amalgam.v1.TryResponse
+ */
+export type TryResponse = Message<"amalgam.v1.TryResponse"> & {
+  /**
+   * @generated from oneof amalgam.v1.TryResponse.event
+   */
+  event: {
+    /**
+     * Counts the bytes of inputs and weights that were read, and of weights that were merged.
+     *
+     * @generated from field: amalgam.v1.Progress progress = 1;
+     */
+    value: Progress;
+    case: "progress";
+  } | {
+    /**
+     * PieceReceipt.piece is into MergedModel.pieces. None are sent when the weights were there already.
+     *
+     * @generated from field: amalgam.v1.PieceReceipt receipt = 2;
+     */
+    value: PieceReceipt;
+    case: "receipt";
+  } | {
+    /**
+     * @generated from field: amalgam.v1.TrialResult result = 3;
+     */
+    value: TrialResult;
+    case: "result";
+  } | {
+    /**
+     * What ran it and how long each part took: once, at the end.
+     *
+     * @generated from field: amalgam.v1.TrialFacts facts = 4;
+     */
+    value: TrialFacts;
+    case: "facts";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message amalgam.v1.TryResponse.
+ * Use `create(TryResponseSchema)` to create a new message.
+ */
+export const TryResponseSchema: GenMessage<TryResponse> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 51);
+
+/**
+ * @generated from message amalgam.v1.TrialResult
+ */
+export type TrialResult = Message<"amalgam.v1.TrialResult"> & {
+  /**
+   * TrialTask.task.
+   *
+   * @generated from field: uint32 task = 1;
+   */
+  task: number;
+
+  /**
+   * @generated from field: amalgam.v1.BatchResult result = 2;
+   */
+  result?: BatchResult | undefined;
+};
+
+/**
+ * Describes the message amalgam.v1.TrialResult.
+ * Use `create(TrialResultSchema)` to create a new message.
+ */
+export const TrialResultSchema: GenMessage<TrialResult> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 52);
+
+/**
+ * @generated from message amalgam.v1.TrialFacts
+ */
+export type TrialFacts = Message<"amalgam.v1.TrialFacts"> & {
+  /**
+   * The execution provider that ran the graphs, why not a better one, and the runtime: as in EvaluationFacts.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: string fallback = 2;
+   */
+  fallback: string;
+
+  /**
+   * @generated from field: string runtime = 3;
+   */
+  runtime: string;
+
+  /**
+   * Seconds that the trial waited for memory or for the model's process, brought its inputs into memory, merged, loaded
+   * graphs, and ran batches.
+   *
+   * @generated from field: double wait_seconds = 4;
+   */
+  waitSeconds: number;
+
+  /**
+   * @generated from field: double read_seconds = 5;
+   */
+  readSeconds: number;
+
+  /**
+   * @generated from field: double merge_seconds = 6;
+   */
+  mergeSeconds: number;
+
+  /**
+   * @generated from field: double load_seconds = 7;
+   */
+  loadSeconds: number;
+
+  /**
+   * @generated from field: double run_seconds = 8;
+   */
+  runSeconds: number;
+
+  /**
+   * Bytes of inputs that trials hold in memory after this one, and that this one had to bring there.
+   *
+   * @generated from field: uint64 resident_bytes = 9;
+   */
+  residentBytes: bigint;
+
+  /**
+   * @generated from field: uint64 fetched_bytes = 10;
+   */
+  fetchedBytes: bigint;
+
+  /**
+   * What trials have held in memory at most since the agent began, of DescribeResponse.trial_memory_bytes.
+   *
+   * @generated from field: uint64 peak_bytes = 11;
+   */
+  peakBytes: bigint;
+
+  /**
+   * The merged weights were there already, from an earlier part of the same trial.
+   *
+   * @generated from field: bool reused = 12;
+   */
+  reused: boolean;
+};
+
+/**
+ * Describes the message amalgam.v1.TrialFacts.
+ * Use `create(TrialFactsSchema)` to create a new message.
+ */
+export const TrialFactsSchema: GenMessage<TrialFacts> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 53);
+
+/**
+ * @generated from message amalgam.v1.KeepRequest
+ */
+export type KeepRequest = Message<"amalgam.v1.KeepRequest"> & {
+  /**
+   * @generated from field: amalgam.v1.Leadership leadership = 1;
+   */
+  leadership?: Leadership | undefined;
+
+  /**
+   * Serialized EvaluationBatch messages and ONNX models. They are named by their SHA-256, which the agent works out.
+   *
+   * @generated from field: repeated bytes blobs = 2;
+   */
+  blobs: Uint8Array[];
+};
+
+/**
+ * Describes the message amalgam.v1.KeepRequest.
+ * Use `create(KeepRequestSchema)` to create a new message.
+ */
+export const KeepRequestSchema: GenMessage<KeepRequest> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 54);
+
+/**
+ * @generated from message amalgam.v1.KeepResponse
+ */
+export type KeepResponse = Message<"amalgam.v1.KeepResponse"> & {
+};
+
+/**
+ * Describes the message amalgam.v1.KeepResponse.
+ * Use `create(KeepResponseSchema)` to create a new message.
+ */
+export const KeepResponseSchema: GenMessage<KeepResponse> = /*@__PURE__*/
+  messageDesc(file_amalgam_v1_agent, 55);
+
+/**
  * @generated from enum amalgam.v1.FileState
  */
 export enum FileState {
@@ -1851,6 +2286,29 @@ export const AgentService: GenService<{
     methodKind: "server_streaming";
     input: typeof EvaluateRequestSchema;
     output: typeof EvaluateResponseSchema;
+  },
+  /**
+   * Merges a model in memory and runs it on batches of examples, as a trial of a sweep does: nothing is written to a
+   * disk. The stream carries progress, one receipt per piece and one result per batch; it ends well only when every batch
+   * has one. Canceling the call stops the work. Fails with `inputs_missing` when it needs blobs that it
+   * was not given or has not kept.
+   *
+   * @generated from rpc amalgam.v1.AgentService.Try
+   */
+  try: {
+    methodKind: "server_streaming";
+    input: typeof TryRequestSchema;
+    output: typeof TryResponseSchema;
+  },
+  /**
+   * Hands over blobs that trials refer to by digest. They are kept in bounded memory and may be forgotten at any time.
+   *
+   * @generated from rpc amalgam.v1.AgentService.Keep
+   */
+  keep: {
+    methodKind: "unary";
+    input: typeof KeepRequestSchema;
+    output: typeof KeepResponseSchema;
   },
   /**
    * Which of some files the agent can read where it is, and whether it sees the coordinator's output folder.

@@ -1,0 +1,36 @@
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { pagesOf, placeForTrials, Scratch } from "../../../../node-agent/trials/scratch.js";
+import { withTempDir } from "../../../support/checkpoints.js";
+
+test("an agent's folder is there once it is needed, is nobody else's, and goes with all that is in it", async () => {
+  await using parent = await withTempDir();
+  const scratch = new Scratch(parent.path);
+  const [first, second] = [scratch.newPath("weights"), scratch.newPath("weights")];
+  expect(first).not.toBe(second);
+  expect(statSync(scratch.path).mode & 0o777).toBe(0o700);
+  mkdirSync(first);
+  writeFileSync(second, "x");
+  const { path } = scratch;
+  scratch[Symbol.dispose]();
+  expect(existsSync(path)).toBe(false);
+});
+
+test("memory and folder may be told, and none is wanted with a size of 0", async () => {
+  await using folder = await withTempDir();
+  expect(placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 5 })).toEqual({ folder: folder.path, bytes: 5 });
+  expect(placeForTrials({ trialFolder: folder.path })?.bytes).toBeGreaterThan(0);
+  expect(placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 0 })).toBeUndefined();
+  const missing = join(folder.path, "none");
+  expect(() => placeForTrials({ trialFolder: missing })).toThrow(/^Cannot run trials in ".*none": /);
+});
+
+test.each([
+  [0, 0],
+  [1, 4_096],
+  [4_096, 4_096],
+  [4_097, 8_192],
+])("a file of %i bytes takes %i bytes of memory", (bytes, expected) => {
+  expect(pagesOf(bytes)).toBe(expected);
+});
