@@ -16,14 +16,20 @@ const maxListed = 100;
  */
 export function recipeError(file: string, complaints: readonly Complaint[]): AmalgamError {
   const lines = complaints
-    .toSorted((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
-    .map(({ at, message }) => `${file}:${at.line}:${at.column}  ${message}`);
+    .toSorted((a, b) => compareFiles(a.at, b.at) || a.at.line - b.at.line || a.at.column - b.at.column)
+    .map(({ at, message }) => `${at.file ?? file}:${at.line}:${at.column}  ${message}`);
   const distinct = [...new Set(lines)];
   const listed = distinct.slice(0, maxListed);
   if (distinct.length > maxListed) listed.push(`${file}  And ${distinct.length - maxListed} more complaints`);
   return new AmalgamError("recipe_invalid", listed.join("\n"), {
     details: { file, complaints: String(distinct.length) },
   });
+}
+
+/** The file that is read comes before those that it refers to. */
+function compareFiles({ file: a = "" }: Position, { file: b = "" }: Position): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 /** Gathers complaints, so that one attempt tells the author everything. */

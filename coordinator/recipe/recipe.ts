@@ -4,6 +4,8 @@ import type { ComputableDtype } from "../../shared/checkpoint/dtypes.js";
 export interface Position {
   readonly line: number;
   readonly column: number;
+  /** Where it was written in another file than the one that is read. */
+  readonly file?: string;
 }
 
 /** Something the author wrote, and where. */
