@@ -6,8 +6,11 @@ import type { EvaluationJob } from "./job.js";
 import { readTasks } from "./tasks/read.js";
 import type { AnyTask } from "./tasks/settings.js";
 
+/** What decides which tasks are evaluated. */
+export type TaskChoice = Pick<EvaluationJob, "taskFile" | "tasks" | "limit" | "models" | "onEvent">;
+
 /** The tasks of a job's file that are asked for, with no more examples than the job allows. Fails with what is wrong. */
-export async function chosenTasks(job: EvaluationJob): Promise<readonly AnyTask[]> {
+export async function chosenTasks(job: TaskChoice): Promise<readonly AnyTask[]> {
   const { taskFile, tasks: names, limit } = job;
   const all = await readTasks(taskFile);
   const known = all.map(({ name }) => name);
@@ -24,7 +27,7 @@ export async function chosenTasks(job: EvaluationJob): Promise<readonly AnyTask[
 }
 
 /** An expert that is not evaluated is nothing odd, unless its name is nearly that of one that is. */
-function noteExperts({ models, onEvent }: EvaluationJob, tasks: readonly AnyTask[]): void {
+function noteExperts({ models, onEvent }: TaskChoice, tasks: readonly AnyTask[]): void {
   const names = models.map(({ name }) => name);
   for (const { name, expert, file, at } of tasks) {
     const near = expert === undefined || names.includes(expert) ? undefined : suggest(expert, names);

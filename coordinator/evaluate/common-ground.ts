@@ -11,7 +11,10 @@ export interface CommonGround {
 }
 
 /** `running`: the crew, unless its agents are still to be started here. */
-export function commonGround({ provider = "cpu", threads }: EvaluationJob, running: Crew | undefined): CommonGround {
+export function commonGround(
+  { provider = "cpu", threads }: Pick<EvaluationJob, "provider" | "threads">,
+  running: Crew | undefined,
+): CommonGround {
   const providers = running === undefined ? [provider.split(",")] : providersOf(running);
   return { target: targetOf(providers), threads: threads ?? smallest(running) ?? availableParallelism() };
 }

@@ -1,8 +1,8 @@
 import { access, constants, type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import { formatChecked, parseChecked } from "../assemble/checked-line.js";
 import { OutputLock } from "./output-lock.js";
 import type { BatchOutput } from "./types.js";
 
@@ -61,7 +61,7 @@ export class EvaluationJournal implements AsyncDisposable {
   /** Fails with why an answer before it could not be written: nothing is to be computed that will be lost. */
   add(key: string, batch: number, output: BatchOutput): void {
     if (this.#failure !== undefined) throw this.#failure;
-    const line = formatLine(toLine(key, batch, output));
+    const line = formatChecked(JSON.stringify(toLine(key, batch, output)));
     this.#writing = this.#writing
       .then(() => this.#append(line))
       .catch((cause: unknown) => {
@@ -120,21 +120,9 @@ function toLine(key: string, batch: number, output: BatchOutput): Line {
   return { key, batch, kind, data: output.tokens.map(encode) };
 }
 
-/** Ends every line: a check of the line's own text, since what is read back decides scores. */
-const checkPattern = /^(\{.*),"check":"([0-9a-f]{8})"\}$/s;
-
-function formatLine(line: Line): string {
-  const open = JSON.stringify(line).slice(0, -1);
-  return `${open},"check":"${checkOf(open)}"}`;
-}
-
 function parseLine(text: string): Line | undefined {
-  const [, open = "", check] = checkPattern.exec(text) ?? [];
-  return check !== undefined && checkOf(open) === check ? (JSON.parse(`${open}}`) as Line) : undefined;
-}
-
-function checkOf(text: string): string {
-  return crc32(text).toString(16).padStart(8, "0");
+  const json = parseChecked(text);
+  return json === undefined ? undefined : (JSON.parse(json) as Line);
 }
 
 function toOutput({ kind, width = 0, data }: Line): BatchOutput {

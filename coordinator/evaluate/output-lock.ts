@@ -8,8 +8,8 @@ import { readStaging } from "../assemble/staging-paths.js";
 const lockName = "unfinished.lock";
 
 /**
- * The right to evaluate into a folder: two at once would remove each other's answers and mix their results. A process that
- * was killed holds it no longer.
+ * The right to evaluate or sweep into a folder: two at once would remove each other's answers and mix their results. A
+ * process that was killed holds it no longer.
  */
 export class OutputLock implements AsyncDisposable {
   readonly #lock: Lock;
@@ -19,12 +19,12 @@ export class OutputLock implements AsyncDisposable {
     this.#lock = lock;
   }
 
-  /** Fails with `output_refused`, and says who has it. */
-  static async take(folder: string): Promise<OutputLock> {
+  /** Fails with `output_refused`, and says who has it. `act`: what the folder is wanted for. */
+  static async take(folder: string, act = "evaluate into"): Promise<OutputLock> {
     try {
       return new OutputLock(await Lock.take(join(folder, lockName)));
     } catch (cause) {
-      throw refused(folder, AmalgamError.from(cause));
+      throw refused(act, folder, AmalgamError.from(cause));
     }
   }
 
@@ -42,10 +42,10 @@ export class OutputLock implements AsyncDisposable {
   }
 }
 
-function refused(folder: string, cause: AmalgamError): AmalgamError {
+function refused(act: string, folder: string, cause: AmalgamError): AmalgamError {
   const { pid, host } = cause.details;
   if (cause.code !== "output_refused" || pid === undefined) return cause;
   const who = `process ${pid} on ${quote(host ?? "")}`;
-  const message = `Cannot evaluate into ${quote(folder)}: ${who} is at it already, wait for it or choose another folder`;
+  const message = `Cannot ${act} ${quote(folder)}: ${who} is at it already, wait for it or choose another folder`;
   return new AmalgamError("output_refused", message, { cause, details: cause.details });
 }

@@ -50,7 +50,7 @@ export class TaskOutputs {
 }
 
 /** Of the graphs that are run: they follow from config.json, or are the user's own. */
-function digestOf({ graphs: { graphs, decoderStart } }: Answerable): string {
+export function digestOf({ graphs: { graphs, decoderStart } }: Pick<Answerable, "graphs">): string {
   const hash = createHash("sha256").update(JSON.stringify(decoderStart ?? null));
   for (const [role, { model, bindings = [] }] of Object.entries(graphs)) {
     hash.update(JSON.stringify([role, model.length, bindings])).update(model);

@@ -1,10 +1,11 @@
 import type { Checkpoint } from "../../shared/checkpoint/open.js";
-import { AmalgamError } from "../../shared/errors.js";
+import type { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import type { Placement } from "../dispatch/dispatchable.js";
 import type { JobAgent } from "../job/job-agents.js";
 import type { Slice } from "./slices.js";
 import type { Subject } from "./subject.js";
+import { TooSmall } from "./too-small.js";
 
 /** An agent keeps the model that it has loaded, and runs only those whose files it sees. */
 export class EvaluationPlacement implements Placement<Slice, JobAgent> {
@@ -12,8 +13,7 @@ export class EvaluationPlacement implements Placement<Slice, JobAgent> {
   /** Where each model's files begin in the list of all. */
   readonly #firstSource: readonly number[];
   readonly #loaded = new Map<string, number>();
-  /** Agents that have too little memory for a model, by model and address. */
-  readonly #tooSmall = new Set<string>();
+  readonly #tooSmall = new TooSmall();
 
   constructor(subjects: readonly Subject[]) {
     this.#subjects = subjects;
@@ -29,15 +29,9 @@ export class EvaluationPlacement implements Placement<Slice, JobAgent> {
     this.#loaded.set(address, model);
   }
 
-  /**
-   * What a failure is to the whole: an agent's word that a model needs more memory than it may use will not change, so it
-   * is another agent's turn; when all that are ready have said so, no other attempt helps.
-   */
+  /** See {@link TooSmall.judge}. */
   judge(error: AmalgamError, { model }: Slice, agent: JobAgent, all: readonly JobAgent[]): AmalgamError {
-    if (error.code !== "out_of_memory" || error.details["needed"] === undefined) return error;
-    this.#tooSmall.add(`${model} ${agent.address}`);
-    const others = all.filter(({ state, address }) => state === "ready" && !this.#tooSmall.has(`${model} ${address}`));
-    return others.length > 0 ? error : new AmalgamError("usage", error.message, { details: error.details });
+    return this.#tooSmall.judge(error, String(model), agent, all);
   }
 
   refuses(slice: Slice, { sight, description }: JobAgent): string | undefined {

@@ -59,12 +59,12 @@ export async function buildRequest(parts: RequestParts): Promise<SliceRequest> {
   };
 }
 
-function bindingMessages({ bindings = [] }: ModelGraph) {
+export function bindingMessages({ bindings = [] }: ModelGraph) {
   return bindings.map(({ initializer, tensor, transposed, axis = 0 }) => ({ initializer, tensor, transposed, axis }));
 }
 
-/** Graphs that a measure has no use for stay here: each takes memory where it is loaded. */
-function rolesOf(measure: Measure, { kind, graphs }: ModelGraphs): readonly GraphRole[] {
+/** What a measure runs. Graphs that a measure has no use for stay here: each takes memory where it is loaded. */
+export function rolesOf(measure: Measure, { kind, graphs }: ModelGraphs): readonly GraphRole[] {
   switch (measure.kind) {
     case "vectors":
       return [measure.graph];

@@ -73,6 +73,12 @@ export class Subject {
     return new Subject(request, checkpoint, sources, exported);
   }
 
+  /** A model whose headers are known and whose weights are not on any disk: it has no files for agents to read. */
+  static unstored(checkpoint: Checkpoint): Subject {
+    const { directory } = checkpoint;
+    return new Subject({ name: directory, path: directory, role: "model" }, checkpoint, [], undefined);
+  }
+
   /**
    * The graphs that compute what a task needs, checked against the checkpoint's tensors. Fails with
    * `checkpoint_mismatch`: no such architecture, a config that is not supported, tensors that are missing or do not fit.

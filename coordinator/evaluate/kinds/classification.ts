@@ -2,7 +2,7 @@ import type { GraphRole, ModelGraphs } from "../../graphs/types.js";
 import { metricsOf } from "../metrics/metrics-of.js";
 import { render } from "../tasks/render.js";
 import type { ClassificationSettings } from "../tasks/settings.js";
-import type { ExampleRecord } from "../types.js";
+import type { BatchOutput, ExampleRecord } from "../types.js";
 import type { PrepareContext, Prepared, TaskOf } from "./context.js";
 import { exampleInputs } from "./example-inputs.js";
 import { endsOf } from "./graph-ends.js";
@@ -10,6 +10,7 @@ import { assertHasClass, classOf } from "./labels.js";
 import { mismatch } from "./mismatch.js";
 import { idsOf, recordsOf, rowsOf } from "./rows.js";
 import { type Part, Run } from "./run.js";
+import { rowsTogether } from "./vectors.js";
 import { classEmbeddings, promptInputs, zeroShotLogits } from "./zero-shot.js";
 
 /** One right class per example: the class of the largest logit, the first of equals. */
@@ -30,15 +31,20 @@ export async function prepareClassification(
   const examples: Part = { measure: { kind: "vectors", graph: role }, inputs };
   const prompts = isZeroShot ? [await promptInputs(task, context, graphs)] : [];
   const run = new Run(examples, ...prompts);
+  const logitsOf = (outputs: readonly BatchOutput[]): readonly ArrayLike<number>[] => {
+    const vectors = run.vectors(outputs);
+    if (!isZeroShot) return vectors;
+    const classes = classEmbeddings(run.vectors(outputs, 1), settings.prompts.length);
+    return vectors.map((vector) => zeroShotLogits(vector, classes));
+  };
   return {
     ...{ task, graphs, batches: run.plans, metrics: metricsOf(task.kind), metricSettings: {} },
     load: (batch) => run.load(batch),
+    answers: (outputs) => ({ ...rowsTogether(logitsOf(outputs)), classes: Int32Array.from(answers) }),
     finish: async (outputs) => {
-      const vectors = run.vectors(outputs);
-      const classes = isZeroShot ? classEmbeddings(run.vectors(outputs, 1), settings.prompts.length) : undefined;
+      const all = logitsOf(outputs);
       return recordsOf(ids, (example) => {
-        const vector = vectors[example] ?? new Float32Array();
-        const logits = classes === undefined ? vector : zeroShotLogits(vector, classes);
+        const logits = all[example] ?? new Float32Array();
         const answer = answers[example] ?? 0;
         const row = rows[example];
         if (row !== undefined) assertHasClass(answer, logits.length, row);

@@ -3,10 +3,10 @@ import type { ReadRowsOptions } from "../data/read-rows.js";
 import type { DataSource } from "../data/source.js";
 import type { ImageProcessor } from "../images/processor.js";
 import type { TextTokenizer } from "../text/tokenizer.js";
-import type { PreparedTask, Row, Task } from "../types.js";
+import type { BatchOutput, PreparedTask, Row, Task } from "../types.js";
 
 /** What a task needs of a model's graphs. */
-export type GraphNeeds = Pick<GraphRequest, "generates" | "pooling" | "output">;
+export type GraphNeeds = Pick<GraphRequest, "generates" | "pooling" | "output" | "taps">;
 
 /** The checkpoint that a task is prepared for, and the world around it. */
 export interface PrepareContext {
@@ -39,6 +39,19 @@ export interface MetricSettings {
 /** A prepared task that says how its metrics are made again from records. */
 export interface Prepared extends PreparedTask {
   readonly metricSettings: MetricSettings;
+  /** What the model answered, as numbers: of kinds that are measured by vectors, one or some for each example. */
+  answers?(outputs: readonly BatchOutput[]): Answers;
+}
+
+/** Logits or embeddings, in the order of the examples. */
+export interface Answers {
+  /** Rows of `width` numbers. */
+  readonly values: Float32Array;
+  readonly width: number;
+  /** The right class of each example, where the task has labels. */
+  readonly classes?: Int32Array;
+  /** Rows for each example: the first one of all examples, then the second one of all. @default 1 */
+  readonly rowsPerExample?: number;
 }
 
 /** A task of one kind, as its `prepare` function takes it. */

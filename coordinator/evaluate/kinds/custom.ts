@@ -9,6 +9,7 @@ import { mismatch } from "./mismatch.js";
 import { idsOf, rowsOf } from "./rows.js";
 import { Run } from "./run.js";
 import { longestSentence } from "./sentence-files.js";
+import { rowsTogether } from "./vectors.js";
 
 /** Scores that a module of the author's makes of the model's outputs. */
 export async function prepareCustom(task: TaskOf<CustomSettings>, context: PrepareContext): Promise<Prepared> {
@@ -30,6 +31,7 @@ export async function prepareCustom(task: TaskOf<CustomSettings>, context: Prepa
   return {
     ...{ task, graphs, batches: run.plans, metrics: metricsOf(task.kind, metricSettings), metricSettings },
     load: (batch) => run.load(batch),
+    answers: (outputs) => rowsTogether(run.vectors(outputs)),
     finish: async (outputs) => recordsFrom(module, run.vectors(outputs), rows, ids),
     digest: run.digest(
       task.kind,

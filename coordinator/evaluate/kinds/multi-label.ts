@@ -10,6 +10,7 @@ import { classOf } from "./labels.js";
 import { mismatch, rowError, taskError } from "./mismatch.js";
 import { idsOf, recordsOf, rowsOf } from "./rows.js";
 import { Run } from "./run.js";
+import { rowsTogether } from "./vectors.js";
 
 /** Any number of right labels per example, each with a probability of its own. */
 export async function prepareMultiLabel(task: TaskOf<MultiLabelSettings>, context: PrepareContext): Promise<Prepared> {
@@ -27,6 +28,7 @@ export async function prepareMultiLabel(task: TaskOf<MultiLabelSettings>, contex
   return {
     ...{ task, graphs, batches: run.plans, metrics: metricsOf(task.kind, metricSettings), metricSettings },
     load: (batch) => run.load(batch),
+    answers: (outputs) => rowsTogether(run.vectors(outputs)),
     finish: async (outputs) => {
       const logits = run.vectors(outputs);
       return recordsOf(ids, (example) => {

@@ -7,7 +7,7 @@ import { rowError } from "./mismatch.js";
 /** How relevant which document is, by query and then by document. Each pair is judged once. */
 export async function readRelevance(
   { relevance }: RetrievalSettings,
-  context: PrepareContext,
+  context: Pick<PrepareContext, "readRows">,
 ): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
   const judged = new Map<string, Map<string, number>>();
   for (const row of await context.readRows(relevance.data, {})) {

@@ -5,7 +5,7 @@ import type { PrepareContext, Prepared, TaskOf } from "./context.js";
 import { textEmbedder } from "./embedding.js";
 import { idsOf, recordsOf, rowsOf } from "./rows.js";
 import { Run } from "./run.js";
-import { cosine } from "./vectors.js";
+import { cosine, rowsTogether } from "./vectors.js";
 
 /** How well the cosine of two texts' vectors follows what people say about their likeness. */
 export async function prepareSimilarity(task: TaskOf<SimilaritySettings>, context: PrepareContext): Promise<Prepared> {
@@ -22,6 +22,11 @@ export async function prepareSimilarity(task: TaskOf<SimilaritySettings>, contex
   return {
     ...{ task, graphs: embedder.graphs, batches: run.plans, metrics: metricsOf(task.kind), metricSettings: {} },
     load: (batch) => run.load(batch),
+    answers: (outputs) => {
+      const vectors = run.vectors(outputs);
+      const firstThenSecond = [0, 1].flatMap((side) => rows.map((_, i) => vectors[2 * i + side] ?? []));
+      return { ...rowsTogether(firstThenSecond), rowsPerExample: 2 };
+    },
     finish: async (outputs) => {
       const vectors = run.vectors(outputs);
       const none = new Float32Array();

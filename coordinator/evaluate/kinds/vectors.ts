@@ -16,3 +16,14 @@ export function normalized(vector: Vector): Float64Array {
 export function cosine(a: Vector, b: Vector): number {
   return dot(a, b) / (Math.sqrt(dot(a, a) * dot(b, b)) || 1);
 }
+
+/** Rows of one width, one after the other. */
+export function rowsTogether(rows: readonly ArrayLike<number>[]): {
+  readonly values: Float32Array;
+  readonly width: number;
+} {
+  const width = rows[0]?.length ?? 0;
+  const values = new Float32Array(rows.length * width);
+  for (const [i, row] of rows.entries()) values.set(row, i * width);
+  return { values, width };
+}
