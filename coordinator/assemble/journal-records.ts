@@ -1,5 +1,5 @@
-import { crc32 } from "node:zlib";
 import { z } from "zod";
+import { formatChecked, parseChecked } from "./checked-line.js";
 
 /** Version of the journal's format. A journal of another version is refused, never guessed at. */
 export const journalVersion = 1;
@@ -90,26 +90,18 @@ export interface StatisticsEntry {
   readonly values: readonly number[];
 }
 
-/** Ends every line: a check of the line's own text, so that a line that was half written is recognised. */
-const checkPattern = /^(\{.*),"check":"([0-9a-f]{8})"\}$/s;
-
 /** A record as one line of JSON, line break included. */
 export function formatRecord(record: JournalRecord): string {
   const text = JSON.stringify(record, (_, value: unknown) => (typeof value === "number" ? encodeNumber(value) : value));
-  const open = text.slice(0, -1);
-  return `${open},"check":"${checkOf(open)}"}\n`;
+  return `${formatChecked(text)}\n`;
 }
 
 /** The record of a line without its line break; undefined when the line is not what was once written. */
 export function parseRecord(line: string): JournalRecord | undefined {
-  const [, open = "", check] = checkPattern.exec(line) ?? [];
-  if (check === undefined || checkOf(open) !== check) return undefined;
-  const parsed = journalRecord.safeParse(parseJson(`${open}}`));
+  const json = parseChecked(line);
+  if (json === undefined) return undefined;
+  const parsed = journalRecord.safeParse(parseJson(json));
   return parsed.success ? parsed.data : undefined;
-}
-
-function checkOf(text: string): string {
-  return crc32(text).toString(16).padStart(8, "0");
 }
 
 function parseJson(text: string): unknown {

@@ -1,9 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve, sep } from "node:path";
-import { systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import { Registry } from "../cluster/registry.js";
 import { evaluate } from "../evaluate/evaluation.js";
 import { journalName } from "../evaluate/journal.js";
 import { summarize } from "../evaluate/results/summary.js";
@@ -11,15 +9,21 @@ import { toMarkdown } from "../evaluate/results/table.js";
 import { fileNames } from "../evaluate/results/write.js";
 import type { SubjectRequest } from "../evaluate/subject.js";
 import type { EvaluationResult } from "../evaluate/types.js";
-import type { AgentsWanted } from "../job.js";
-import { onCluster, securityOf, type TlsOptions } from "./cluster-options.js";
+import { securityOf } from "./cluster-options.js";
 import { createEvaluationView } from "./eval-view.js";
+import {
+  agentWordsOf,
+  assertForOwnAgents,
+  type EvaluationAgentsOptions,
+  startsAgents,
+  withAgents,
+} from "./evaluation-agents.js";
 import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
 import { toText } from "./results-table.js";
 import type { Terminal } from "./terminal.js";
 
-export interface EvalOptions extends TlsOptions {
+export interface EvalOptions extends EvaluationAgentsOptions {
   readonly base?: string | undefined;
   readonly expert: readonly string[];
   readonly task: readonly string[];
@@ -27,15 +31,12 @@ export interface EvalOptions extends TlsOptions {
   readonly out?: string | undefined;
   readonly graph?: string | undefined;
   readonly graphBase?: string | undefined;
-  readonly agents: number;
-  readonly agent: readonly string[];
-  readonly nats?: string | undefined;
-  readonly provider?: string | undefined;
   readonly threads?: number | undefined;
-  readonly memory?: number | undefined;
   readonly markdown: boolean;
-  readonly json: boolean;
 }
+
+/** Of agents that only run models. */
+const idleWorkers = { slotsEach: 1, memoryBytesEach: 64 * 1024 ** 2 };
 
 /** `amalgam eval`. The last word is the task file, those before it are checkpoints. */
 export async function evalCommand(
@@ -49,7 +50,7 @@ export async function evalCommand(
   const view = createEvaluationView({ json: options.json, stdout, stderr });
   try {
     const result = await interruptible((signal) =>
-      withAgents(options, agentEntry, (agents) =>
+      withAgents(options, { entry: agentEntry, command: "eval", ...idleWorkers }, (agents) =>
         evaluate({
           ...{ taskFile, models, agents, signal },
           ...{
@@ -60,7 +61,7 @@ export async function evalCommand(
             threads: options.threads,
           },
           graph: options.graph === undefined ? undefined : { file: options.graph, base: options.graphBase },
-          agentWords: wordsOf(options),
+          agentWords: agentWordsOf(options),
           security: startsAgents(options) ? undefined : securityOf(options),
           onEvent: (event) => view.observe(event),
         }),
@@ -113,42 +114,4 @@ function nameAndPath(word: string): { readonly name: string; readonly path: stri
   if (name !== undefined) return { name, path };
   const whole = resolve(path);
   return { path, name: basename(whole) || whole.split(sep).join("/") };
-}
-
-function startsAgents({ agent, nats }: EvalOptions): boolean {
-  return agent.length === 0 && nats === undefined;
-}
-
-/** How an agent runs models is said when it is started. */
-function assertForOwnAgents(options: EvalOptions): void {
-  if (startsAgents(options)) return;
-  const given = (["provider", "memory"] as const).find((name) => options[name] !== undefined);
-  if (given === undefined) return;
-  const own = given === "provider" ? "--provider" : `--eval-${given}`;
-  const problem = `it is for agents that are started here; start those that run elsewhere with "${own}"`;
-  throw new AmalgamError("usage", `Cannot use "--${given}" with "--agent" or "--nats": ${problem}`);
-}
-
-/** How long an evaluation waits while the cluster has no agent for it. */
-const maxWaitMs = 600_000;
-
-async function withAgents<Result>(
-  options: EvalOptions,
-  entry: URL,
-  act: (agents: AgentsWanted) => Promise<Result>,
-): Promise<Result> {
-  const { agent: addresses, agents: count, nats } = options;
-  if (addresses.length > 0) return await act({ kind: "running", addresses });
-  // Their workers for merges stay idle.
-  if (nats === undefined) {
-    return await act({ kind: "local", count, mode: "thread", entry, slotsEach: 1, memoryBytesEach: 64 * 1024 ** 2 });
-  }
-  return await onCluster({ ...options, nats }, "eval", async (bus) => {
-    await using registry = await Registry.watch(bus, systemClock);
-    return await act({ kind: "cluster", registry, maxWaitMs });
-  });
-}
-
-function wordsOf({ memory }: EvalOptions): readonly string[] {
-  return memory === undefined ? [] : ["--eval-memory", String(memory)];
 }

@@ -7,6 +7,7 @@ import { registerEvaluating } from "./commands/evaluating.js";
 import { registerInspecting } from "./commands/inspecting.js";
 import { registerMerging } from "./commands/merging.js";
 import type { Registration } from "./commands/registration.js";
+import { registerSweeping } from "./commands/sweeping.js";
 import type { Terminal } from "./terminal.js";
 import { endUnread } from "./unread.js";
 
@@ -37,6 +38,8 @@ function program(terminal: Terminal, run: Registration["run"]): Command {
   const amalgam = new Command("amalgam")
     .description("Merges model checkpoints, on one machine or many, from the recipes mergekit reads")
     .version(packageVersion())
+    // Options are of the command that they follow: "sweep extend" has some that "sweep" has too.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
@@ -54,6 +57,8 @@ function program(terminal: Terminal, run: Registration["run"]): Command {
   registerInspecting(registration);
   amalgam.commandsGroup("Evaluating:");
   registerEvaluating(registration);
+  amalgam.commandsGroup("Searching:");
+  registerSweeping(registration);
   amalgam.commandsGroup("Adapters:");
   registerAdapters(registration);
   amalgam.commandsGroup("Cluster:");

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { withTlsOptions } from "../cluster-options.js";
-import { collect, size, wholeNumber } from "../options.js";
+import { repeatable, withEvaluationAgents } from "../evaluation-options.js";
 import type { Registration } from "./registration.js";
 
 export function registerEvaluating({ amalgam, terminal, run }: Registration): void {
@@ -15,19 +15,8 @@ export function registerEvaluating({ amalgam, terminal, run }: Registration): vo
     .addOption(new Option("--limit <n>", "at most so many examples of each task").argParser(examples))
     .option("--out <folder>", "for results.json, records.jsonl and report.html")
     .option("--graph <file>", "an ONNX export to run, instead of a graph made from config.json")
-    .option("--graph-base <checkpoint>", "what --graph was exported from, where its weights are inside")
-    .addOption(new Option("--agents <n>", "local agents to start").argParser(wholeNumber).default(1))
-    .addOption(repeatable("--agent <address>", "use this running agent (host:port) and start none"))
-    .option("--nats <url>", "use the agents of this cluster and start none")
-    .option("--provider <names>", "execution providers to try, in this order: cuda, webgpu, cpu, or auto")
-    .addOption(
-      new Option("--threads <n>", "that a model runs on, on every agent alike (default: the cores)").argParser(
-        wholeNumber,
-      ),
-    )
-    .addOption(
-      new Option("--memory <size>", "for models, per local agent (default: most of what is free)").argParser(size),
-    )
+    .option("--graph-base <checkpoint>", "what --graph was exported from, where its weights are inside");
+  withEvaluationAgents(evaluate)
     .option("--markdown", "the table as Markdown", false)
     .option("--json", "one event per line for machines, instead of progress and table", false);
   withTlsOptions(evaluate).action((words: readonly string[], options) =>
@@ -41,11 +30,6 @@ export function registerEvaluating({ amalgam, terminal, run }: Registration): vo
     .option("--task <name>", "this task only")
     .option("--json", "for machines", false)
     .action((words, options) => run(async () => (await import("../compare.js")).compare(words, options, terminal)));
-}
-
-/** Not one option with several words: the task file, which comes last, would be one of them. */
-function repeatable<const Flags extends string>(flags: Flags, what: string) {
-  return new Option(flags, `${what}; repeatable`).argParser(collect).default([] as readonly string[], "none");
 }
 
 function examples(text: string): number {

@@ -1,0 +1,24 @@
+import { type Command, Option } from "commander";
+import { collect, size, wholeNumber } from "./options.js";
+
+/** Which agents run models, and on what: see `EvaluationAgentsOptions`. */
+export function withEvaluationAgents(command: Command): Command {
+  return command
+    .addOption(new Option("--agents <n>", "local agents to start").argParser(wholeNumber).default(1))
+    .addOption(repeatable("--agent <address>", "use this running agent (host:port) and start none"))
+    .option("--nats <url>", "use the agents of this cluster and start none")
+    .option("--provider <names>", "execution providers to try, in this order: cuda, webgpu, cpu, or auto")
+    .addOption(
+      new Option("--threads <n>", "that a model runs on, on every agent alike (default: the cores)").argParser(
+        wholeNumber,
+      ),
+    )
+    .addOption(
+      new Option("--memory <size>", "for models, per local agent (default: most of what is free)").argParser(size),
+    );
+}
+
+/** Not one option with several words: a file that comes last would be one of them. */
+export function repeatable<const Flags extends string>(flags: Flags, what: string) {
+  return new Option(flags, `${what}; repeatable`).argParser(collect).default([] as readonly string[], "none");
+}

@@ -1,0 +1,72 @@
+import type { Security } from "../../shared/rpc/security.js";
+import type { AgentsWanted } from "../job.js";
+import type { SweepResult } from "./result.js";
+import type { RunnerEvent } from "./trials/runner-event.js";
+import type { Budget, SweepSpec, TrialRecord, TrialRunner } from "./types.js";
+
+/** What `amalgam sweep` is asked for. */
+export interface SweepJob {
+  readonly spec: SweepSpec;
+  /** Where all of it is kept, and where an interrupted sweep goes on. It is made where it is missing. */
+  readonly folder: string;
+  readonly agents: AgentsWanted;
+  /** As in `EvaluationJob`. `threads` defaults to those that the sweep was begun with. */
+  readonly provider?: string | undefined;
+  readonly threads?: number | undefined;
+  readonly agentWords?: readonly string[] | undefined;
+  readonly security?: Security | undefined;
+  /** Discards another sweep in the folder. @default false */
+  readonly overwrite?: boolean;
+  /** So much more than the budget was. */
+  readonly extend?: Budget | undefined;
+  /** A sweep that is finished is left as it is: nothing is started, and its result is given again. @default false */
+  readonly onlyUnfinished?: boolean;
+  /** Trials that failed are run once more before the search goes on. @default false */
+  readonly retryFailed?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: SweepEvent) => void;
+  /** @default openTrialRunner() */
+  readonly openRunner?: OpenRunner;
+  /** What is made of a finished sweep's folder. @default {@link finishers} */
+  readonly finishers?: readonly Finisher[];
+}
+
+export interface RunnerRequest {
+  readonly agents: AgentsWanted;
+  readonly provider?: string | undefined;
+  readonly threads?: number | undefined;
+  readonly agentWords?: readonly string[] | undefined;
+  readonly security?: Security | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: RunnerEvent) => void;
+}
+
+export type OpenRunner = (spec: SweepSpec, request: RunnerRequest) => Promise<TrialRunner>;
+
+/** Makes a report or a table from a sweep's folder. */
+export interface Finisher {
+  /** The file that it makes, for people. */
+  readonly file: string;
+  readonly write: (folder: string) => Promise<void>;
+}
+
+export type SweepEvent =
+  /** `recorded`: trials that an earlier run has left. */
+  | {
+      readonly type: "started";
+      readonly folder: string;
+      readonly search: string;
+      readonly dimensions: number;
+      readonly recorded: number;
+      readonly budget: Budget;
+    }
+  /** A trial is on record. `isBest`: it is better than all before. */
+  | { readonly type: "trial"; readonly record: TrialRecord; readonly isBest: boolean }
+  /** Share of a trial's work that is done, in [0, 1]. */
+  | { readonly type: "progress"; readonly trial: number; readonly share: number }
+  | { readonly type: "runner"; readonly event: RunnerEvent }
+  /** What the search, the planner or the sweep has to say. */
+  | { readonly type: "note"; readonly message: string }
+  /** The search is over, and the result is judged. */
+  | { readonly type: "judging"; readonly what: string }
+  | { readonly type: "done"; readonly result: SweepResult };
