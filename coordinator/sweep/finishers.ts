@@ -1,8 +1,12 @@
 import { AmalgamError } from "../../shared/errors.js";
 import type { Finisher } from "./job.js";
+import { reportFiles, writeSweepReport, writeTrialsParquet } from "./report/report.js";
 
 /** What is made of every finished sweep, in this order. */
-export const finishers: readonly Finisher[] = [];
+export const finishers: readonly Finisher[] = [
+  { file: reportFiles.html, write: writeSweepReport },
+  { file: reportFiles.parquet, write: writeTrialsParquet },
+];
 
 /** Returns what could not be made, for people: the sweep is as good without. */
 export async function finish(folder: string, all: readonly Finisher[]): Promise<readonly string[]> {
