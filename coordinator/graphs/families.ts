@@ -3,6 +3,7 @@ import { quote } from "../../shared/quote.js";
 import { decoderFamilies } from "./decoder/families.js";
 import { encoderFamilies } from "./encoder/families.js";
 import { t5Families } from "./t5/families.js";
+import { withTaps } from "./taps.js";
 import type { GraphFamily, GraphRequest, ModelGraphs } from "./types.js";
 import { visionFamilies } from "./vision/families.js";
 
@@ -22,7 +23,7 @@ export function buildGraphs(request: GraphRequest): ModelGraphs {
   const { config, configFile } = request;
   const type = typeOf(config);
   const family = type === undefined || !Object.hasOwn(families, type) ? undefined : families[type];
-  if (family !== undefined) return family(request);
+  if (family !== undefined) return request.taps === true ? withTaps(family(request)) : family(request);
   const problem =
     type === undefined
       ? 'it has no "model_type"'

@@ -37,6 +37,19 @@ export interface ModelGraphs {
   readonly decoderStart?: number | undefined;
   /** What a classifier's outputs are called, where config.json says (`id2label`). */
   readonly labels?: readonly string[] | undefined;
+  /** What the output `taps` of the body holds, where {@link GraphRequest.taps} asks for it. */
+  readonly taps?: readonly Tap[];
+}
+
+/** The input of some linear layers: rows of `width` numbers, one for each token or, behind a pooling, for each example. */
+export interface Tap {
+  readonly width: number;
+  readonly layers: readonly {
+    /** The checkpoint's name of its matrix. */
+    readonly weight: string;
+    /** It is stored as [in, out], not [out, in]. */
+    readonly transposed: boolean;
+  }[];
 }
 
 /** A graph, and where its weights are in the checkpoint when not under their own names: in a user's export. */
@@ -78,6 +91,8 @@ export interface GraphRequest {
   readonly provider?: "any" | "cpu" | undefined;
   /** What the body ends in. Default: as config.json's `architectures` says. */
   readonly output?: "hidden" | "logits" | "vectors" | undefined;
+  /** Whether the body also gives the inputs of its linear layers: see `withTaps()`. @default false */
+  readonly taps?: boolean;
 }
 
 /** `mean` over tokens, the first token (`cls`), the last (`last`), or the model's own `pooler`. `normalize`: to length 1. */

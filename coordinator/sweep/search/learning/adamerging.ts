@@ -1,8 +1,9 @@
 import { entropy } from "../../losses/entropy.js";
 import type { SearchKind } from "../searching.js";
-import { notContinuous, startIn } from "./box.js";
+import { startIn } from "./box.js";
 import { optimizerOptions } from "./learn.js";
 import { learnCoefficients } from "./learn-coefficients.js";
+import { startNeeds, startOptions } from "./starts.js";
 
 /**
  * Coefficients that make predictions sure, learnt from examples without labels. They begin at the dimensions' starts (0.3
@@ -12,8 +13,8 @@ import { learnCoefficients } from "./learn-coefficients.js";
 export const adamerging: SearchKind = {
   name: "adamerging",
   summary: "AdaMerging: coefficients by minimal entropy of unlabelled examples (Yang et al., ICLR 2024)",
-  options: optimizerOptions,
+  options: { ...optimizerOptions, ...startOptions },
   answers: true,
-  refuses: ({ space }) => notContinuous(space),
+  ...startNeeds,
   search: (context, options) => learnCoefficients(context, options, { loss: entropy, start: startIn(context.space) }),
 };

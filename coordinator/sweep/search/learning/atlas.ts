@@ -1,9 +1,9 @@
 import { crossEntropy } from "../../losses/cross-entropy.js";
 import type { SearchKind } from "../searching.js";
-import { notContinuous } from "./box.js";
 import { optimizerOptions } from "./learn.js";
 import { learnCoefficients } from "./learn-coefficients.js";
 import { none, normOfGroups } from "./regulariser.js";
+import { startNeeds, startOptions } from "./starts.js";
 
 /**
  * Coefficients by a few labelled examples. They begin at 0, the base, whatever the dimensions' starts are; 0 counts as the
@@ -15,11 +15,12 @@ export const atlas: SearchKind = {
   summary: "aTLAS: anisotropic coefficients by labelled examples, from 0 (Zhang et al., NeurIPS 2024)",
   options: {
     ...optimizerOptions,
+    ...startOptions,
     gamma: { kind: "number", default: 0, low: 0, high: 1e6 },
     norm: { kind: "choice", default: "1", values: ["1", "2"] },
   },
   answers: true,
-  refuses: ({ space }) => notContinuous(space),
+  ...startNeeds,
   search: (context, options) => {
     const gamma = Number(options["gamma"]);
     return learnCoefficients(context, options, {

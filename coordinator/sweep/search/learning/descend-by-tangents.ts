@@ -5,7 +5,7 @@ import { evaluate, type Outcome, type Searching } from "../searching.js";
 import { boxAround, intoBox } from "./box.js";
 import { type AnswerDescent, type Descended, reasonOf, totalLoss } from "./descent.js";
 import { columnOf, probesAt } from "./finite-differences.js";
-import { type Cheap, minimiseInBox } from "./minimise-in-box.js";
+import { type Cheap, minimisingInBox } from "./minimise-in-box.js";
 import { type Probed, pairUp, probeRequests } from "./probing.js";
 import { type TangentTask, tangentOf } from "./tangent.js";
 
@@ -55,7 +55,7 @@ export function* descendByTangents(
     const promisedAt = surrogate.value(x);
     let accepted = false;
     for (let step = 0; step < maxSteps && !accepted; step += 1) {
-      const place = minimiseInBox(surrogate, x, boxAround(box, x, radius));
+      const place = yield* minimisingInBox(surrogate, x, boxAround(box, x, radius));
       const promised = promisedAt - surrogate.value(place);
       if (promised <= settings.tolerance * Math.abs(loss) || promised < 1e-10) {
         course.push({ round, loss, promised, radius, converged: true });

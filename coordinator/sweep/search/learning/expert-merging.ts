@@ -1,9 +1,11 @@
 import { distillation } from "../../losses/distillation.js";
 import type { SearchKind } from "../searching.js";
-import { boxOf, intoBox, notContinuous } from "./box.js";
+import { boxOf, intoBox } from "./box.js";
+import { notRegressable } from "./layer-regression.js";
 import { optimizerOptions } from "./learn.js";
 import { learnCoefficients } from "./learn-coefficients.js";
 import { distanceFrom } from "./regulariser.js";
+import { startNeeds, startOptions } from "./starts.js";
 
 /** Where coefficients begin in the paper. */
 const initial = 0.1;
@@ -17,11 +19,10 @@ const initial = 0.1;
 export const expertMerging: SearchKind = {
   name: "expert-merging",
   summary: "Expert Merging: coefficients that reproduce the experts' answers (Zhang et al. 2025)",
-  options: { ...optimizerOptions, gamma: { kind: "number", default: 0.01, low: 0, high: 1e6 } },
+  options: { ...optimizerOptions, ...startOptions, gamma: { kind: "number", default: 0.01, low: 0, high: 1e6 } },
   answers: true,
-  refuses: ({ space, experts }) =>
-    notContinuous(space) ??
-    (experts.size === 0 ? 'no task has an expert: name them in "tasks: {experts: …}"' : undefined),
+  layers: startNeeds.layers,
+  refuses: ({ space, experts }) => notRegressable(space, experts),
   search: (context, options) => {
     const start = intoBox(boxOf(context.space), new Float64Array(context.space.length).fill(initial));
     const regulariser = distanceFrom(start, Number(options["gamma"]));

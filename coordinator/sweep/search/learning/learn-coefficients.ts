@@ -5,6 +5,7 @@ import { boxOf, intoBox, pointAt } from "./box.js";
 import type { AnswerDescent } from "./descent.js";
 import { learn } from "./learn.js";
 import { none, type Regulariser } from "./regulariser.js";
+import { bestStart } from "./starts.js";
 
 /**
  * Learns the numbers that stand in the recipe, in their own units and ranges, from what the model answers: task-wise or by
@@ -24,7 +25,8 @@ export function* learnCoefficients(
     request: (x, label) => ({ point: pointAt(space, x), label }),
     loss: goal.value,
   };
-  const { x, loss: reached, course } = yield* learn(descent, intoBox(box, start), options, context.random("spsa"));
+  const first = yield* bestStart(context, options, descent, intoBox(box, start));
+  const { x, loss: reached, course } = yield* learn(descent, first, options, context.random("spsa"));
   const facts = { loss: goal.loss.name, reached, coefficients: pointAt(space, x), course };
   return Number.isNaN(reached) ? { facts } : { best: pointAt(space, x), facts };
 }

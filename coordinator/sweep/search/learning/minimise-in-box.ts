@@ -1,5 +1,6 @@
 import { CholeskyDecomposition, Matrix as Dense } from "ml-matrix";
 import { addScaled, dot, type Matrix } from "../../../../shared/linalg/matrix.js";
+import { breathe, type Searching } from "../searching.js";
 import { type Box, intoBox } from "./box.js";
 import { LimitedMemory } from "./lbfgs.js";
 
@@ -23,6 +24,15 @@ const negligible = 1e-10;
  * leaves the box is put back on its wall.
  */
 export function minimiseInBox(cheap: Cheap, start: Float64Array, box: Box): Float64Array {
+  const descent = minimisingInBox(cheap, start, box);
+  for (;;) {
+    const step = descent.next([]);
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same for functions that take long, with a breath between its iterations. */
+export function* minimisingInBox(cheap: Cheap, start: Float64Array, box: Box): Searching<Float64Array> {
   const past = new LimitedMemory();
   let x = intoBox(box, start);
   let value = cheap.value(x);
@@ -42,6 +52,7 @@ export function minimiseInBox(cheap: Cheap, start: Float64Array, box: Box): Floa
     past.remember(difference(next.x, x), difference(nextGradient, gradient));
     ({ x, value } = next);
     gradient = nextGradient;
+    yield* breathe();
   }
   return x;
 }

@@ -1,4 +1,5 @@
-import { addScaled, type Matrix, zeros } from "../../../../shared/linalg/matrix.js";
+import { Matrix as Dense, solve as solveLinear } from "ml-matrix";
+import { addScaled, type Matrix, rowOf, zeros } from "../../../../shared/linalg/matrix.js";
 import type { LayerMoments, LayerTensor, RecipeLayers } from "../../layers/types.js";
 import type { Space } from "../../space.js";
 import { type Box, boxOf, intoBox, startIn } from "./box.js";
@@ -26,7 +27,10 @@ export function regressLayers(space: Space, layers: RecipeLayers, gamma: number)
   const x = start.slice();
   const solved = new Set<number>();
   for (const { dimensions, tensors } of solvedTogether(linear, places)) {
-    const equations = normalEquations(tensors, dimensions.map((at) => space[at]?.name ?? ""));
+    const equations = normalEquations(
+      tensors,
+      dimensions.map((at) => space[at]?.name ?? ""),
+    );
     if (equations.a.data.every((value) => value === 0)) continue;
     const found = solve(equations, pick(start, dimensions), boxAt(boxOf(space), dimensions), gamma);
     for (const [i, at] of dimensions.entries()) x[at] = found[i] ?? Number.NaN;
@@ -79,6 +83,8 @@ function solve({ a, b }: NormalEquations, start: Float64Array, box: Box, gamma: 
   for (let i = 0; i < count; i += 1) damped.data[i * count + i] = (diagonal[i] ?? 0) + pull;
   const right = b.slice();
   addScaled(right, pull, start);
+  const anywhere = withoutWalls(damped, right);
+  if (intoBox(box, anywhere).every((value, i) => value === anywhere[i])) return anywhere;
   const times = (x: Float64Array): Float64Array =>
     x.map((_, i) => x.reduce((sum, value, j) => sum + (damped.data[i * count + j] ?? 0) * value, 0));
   return minimiseInBox(
@@ -92,6 +98,11 @@ function solve({ a, b }: NormalEquations, start: Float64Array, box: Box, gamma: 
   );
 }
 
+function withoutWalls(damped: Matrix, right: Float64Array): Float64Array {
+  const rows = Array.from(right, (_, i) => Array.from(rowOf(damped, i)));
+  return Float64Array.from(solveLinear(new Dense(rows), Dense.columnVector(Array.from(right)), true).to1DArray());
+}
+
 interface Together {
   /** Into the space, ascending. */
   readonly dimensions: readonly number[];
@@ -99,10 +110,7 @@ interface Together {
 }
 
 /** Tensors by the dimensions that they share, directly or through others. */
-function solvedTogether(
-  tensors: readonly LayerTensor[],
-  places: ReadonlyMap<string, number>,
-): readonly Together[] {
+function solvedTogether(tensors: readonly LayerTensor[], places: ReadonlyMap<string, number>): readonly Together[] {
   let groups: readonly { readonly dimensions: ReadonlySet<number>; readonly tensors: readonly LayerTensor[] }[] = [];
   for (const tensor of tensors) {
     const own = new Set(tensor.coefficients.flatMap(({ dimension }) => places.get(dimension ?? "") ?? []));
@@ -135,16 +143,18 @@ function placeOf(
 function meanAround(
   dimension: string,
   { tensors }: RecipeLayers,
-  valueOf: (dimension: string | undefined) => number | undefined,
+  solvedValue: (dimension: string | undefined) => number | undefined,
 ): number | undefined {
   const uses = tensors.flatMap(({ name, coefficients }) =>
-    coefficients.flatMap((one, model) => (one.dimension === dimension ? [{ block: blockOf(name), model, ...one }] : [])),
+    coefficients.flatMap((one, model) =>
+      one.dimension === dimension ? [{ block: blockOf(name), model, ...one }] : [],
+    ),
   );
   const around = (isNear: (block: string) => boolean): readonly number[] =>
     uses.slice(0, 1).flatMap(({ model, factor }) =>
       tensors.flatMap(({ name, coefficients, moments }) => {
         const found = coefficients[model];
-        const value = valueOf(found?.dimension);
+        const value = solvedValue(found?.dimension);
         if (found === undefined || value === undefined || moments.length === 0 || !isNear(blockOf(name))) return [];
         return [(found.factor * value) / factor];
       }),

@@ -62,17 +62,32 @@ function gaussNewton(
   const { values, width } = answers;
   const examples = exampleCount(answers);
   const sum = zeros(columns.length, columns.length);
+  // Of one example, one coefficient after the other: J, and H J.
+  const slopes = zeros(columns.length, width);
+  const bent = zeros(columns.length, width);
   for (let begin = 0; begin < values.length; begin += width) {
     const z = new Float64Array(values.subarray(begin, begin + width));
-    const rows = columns.map((column) => new Float64Array(column.subarray(begin, begin + width)));
-    for (const [i, row] of rows.entries()) {
-      const bent = curvature(z, row);
-      const target = rowOf(sum, i);
-      for (let j = 0; j <= i; j += 1) target[j] = (target[j] ?? 0) + dot(bent, rows[j] ?? bent) / examples;
+    for (const [i, column] of columns.entries()) {
+      const slope = rowOf(slopes, i);
+      slope.set(column.subarray(begin, begin + width));
+      rowOf(bent, i).set(curvature(z, slope));
     }
+    addProducts(sum, bent, slopes, 1 / examples);
   }
   for (let i = 0; i < sum.rows; i += 1) {
     for (let j = i + 1; j < sum.rows; j += 1) sum.data[i * sum.rows + j] = sum.data[j * sum.rows + i] ?? 0;
   }
   return sum;
+}
+
+/** The lower triangle of share · A Bᵀ. */
+function addProducts(sum: Matrix, a: Matrix, b: Matrix, share: number): void {
+  const { columns: width } = a;
+  for (let i = 0; i < sum.rows; i += 1) {
+    for (let j = 0; j <= i; j += 1) {
+      let product = 0;
+      for (let k = 0; k < width; k += 1) product += (a.data[i * width + k] ?? 0) * (b.data[j * width + k] ?? 0);
+      sum.data[i * sum.columns + j] = (sum.data[i * sum.columns + j] ?? 0) + share * product;
+    }
+  }
 }
