@@ -64,11 +64,20 @@ export function judge(
 }
 
 /**
- * How a task does on each example by the metric that stands for it, larger is better; undefined where that metric is no
- * mean over examples.
+ * How a task does on each example by the metric that the objectives ask of it, larger is better. Undefined where what they
+ * ask is no mean over examples: other metrics, losses, several metrics at once, the worst of several tasks.
  */
-export function exampleScores({ task, records }: TaskEvidence): Float64Array | undefined {
-  const metric = metricOf(task, undefined);
+export function exampleScores(
+  { task, records }: TaskEvidence,
+  objectives: readonly Objective[],
+): Float64Array | undefined {
+  const about = objectives.filter(({ of }) => typeof of === "string" || of.task === task.name);
+  if (about.some(({ of, kind }) => of === "worst" || kind === "loss")) return undefined;
+  const names = new Set(
+    about.map((objective) => (objective.kind === "metric" ? objective.metric : undefined) ?? task.metric),
+  );
+  const [name] = names;
+  const metric = names.size === 1 ? metricOf(task, name) : undefined;
   const score = metric?.meanOf;
   if (metric === undefined || score === undefined) return undefined;
   const sign = metric.higherIsBetter ? 1 : -1;

@@ -45,6 +45,8 @@ export class Proposed {
   readonly #space: Space;
   readonly #keys = new Set<string>();
   readonly #total: number;
+  /** All combinations before this one are there. */
+  #listed = 0;
 
   constructor(space: Space) {
     this.#space = space;
@@ -79,8 +81,8 @@ export class Proposed {
 
   #first(): Point | undefined {
     const values = this.#space.map((dimension) => valuesOf(dimension) ?? []);
-    for (let index = 0; index < this.#total; index += 1) {
-      const point = combination(this.#space, values, index);
+    for (; this.#listed < this.#total; this.#listed += 1) {
+      const point = combination(this.#space, values, this.#listed);
       if (!this.has(point)) return point;
     }
     return undefined;

@@ -14,9 +14,13 @@ export function isUsable({ failure, losses }: Judged): boolean {
  * handling method for genetic algorithms", section 3). Equals keep their order, so that earlier trials come first.
  */
 export function compareOutcomes(a: Judged & { readonly loss: number }, b: Judged & { readonly loss: number }): number {
-  const usable = [a, b].map((outcome) => isUsable(outcome) && !Number.isNaN(outcome.loss));
-  if (usable[0] !== true || usable[1] !== true) return Number(usable[1]) - Number(usable[0]);
+  const [isA, isB] = [hasLoss(a), hasLoss(b)];
+  if (!isA || !isB) return Number(isB) - Number(isA);
   if (a.violation !== b.violation) return a.violation < b.violation ? -1 : 1;
   if (a.violation > 0 || a.loss === b.loss) return 0;
   return a.loss < b.loss ? -1 : 1;
+}
+
+function hasLoss(outcome: Judged & { readonly loss: number }): boolean {
+  return !Number.isNaN(outcome.loss) && isUsable(outcome);
 }

@@ -5,6 +5,8 @@ export class Random {
   readonly #key: RandomKey;
   #counter = 0;
   #words: readonly number[] = [];
+  /** Into the words: the next one. */
+  #next = 0;
   #spare: number | undefined;
 
   constructor(seed: number, stream: string) {
@@ -51,12 +53,13 @@ export class Random {
   }
 
   #word(): number {
-    if (this.#words.length === 0) {
+    if (this.#next === this.#words.length) {
       this.#words = philox4x32([this.#counter % 2 ** 32, Math.floor(this.#counter / 2 ** 32), 0, 0], this.#key);
       this.#counter += 1;
+      this.#next = 0;
     }
-    const [word = 0, ...rest] = this.#words;
-    this.#words = rest;
+    const word = this.#words[this.#next] ?? 0;
+    this.#next += 1;
     return word;
   }
 }

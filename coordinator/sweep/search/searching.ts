@@ -1,3 +1,4 @@
+import type { RecipeLayers } from "../layers/types.js";
 import type { AnswerLoss, TaskAnswers } from "../losses/answer-loss.js";
 import type { Point, Space } from "../space.js";
 import type { TaskVectors } from "../task-vectors.js";
@@ -34,8 +35,8 @@ export interface Outcome {
   /** By how much constraints are violated, summed. 0: not at all. */
   readonly violation: number;
   /**
-   * Of each task the score of every example that its metric is the mean of, larger is better, in the order of the
-   * examples; those of a lower rung come first. Tasks whose metric is no mean are not there.
+   * Of each task the score of every example that the objective is the mean of, larger is better, in the order of the
+   * examples; those of a lower rung come first. Tasks whose objective is no mean over examples are not there.
    */
   readonly examples: ReadonlyMap<string, Float64Array>;
   /** What the model answered, by task: where {@link SearchKind.answers} asks for it. */
@@ -58,10 +59,12 @@ export interface SearchContext {
   readonly objectiveTasks?: readonly (string | undefined)[];
   /** By what the objectives are computed from answers; undefined where they are metrics. */
   readonly loss?: AnswerLoss;
-  /** How much the loss of each task counts in an objective that is one, by task. @default 1 / tasks for each */
+  /** How much each task counts in the weighted sum of the objectives. @default all the same */
   readonly taskWeights?: ReadonlyMap<string, number>;
   /** Lengths and angles of the recipe's task vectors: where {@link SearchKind.taskVectors} asks for them. */
   readonly taskVectors?: TaskVectors;
+  /** The linear layers that the recipe merges: where {@link SearchKind.layers} asks for them. */
+  readonly layers?: RecipeLayers;
   /** By task of the sweep: the model of the recipe that is its expert, as the recipe names it. */
   readonly experts: ReadonlyMap<string, string>;
   /** Random numbers that follow from the sweep's seed and this name alone. */
@@ -100,6 +103,11 @@ export function* wait(trials: readonly number[]): Searching<readonly Outcome[]> 
   return (yield { kind: "wait", trials }) as readonly Outcome[];
 }
 
+/** A search that computes for long lets others have a turn: nothing is waited for. */
+export function* breathe(): Searching<void> {
+  yield* wait([]);
+}
+
 /** Both. */
 export function* evaluate(requests: readonly TrialRequest[]): Searching<readonly Outcome[]> {
   return yield* wait(yield* start(requests));
@@ -127,6 +135,11 @@ export interface SearchKind {
   readonly answers?: boolean;
   /** It needs lengths and angles of task vectors, for which base and experts are read once. @default false */
   readonly taskVectors?: boolean;
+  /**
+   * Whether it needs to know what linear layers are given, for which each task's expert is run once on the first
+   * `examples` of its task: an option that it has. @default false
+   */
+  readonly layers?: (options: OptionValues) => boolean;
   /** It ends by itself, when nothing is left to try. Others go on until the sweep's budget is used up. @default true */
   readonly ends?: boolean;
   /** It seeks a front of several objectives. Others are given their weighted sum. @default false */

@@ -17,9 +17,12 @@ const fullWeights = 25;
 function weightsOf(count: number): number[] {
   const fading = count - fullWeights;
   return Array.from({ length: count }, (_, i) =>
-    i >= fading ? 1 : (1 + (i * (count - 1)) / Math.max(1, fading)) / count,
+    i >= fading ? 1 : (1 + (i * (count - 1)) / Math.max(1, fading - 1)) / count,
   );
 }
+
+/** Beyond so many deviations there is nothing. */
+const reach = 9;
 
 interface Component {
   readonly mean: number;
@@ -41,13 +44,14 @@ export function parzenDensity(points: readonly number[], step?: number): Density
   const weights = [...weightsOf(points.length), 1];
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const narrowest = 1 / Math.min(100, points.length + 2);
-  const order = [...means.keys()].toSorted((a, b) => (means[a] ?? 0) - (means[b] ?? 0));
-  const components: Component[] = order.map((i, place) => {
+  const order = Uint32Array.from(means, (_, i) => i).sort((a, b) => (means[a] ?? 0) - (means[b] ?? 0) || a - b);
+  const components = Array.from(order, (i, place): Component => {
     const mean = means[i] ?? 0;
     const left = mean - (means[order[place - 1] ?? i] ?? mean);
     const right = (means[order[place + 1] ?? i] ?? mean) - mean;
     const deviation = i === prior ? 1 : Math.min(1, Math.max(narrowest, left, right));
-    const mass = normalCdf((1 - mean) / deviation) - normalCdf(-mean / deviation);
+    const isInside = mean > reach * deviation && 1 - mean > reach * deviation;
+    const mass = isInside ? 1 : normalCdf((1 - mean) / deviation) - normalCdf(-mean / deviation);
     return { mean, deviation, weight: (weights[i] ?? 0) / total, mass };
   });
   return {
@@ -63,8 +67,7 @@ export function parzenDensity(points: readonly number[], step?: number): Density
       for (const { mean, deviation, weight, mass } of components) {
         const z = (coordinate - mean) / deviation;
         const half = (step ?? 0) / 2 / deviation;
-        // Beyond nine deviations there is nothing.
-        if (Math.abs(z) - half > 9) continue;
+        if (Math.abs(z) - half > reach) continue;
         const share =
           step === undefined
             ? Math.exp(-0.5 * z * z) / (Math.sqrt(2 * Math.PI) * deviation)

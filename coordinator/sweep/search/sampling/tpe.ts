@@ -4,7 +4,7 @@ import { numberOption } from "../options.js";
 import { compareOutcomes, isUsable } from "../order.js";
 import type { Random } from "../random.js";
 import { type Known, rolling } from "../rolling.js";
-import type { OptionValues, SearchContext, SearchKind } from "../searching.js";
+import type { OptionValues, Outcome, SearchContext, SearchKind } from "../searching.js";
 import { choiceDensity, type Density, parzenDensity } from "./parzen.js";
 import { SobolSequence } from "./sobol-sequence.js";
 
@@ -31,9 +31,9 @@ export const tpe: SearchKind = {
     const random = context.random("tpe");
     const proposed = new Proposed(space);
     let proposals = 0;
-    let told = 0;
+    let isTold = false;
     yield* rolling(context, (known) => {
-      for (; told < known.outcomes.length; told += 1) noteFailure(context, known, told);
+      if (!isTold) isTold = noteFailure(context, known.outcomes.at(-1));
       proposals += 1;
       const draw = proposals > initial ? sampler(context, options, known, random) : () => evenly.next();
       const point = proposed.fresh(() =>
@@ -45,12 +45,12 @@ export const tpe: SearchKind = {
   },
 };
 
-function noteFailure({ note }: SearchContext, { outcomes }: Known, index: number): void {
-  const outcome = outcomes[index];
-  if (outcome === undefined || isUsable(outcome)) return;
-  note(
-    `Trial ${outcome.trial} failed: its place is avoided like that of a trial under way, and its score stays unknown`,
-  );
+/** Says whether there was one to tell of; further ones would be told the same. */
+function noteFailure({ note }: SearchContext, outcome: Outcome | undefined): boolean {
+  if (outcome === undefined || isUsable(outcome)) return false;
+  const what = `Trial ${outcome.trial} failed`;
+  note(`${what}: places of failed trials are avoided like those under way, and their scores stay unknown`);
+  return true;
 }
 
 /**
@@ -69,22 +69,33 @@ function sampler({ space }: SearchContext, options: OptionValues, known: Known, 
   const pairs = space.map((dimension) => {
     const coordinates = (points: typeof goodPoints): number[] =>
       points.map((point) => coordinateOf(dimension, point[dimension.name] ?? 0));
-    return {
-      dimension,
-      good: densityOf(dimension, coordinates(goodPoints)),
-      other: densityOf(dimension, coordinates(otherPoints)),
-    };
+    const likely = densityOf(dimension, coordinates(goodPoints));
+    const other = densityOf(dimension, coordinates(otherPoints));
+    const score = (coordinate: number): number => likely.logDensity(coordinate) - other.logDensity(coordinate);
+    return { dimension, likely, score: resolutionOf(dimension) === undefined ? score : remembered(score) };
   });
   return () =>
-    pairs.map(({ dimension, good: likely, other }) => {
+    pairs.map(({ dimension, likely, score }) => {
       let best = { coordinate: 0, score: Number.NEGATIVE_INFINITY };
       for (let i = 0; i < candidates; i += 1) {
         const coordinate = coordinateOf(dimension, valueAt(dimension, likely.sample(random)));
-        const score = likely.logDensity(coordinate) - other.logDensity(coordinate);
-        if (score > best.score) best = { coordinate, score };
+        const its = score(coordinate);
+        if (its > best.score) best = { coordinate, score: its };
       }
       return best.coordinate;
     });
+}
+
+/** Where few values come up again and again, as they do when points that are known are drawn again. */
+function remembered(score: (coordinate: number) => number): (coordinate: number) => number {
+  const known = new Map<number, number>();
+  return (coordinate) => {
+    const before = known.get(coordinate);
+    if (before !== undefined) return before;
+    const its = score(coordinate);
+    known.set(coordinate, its);
+    return its;
+  };
 }
 
 function densityOf(dimension: Dimension, coordinates: readonly number[]): Density {

@@ -2,7 +2,7 @@ import type { Outcome } from "../searching.js";
 
 /** By how much one model scores better than another on the same examples. */
 export interface PairedDifference {
-  /** Mean over the tasks of the mean difference of their examples. */
+  /** Weighted mean over the tasks of the mean difference of their examples. */
   readonly difference: number;
   readonly standardError: number;
   /** Over all tasks. */
@@ -13,27 +13,32 @@ export interface PairedDifference {
 const fewestExamples = 2;
 
 /**
- * Every task counts equally, as in a mean over tasks, so that its error is √(Σ s²/n) / tasks. Undefined where no task has
- * scores by example of both.
+ * Tasks count as in the weighted mean of their scores, whose error is √(Σ w² s²/n) / Σ w. Undefined where a task that counts
+ * has no scores by example of both: what it would say is not known.
  *
- * @param tasks Only these; undefined: all
+ * @param weights Of each task that counts; undefined: all that there are, equally
  */
 export function pairedDifference(
   better: Outcome,
   worse: Outcome,
-  tasks?: readonly string[],
+  weights?: ReadonlyMap<string, number>,
 ): PairedDifference | undefined {
-  const chosen = tasks ?? [...better.examples.keys()];
-  const moments = chosen.flatMap((task) => {
-    const [ones, others] = [better.examples.get(task), worse.examples.get(task)];
-    if (ones === undefined || others === undefined || ones.length !== others.length) return [];
-    return ones.length < fewestExamples ? [] : [momentsOf(ones.map((one, i) => one - (others[i] ?? 0)))];
-  });
-  if (moments.length === 0) return undefined;
+  const counted = weights === undefined ? [...better.examples.keys()].map((task) => [task, 1] as const) : [...weights];
+  const moments = counted
+    .filter(([, weight]) => weight > 0)
+    .map(([task, weight]) => {
+      const [ones, others] = [better.examples.get(task), worse.examples.get(task)];
+      if (ones === undefined || ones.length !== others?.length || ones.length < fewestExamples) return undefined;
+      return { weight, ...momentsOf(ones.map((one, i) => one - (others[i] ?? 0))) };
+    });
+  const known = moments.filter((one) => one !== undefined);
+  if (known.length === 0 || known.length < moments.length) return undefined;
+  const sum = (of: (one: (typeof known)[number]) => number): number => known.reduce((total, one) => total + of(one), 0);
+  const total = sum(({ weight }) => weight);
   return {
-    difference: moments.reduce((sum, { mean }) => sum + mean, 0) / moments.length,
-    standardError: Math.sqrt(moments.reduce((sum, { variance, count }) => sum + variance / count, 0)) / moments.length,
-    examples: moments.reduce((sum, { count }) => sum + count, 0),
+    difference: sum(({ weight, mean }) => weight * mean) / total,
+    standardError: Math.sqrt(sum(({ weight, variance, count }) => (weight ** 2 * variance) / count)) / total,
+    examples: sum(({ count }) => count),
   };
 }
 

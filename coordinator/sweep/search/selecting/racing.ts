@@ -56,22 +56,16 @@ function clearlyWorse(
   errors: number,
 ): (readonly [Outcome, Dropped])[] {
   const threshold = thresholdFor(errors, others.length);
-  const tasks = tasksOf(context);
   const worse = others.flatMap((racer) => {
-    const paired = pairedDifference(incumbent, racer, tasks);
+    const paired = pairedDifference(incumbent, racer, context.taskWeights);
     if (paired === undefined || paired.difference <= threshold * paired.standardError) return [];
     return [[racer, { trial: racer.trial, incumbent: incumbent.trial, rung: racer.rung, ...paired }] as const];
   });
-  if (others.length > 0 && others.every((racer) => pairedDifference(incumbent, racer, tasks) === undefined)) {
-    context.note(`Rung ${incumbent.rung + 1} drops nobody: no task's metric is a mean over examples`);
+  const isKnown = (racer: Outcome): boolean => pairedDifference(incumbent, racer, context.taskWeights) !== undefined;
+  if (others.length > 0 && !others.some(isKnown)) {
+    context.note(`Rung ${incumbent.rung + 1} drops nobody: what is sought is no mean over examples`);
   }
   return worse;
-}
-
-/** The tasks that the objectives are of, each once; undefined: some objective is of several, so all tasks count. */
-function tasksOf({ objectiveTasks = [undefined] }: SearchContext): readonly string[] | undefined {
-  const known = objectiveTasks.filter((task) => task !== undefined);
-  return known.length === objectiveTasks.length ? [...new Set(known)] : undefined;
 }
 
 /**

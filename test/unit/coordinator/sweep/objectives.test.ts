@@ -98,8 +98,16 @@ test.each([
   expect(judge({ objectives: [objective], constraints: [] }, [a, b], []).flaw).toBe(flaw);
 });
 
-test("an example's score is larger where it is better, and a metric that is no mean has none", () => {
-  expect(exampleScores(a)).toEqual(Float64Array.of(1, 1, 1, 0));
-  expect(exampleScores({ ...a, task: { ...a.task, metric: "entropy" } })).toEqual(Float64Array.of(-1, -1, -1, -2));
-  expect(exampleScores(read("c", [1]))).toBeUndefined();
+test.each<[string, TaskEvidence, readonly Objective[], readonly number[] | undefined]>([
+  ["of the task's own metric", a, [metric("mean")], [1, 1, 1, 0]],
+  ["of the metric that is asked for", a, [metric("mean", "logprob")], [0, 0, 0, -1]],
+  ["larger where it is better", a, [metric({ task: "a" }, "entropy")], [-1, -1, -1, -2]],
+  ["not of another task's metric", a, [metric({ task: "a" }), metric({ task: "b" }, "logprob")], [1, 1, 1, 0]],
+  ["none of two metrics at once", a, [metric("mean"), metric({ task: "a" }, "logprob")], undefined],
+  ["none of a loss of answers", a, [{ ...metric("mean"), kind: "loss", loss: "entropy" }], undefined],
+  ["none where the worst task decides", a, [metric("worst")], undefined],
+  ["none of a metric that is no mean", read("c", [1]), [metric("mean")], undefined],
+])("examples have the scores that the objectives ask for: %s", (_, evidence, objectives, expected) => {
+  const scores = exampleScores(evidence, objectives);
+  expect(scores && [...scores]).toEqual(expected);
 });

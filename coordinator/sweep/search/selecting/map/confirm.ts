@@ -1,6 +1,13 @@
 import { fromUnit, type Point, pointKey, type Space, toUnit } from "../../../space.js";
 import { frontOf } from "../../pareto.js";
-import { evaluate, type Outcome, type SearchContext, type Searching, type SearchResult } from "../../searching.js";
+import {
+  breathe,
+  evaluate,
+  type Outcome,
+  type SearchContext,
+  type Searching,
+  type SearchResult,
+} from "../../searching.js";
 import { usableOf } from "../failures.js";
 import { spreadOver } from "./spread.js";
 import { fitOf, fitSurrogate, fitViolation, leftOutFit, type Surrogate, surrogateFacts } from "./surrogate.js";
@@ -63,7 +70,7 @@ export function* confirmFront(
   const { surrogates, predict } = fitObjectives(context.objectives, measured, link);
   const keyOf = (point: Point): string => pointKey(context.space, point);
   const known = new Set(measured.map(({ outcome }) => keyOf(outcome.point)));
-  const predicted = surrogateFront(domain.space, predict, context.random);
+  const predicted = yield* surrogateFront(domain.space, predict, context.random);
   const chosen = spreadOver(
     predicted.filter(({ unit }) => !known.has(keyOf(domain.pointAt(unit)))),
     confirm,
@@ -74,6 +81,12 @@ export function* confirmFront(
     chosen.map(({ unit }) => unit),
     "predicted front",
   );
+  const facts: Readonly<Record<string, unknown>>[] = [];
+  for (const [objective, surrogate] of surrogates.entries()) {
+    const quality = qualityOf(surrogate, objective, measured, confirmed, link);
+    facts.push({ ...surrogateFacts(surrogate, domain.space.length), ...quality });
+    yield* breathe();
+  }
   const front = frontOf([...measured, ...confirmed].map(({ outcome }) => outcome));
   return {
     front: front.map(({ point }) => point),
@@ -81,10 +94,7 @@ export function* confirmFront(
       dimensions: domain.space.map(({ name }) => name),
       coordinates: "coefficients are for ranges mapped to [0, 1]",
       measured: measured.length,
-      surrogates: surrogates.map((surrogate, objective) => ({
-        ...surrogateFacts(surrogate, domain.space.length),
-        ...qualityOf(surrogate, objective, measured, confirmed, link),
-      })),
+      surrogates: facts,
       confirmed: confirmed.map(({ unit, outcome }) => {
         return { trial: outcome.trial, predicted: predict(unit).losses, measured: outcome.losses };
       }),

@@ -69,7 +69,7 @@ function* bestMerge(
     const predicted = predict(unit);
     return { ...predicted, losses: [meanAt(predicted.losses, objectives)] };
   };
-  const [best] = surrogateFront(domain.space, meanOfTasks, (stream) => context.random(`${label} ${stream}`));
+  const [best] = yield* surrogateFront(domain.space, meanOfTasks, (stream) => context.random(`${label} ${stream}`));
   const unit = best?.unit ?? [1, 1];
   const [confirmed] = yield* measure(context, domain, [unit], label);
   const scales = domain.space.map((scale, i) => Number(valueAt(scale, unit[i] ?? 0)));

@@ -1,7 +1,14 @@
 import { type Point, type Space, toUnit } from "../../../space.js";
 import { frontOf } from "../../pareto.js";
 import { nsgaII } from "../../sampling/nsga-ii.js";
-import type { Outcome, SearchContext, StepAnswer, TrialRequest } from "../../searching.js";
+import {
+  breathe,
+  type Outcome,
+  type SearchContext,
+  type Searching,
+  type StepAnswer,
+  type TrialRequest,
+} from "../../searching.js";
 
 /** A place in the unit cube, and what surrogates say of it. */
 export interface Predicted {
@@ -19,11 +26,11 @@ const lastGenerations = 10;
 const variation = { population, crossover: 0.7, crossover_index: 20, mutation_index: 20 };
 
 /** The front of surrogates by NSGA-II, which costs no trials: the search of that name asks, and the surrogates answer. */
-export function surrogateFront(
+export function* surrogateFront(
   space: Space,
   predict: (unit: readonly number[]) => Predicted,
   random: SearchContext["random"],
-): readonly Predicted[] {
+): Searching<readonly Predicted[]> {
   const outcomes: Outcome[] = [];
   const answer = ({ point }: TrialRequest): number => {
     outcomes.push(asOutcome(outcomes.length + 1, point, predict(toUnit(space, point))));
@@ -44,6 +51,7 @@ export function surrogateFront(
       step.value.kind === "start"
         ? step.value.requests.map(answer)
         : step.value.trials.flatMap((trial) => outcomes[trial - 1] ?? []);
+    yield* breathe();
     step = search.next(answers);
   }
   search.return(undefined);

@@ -38,6 +38,27 @@ test("fronts are peeled off one by one, infeasible and failed ones last", () => 
   expect(frontOf(outcomes).map(({ trial }) => trial)).toEqual([1, 2, 3]);
 });
 
+test.each([1, 2, 3, 4])("fronts are those that peeling by all comparisons gives, of %i objectives", (objectives) => {
+  const random = new Random(0, `outcomes of ${objectives}`);
+  const outcomes = Array.from({ length: 120 }, (_, trial) => {
+    const losses = Array.from({ length: objectives }, () => (random.uniform() < 0.02 ? Number.NaN : random.integer(6)));
+    const violation = random.uniform() < 0.3 ? random.integer(3) : 0;
+    return outcome(trial, { losses, violation, ...(random.uniform() < 0.1 ? { failure: "no" } : {}) });
+  });
+  const peeled: number[][] = [];
+  for (let left = [...outcomes.keys()]; left.length > 0; ) {
+    const isBelow = (i: number): boolean =>
+      left.some((j) => {
+        const [other, one] = [outcomes[j], outcomes[i]];
+        return other !== undefined && one !== undefined && dominates(other, one);
+      });
+    const front = left.filter((i) => !isBelow(i));
+    peeled.push(front);
+    left = left.filter((i) => !front.includes(i));
+  }
+  expect(nonDominatedFronts(outcomes)).toEqual(peeled);
+});
+
 test("the front of what is all infeasible is what violates least", () => {
   const outcomes = [outcome(1, { losses: [1, 1], violation: 2 }), outcome(2, { losses: [9, 9], violation: 1 })];
   expect(frontOf(outcomes).map(({ trial }) => trial)).toEqual([2]);

@@ -69,9 +69,9 @@ test("failed trials are noted, and the search finds the optimum beside them", ()
   const failed = outcomes.filter(({ failure }) => failure !== undefined);
   expect(failed.length).toBeGreaterThan(0);
   expect(failed.length).toBeLessThan(40);
-  expect(notes[0]).toBe(
-    `Trial ${failed[0]?.trial} failed: its place is avoided like that of a trial under way, and its score stays unknown`,
-  );
+  expect(notes).toEqual([
+    `Trial ${failed[0]?.trial} failed: places of failed trials are avoided like those under way, and their scores stay unknown`,
+  ]);
 });
 
 test("the first trial is the start, and a space of which every point was tried ends the search", () => {

@@ -73,7 +73,7 @@ describe("racing", () => {
     const space: Space = [{ kind: "choice", name: "candidate", values: [0, 1, 2] }];
     const course = runSearch(racing, { space, rungs: [10, 20], judge: ({ point }) => Number(point["candidate"]) });
     expect(course.outcomes).toHaveLength(6);
-    expect(course.notes).toContain("Rung 1 drops nobody: no task's metric is a mean over examples");
+    expect(course.notes).toContain("Rung 1 drops nobody: what is sought is no mean over examples");
   });
 
   test("what fails leaves the race, and the author is told", () => {
@@ -99,10 +99,22 @@ describe("pairedDifference()", () => {
     expect(paired?.examples).toBe(6);
   });
 
-  test("counts only the tasks asked for, and says nothing of tasks that one of the two lacks", () => {
-    const [one, other] = [of({ a: [1, 1], b: [0, 0] }), of({ a: [0, 0], b: [1, 1] })];
-    expect(pairedDifference(one, other, ["a"])).toMatchObject({ difference: 1, standardError: 0, examples: 2 });
+  test("tasks count by their weights, those without not at all", () => {
+    const [one, other] = [of({ a: [1, 1, 1, 0], b: [3, 1] }), of({ a: [0, 1, 0, 0], b: [1, 1] })];
+    const weights = (a: number, b: number) => new Map(Object.entries({ a, b }));
+    const paired = pairedDifference(one, other, weights(3, 1));
+    expect(paired?.difference).toBeCloseTo((3 * 0.5 + 1) / 4, 12);
+    expect(paired?.standardError).toBeCloseTo(Math.sqrt((9 * (1 / 3)) / 4 + 2 / 2) / 4, 12);
+    expect(pairedDifference(one, other, weights(2, 0))).toEqual(pairedDifference(one, other, weights(1, 0)));
+    expect(pairedDifference(one, other, weights(1, 0))).toMatchObject({ difference: 0.5, examples: 4 });
+  });
+
+  test("says nothing where one of the two has no scores of a task that counts", () => {
     expect(pairedDifference(of({ a: [1, 1] }), of({ b: [1, 1] }))).toBeUndefined();
+    const weights = new Map([["a", 1]]);
+    const [one, other] = [of({ a: [1, 1] }), of({ a: [0, 0] })];
+    expect(pairedDifference(one, other, weights)).toBeDefined();
+    expect(pairedDifference(one, other, weights.set("c", 1))).toBeUndefined();
   });
 });
 
