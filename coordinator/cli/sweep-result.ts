@@ -12,6 +12,7 @@ import { formatTrials } from "./sweep-trials.js";
 import { formatTable } from "./table.js";
 
 const shownTrials = 5;
+const shownOfFront = 20;
 
 /** What a sweep came to, for people. */
 export function formatResult(result: SweepResult, trials: readonly TrialRecord[], width: number): string {
@@ -21,10 +22,20 @@ export function formatResult(result: SweepResult, trials: readonly TrialRecord[]
   return [
     `${result.search}: ${facts}, in ${formatSeconds(result.seconds)}; ${printable(result.ended)}\n`,
     `\n${formatTrials(ranked(trials).slice(0, shownTrials), width)}`,
+    frontLine(result),
     `\n${comparison(result)}`,
     ...result.warnings.map((warning) => `warning: ${printable(warning)}\n`),
     `\nThe best recipe: ${join(resolve(result.folder), sweepFiles.best)}\nAll of it: ${resolve(result.folder)}\n`,
   ].join("");
+}
+
+/** Which trials no other one beats in every objective. */
+function frontLine({ front }: SweepResult): string {
+  if (front.length === 0) return "";
+  const trials = front.flatMap(({ trial }) => (trial === undefined ? [] : [trial])).toSorted((a, b) => a - b);
+  const rest = trials.length - shownOfFront;
+  const names = `${trials.slice(0, shownOfFront).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+  return `The front, ${formatQuantity(front.length, "merge")} that no other one beats in every objective: trials ${names}\n`;
 }
 
 /** The best merge beside the start, the base and the experts, by objective and by task. */

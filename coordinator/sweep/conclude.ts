@@ -2,6 +2,7 @@ import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
 import { formatSigned } from "../evaluate/results/format.js";
 import { type AppraiseContext, appraise } from "./appraise.js";
+import { endsSweep } from "./ends-sweep.js";
 import { type Gain, gainOf, taskGains } from "./gain.js";
 import { type Gatherer, segmentsOf } from "./gather.js";
 import type { Judgement, TaskEvidence } from "./objectives.js";
@@ -12,7 +13,7 @@ import type { SearchResult } from "./search/searching.js";
 import { type Point, pointKey, startPoint } from "./space.js";
 import type { SweepStore } from "./store/store.js";
 import type { Teachers } from "./teachers.js";
-import type { SegmentPart, SweepSpec, TrialRecord, TrialRunner } from "./types.js";
+import type { Segment, SegmentPart, SweepSpec, TrialRecord, TrialRunner } from "./types.js";
 
 /** Points of a front that are judged on held-out examples besides the best. */
 const maxFrontJudged = 5;
@@ -37,6 +38,7 @@ export type Conclusion = Pick<
 interface Assessed {
   readonly judgement: Judgement;
   readonly evidence: readonly TaskEvidence[];
+  readonly segments: readonly Segment[];
 }
 
 /** Chooses the best merge, and judges it by what no search has seen. */
@@ -50,7 +52,7 @@ export async function conclude(options: ConcludeOptions): Promise<Conclusion> {
   const rung = whole[0]?.rung ?? assessor.lastRung;
   if (rung < assessor.lastRung)
     warnings.push("no trial came to all examples: the best is the best of the last rung reached");
-  const bestPoint = found?.best ?? whole[0]?.point;
+  const bestPoint = (await assessor.recommended(found?.best, whole)) ?? whole[0]?.point;
   if (bestPoint === undefined) throw new AmalgamError("usage", "No merge has a score: extend the sweep");
   const best = await assessor.candidate(bestPoint, whole, isHeldOut);
   if (best === undefined) throw new AmalgamError("io_failed", `Cannot judge the best merge: ${warnings.at(-1)}`);
@@ -62,7 +64,9 @@ export async function conclude(options: ConcludeOptions): Promise<Conclusion> {
   const [before, after] = [assessor.evidence(startPoint(spec.space), part), assessor.evidence(bestPoint, part)];
   const gains =
     before === undefined || after === undefined ? [] : metricObjectives(spec).map((one) => gainOf(one, before, after));
-  warnings.push(...doubts(gains, isHeldOut));
+  const isStart = pointKey(spec.space, bestPoint) === pointKey(spec.space, startPoint(spec.space));
+  if (isStart) warnings.push("the search found nothing better than the start");
+  warnings.push(...doubts(isStart ? [] : gains, isHeldOut));
   return {
     ...{ best, start, front, references, gains, warnings },
     judgedOn: isHeldOut ? "held out" : "searched",
@@ -83,6 +87,16 @@ class Assessor {
     this.lastRung = (options.context.tasks[0]?.rungs.length ?? 1) - 1;
   }
 
+  /** What a search recommends, unless it violates constraints more than the best trial: some searches follow the loss alone. */
+  async recommended(point: Point | undefined, [bestTrial]: readonly TrialRecord[]): Promise<Point | undefined> {
+    if (point === undefined || bestTrial === undefined) return point;
+    const assessed = await this.#point(point, this.lastRung, undefined);
+    if (assessed === undefined || assessed.judgement.violation <= bestTrial.violation) return point;
+    const what = "the merge that the search recommends violates constraints";
+    this.#warnings.push(`${what} more than trial ${bestTrial.trial}, which is taken for the best`);
+    return undefined;
+  }
+
   async candidate(point: Point, trials: readonly TrialRecord[], isHeldOut: boolean): Promise<Candidate | undefined> {
     const { space } = this.#options.spec;
     const trial = trials.find((record) => pointKey(space, record.point) === pointKey(space, point))?.trial;
@@ -94,6 +108,7 @@ class Assessor {
       ...(trial === undefined ? {} : { trial }),
       searched: searched.judgement,
       ...(heldOut === undefined ? {} : { heldOut: heldOut.judgement }),
+      segments: [...searched.segments, ...(heldOut?.segments ?? [])],
     };
   }
 
@@ -118,7 +133,8 @@ class Assessor {
     for (const { name, isBase } of template.models) {
       if (!isBase && !experts.has(name)) continue;
       const one = await this.#assess(template.renderReference(name), part, quote(name));
-      if (one !== undefined) found.push({ model: name, isBase, judgement: one.judgement });
+      if (one === undefined) continue;
+      found.push({ model: name, isBase, judgement: one.judgement, segments: one.segments });
     }
     return found;
   }
@@ -151,11 +167,11 @@ class Assessor {
       const lessons = await teachers.begin(part, signal);
       await gatherer.gather({ planned, segments, trial: 0, label, signal }).complete;
       await lessons.complete;
-      return await appraise(context, segments);
+      return { ...(await appraise(context, segments)), segments };
     } catch (reason) {
       const error = AmalgamError.from(reason);
       // Where nobody is left to judge, the sweep is not over.
-      if (signal.aborted || error.code === "canceled" || runner.agents.length === 0) throw error;
+      if (signal.aborted || endsSweep(error) || runner.agents.length === 0) throw error;
       this.#warnings.push(`${label} could not be judged: ${error.message}`);
       return undefined;
     }

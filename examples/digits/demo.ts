@@ -8,8 +8,8 @@ import { AmalgamError } from "../../shared/errors.js";
 import { amalgam, type Command, formatCommand, runCommand } from "./command.js";
 import { type MergeCommand, mergeCommand, mergeQuietly, mergeShowing } from "./merge.js";
 
-// What `npm start` shows: it merges by every recipe of this example, then scores base, experts and merges with the weights
-// that are on disk, each with the command line that anyone would use.
+// What `npm start` shows: it merges by every recipe of this example, scores base, experts and merges with the weights that
+// are on disk, then searches for the weights of a merge, each with the command line that anyone would use.
 //   --markdown         prints nothing but the table, as Markdown
 //   --output <folder>  where the merges and the scores go, examples/digits/merged if not said
 
@@ -24,6 +24,9 @@ const tasks = ["rotated", "inverted", "mirrored", "sheared", "noisy"];
 /** The merge that is shown as it runs, with two agents and units so small that both get some. */
 const shown = "task-arithmetic";
 const shownOptions = ["--agents", "2", "--unit-size", "64KB"];
+
+/** The sweep that is shown: it is over in seconds, and needs no labels. */
+const shownSweep = "adamerging-by-task";
 
 async function main(options: { readonly markdown: boolean; readonly output: string }): Promise<void> {
   const say = options.markdown ? () => undefined : console.log;
@@ -46,9 +49,17 @@ async function main(options: { readonly markdown: boolean; readonly output: stri
   await runCommand(words, root, "inherit");
   const { bestMerge } = summarize(await readResults(scores));
   const best = merges.find(({ name }) => name === bestMerge);
+  say(
+    "\nThose weights were chosen by hand. A search finds them by itself, here for two experts, without a single label:",
+  );
+  const sweep = sweepCommand(relative(root, join(options.output, "sweep")));
+  say(`\n$ ${formatCommand(sweep)}`);
+  await runCommand(sweep, root, "inherit");
   say(`\nAll this took ${((performance.now() - started) / 1000).toFixed(1)} s.`);
   if (best === undefined) return;
-  say(`The best merge is ${best.output}, a checkpoint that loads wherever its experts do. It was made by`);
+  say(
+    `The best merge for all five tasks is ${best.output}, a checkpoint that loads wherever its experts do. It was made by`,
+  );
   say(`  ${formatCommand(best.words)}`);
 }
 
@@ -74,6 +85,12 @@ function evaluation(merges: readonly MergeCommand[], output: string): Command {
     ...merges.map((merge) => merge.output),
     ...[at("tasks.yaml"), "--out", output],
   ];
+}
+
+/** The command that searches. */
+function sweepCommand(output: string): Command {
+  const file = relative(root, join(example, "sweeps", `${shownSweep}.yaml`));
+  return [amalgam, "sweep", file, "--out", output, "--overwrite"];
 }
 
 try {
