@@ -177,7 +177,7 @@ export class PieceRun {
       if (gather.kind === "largest") return { kind: "largest", value: largest[place] ?? -Infinity };
       const bins = binsOf(gather.kind);
       const counts = new Uint32Array(memory.memory.buffer, histograms[place] ?? 0, bins);
-      return { kind: gather.kind, counts: Float64Array.from(counts) };
+      return { kind: gather.kind, counts: new Float64Array(counts) };
     });
     return shared.map((gather) => found[gathers.indexOf(gather)] as Partial);
   }

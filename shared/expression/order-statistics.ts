@@ -40,15 +40,18 @@ export function keyBits(kind: Count, x: number): number {
  * A bin of −1 says that the answer is +∞: nothing was asked for, or there is nothing.
  */
 export function selectUpperBits(counts: Float64Array, k: number): [bin: number, rank: number] {
-  const available = counts.reduce((total, count) => total + count, 0);
-  let rank = Math.min(Math.floor(k), available);
-  if (!(rank >= 1)) return [-1, 0];
+  if (!(Math.floor(k) >= 1)) return [-1, 0];
+  let left = Math.floor(k);
+  // More than there are: the smallest of them.
+  let [lowest, inLowest] = [-1, 0];
   for (let bin = counts.length - 1; bin >= 0; bin -= 1) {
     const here = counts[bin] ?? 0;
-    if (rank <= here) return [bin, rank];
-    rank -= here;
+    if (here === 0) continue;
+    if (left <= here) return [bin, left];
+    left -= here;
+    [lowest, inLowest] = [bin, here];
   }
-  throw new RangeError(`Cannot find rank ${rank}: the counts hold only ${available}`);
+  return [lowest, inLowest];
 }
 
 /** The second half: the magnitude or the element itself. */
