@@ -7,7 +7,7 @@ export const journalVersion = 1;
 const count = z.int().nonnegative();
 
 /** JSON has no word for these; -0 is here because a sum's sign can decide a later division. */
-const oddNumbers: ReadonlyMap<string, number> = new Map([
+export const oddNumbers: ReadonlyMap<string, number> = new Map([
   ["NaN", Number.NaN],
   ["Infinity", Number.POSITIVE_INFINITY],
   ["-Infinity", Number.NEGATIVE_INFINITY],

@@ -51,6 +51,7 @@ class PeopleView implements SweepView {
       this.#started = performance.now();
       this.#budget = event.budget;
       this.#recorded = event.recorded;
+      this.#best = event.best;
     } else if (event.type === "trial") {
       this.#trials += 1;
       this.#examples += event.record.fresh;

@@ -33,7 +33,9 @@ export interface SweepRunOptions extends EvaluationAgentsOptions {
 }
 
 /** What one run of a sweep is asked for. */
-type Asked = Pick<SweepJob, "folder" | "overwrite" | "extend" | "retryFailed" | "onlyUnfinished"> & { readonly file: string };
+type Asked = Pick<SweepJob, "folder" | "overwrite" | "extend" | "retryFailed" | "onlyUnfinished"> & {
+  readonly file: string;
+};
 
 /** `amalgam sweep`. */
 export function sweep(

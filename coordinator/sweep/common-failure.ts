@@ -12,7 +12,8 @@ export function commonFailure(trials: readonly TrialRecord[]): AmalgamError | un
   if (trials.length === 0 || trials.some(({ status }) => status === "done")) return undefined;
   const counts = new Map<string, number>();
   for (const { failure } of trials) {
-    const reason = failure?.message ?? "";
+    // Which of the trials it was makes no other reason.
+    const reason = (failure?.message ?? "").replace(/^Unit \d+ \("[^"]*"\)/, "A trial");
     counts.set(reason, (counts.get(reason) ?? 0) + 1);
   }
   const reasons = [...counts].toSorted(([, a], [, b]) => b - a).slice(0, maxReasons);

@@ -199,7 +199,8 @@ function metricObjectives({ objectives }: SweepSpec) {
 }
 
 function doubts(gains: readonly Gain[], isHeldOut: boolean): readonly string[] {
-  const unsure = gains.filter(({ gain }) => !(gain.low > 0 || gain.high < 0));
+  const unsure = gains.filter(({ gain }) => gain.low <= 0 && gain.high >= 0);
+  const unknown = gains.filter(({ gain }) => Number.isNaN(gain.low) || Number.isNaN(gain.high));
   const worse = gains.filter(({ gain }) => gain.high < 0);
   return [
     ...(isHeldOut
@@ -209,6 +210,10 @@ function doubts(gains: readonly Gain[], isHeldOut: boolean): readonly string[] {
       const interval = `95 % interval ${formatSigned(gain.low, 3)} to ${formatSigned(gain.high, 3)}`;
       const where = `on ${formatCount(examples)} examples`;
       return `the gain in ${objective} may be chance: ${formatSigned(gain.value, 3)}, ${interval}, ${where}`;
+    }),
+    ...unknown.map(({ objective, gain }) => {
+      const value = formatSigned(gain.value, 3);
+      return `the gain in ${objective} may be chance: ${value}, on too few examples of a task to say how sure that is`;
     }),
     ...worse.map(({ objective }) => `in ${objective} the best merge of the search is worse than the start`),
   ];

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Outcome, Searching, SearchResult, StepAnswer, TrialRequest } from "./search/searching.js";
 
 /** What a search is driven by. */
@@ -55,6 +56,8 @@ export async function drive(search: Searching<SearchResult | undefined>, ports: 
         await underWay.all();
         return { trials, ended: answer.ended };
       }
+      // What a search computes in one go may take a second, and agents are to be heard in between.
+      await setImmediate();
       step = search.next(answer satisfies StepAnswer);
     }
     await underWay.all();

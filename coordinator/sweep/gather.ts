@@ -1,3 +1,4 @@
+import { notKept } from "./store/not-kept.js";
 import type { SweepStore } from "./store/store.js";
 import type { PlannedTrial, Segment, SegmentPart, TrialFacts, TrialRunner } from "./types.js";
 
@@ -63,9 +64,13 @@ export class Gatherer {
   ): Promise<TrialFacts> {
     const options = { signal, answers: this.answers, label, ...(onProgress === undefined ? {} : { onProgress }) };
     const { segments, facts } = await this.#runner.run(planned, wanted, options);
-    await Promise.all(
-      segments.map(({ segment, records, answers }) => this.#store.addEvidence(segment, trial, records, answers)),
-    );
+    try {
+      await Promise.all(
+        segments.map(({ segment, records, answers }) => this.#store.addEvidence(segment, trial, records, answers)),
+      );
+    } catch (reason) {
+      throw notKept(reason);
+    }
     return facts;
   }
 }

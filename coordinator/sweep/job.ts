@@ -51,7 +51,7 @@ export interface Finisher {
 }
 
 export type SweepEvent =
-  /** `recorded`: trials that an earlier run has left. */
+  /** `recorded`: trials that an earlier run has left; `best`: of those. */
   | {
       readonly type: "started";
       readonly folder: string;
@@ -59,6 +59,7 @@ export type SweepEvent =
       readonly dimensions: number;
       readonly recorded: number;
       readonly budget: Budget;
+      readonly best?: TrialRecord;
     }
   /** A trial is on record. `isBest`: it is better than all before. */
   | { readonly type: "trial"; readonly record: TrialRecord; readonly isBest: boolean }

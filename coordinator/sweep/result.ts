@@ -1,6 +1,7 @@
 import type { Gain, TaskGain } from "./gain.js";
 import type { Judgement } from "./objectives.js";
 import type { Point } from "./space.js";
+import type { Segment } from "./types.js";
 
 /** A merge, judged on all examples that the search had, and on those that were held out. */
 export interface Candidate {
@@ -9,6 +10,8 @@ export interface Candidate {
   readonly trial?: number;
   readonly searched: Judgement;
   readonly heldOut?: Judgement;
+  /** What it was judged on. */
+  readonly segments: readonly Segment[];
 }
 
 /** A model of the recipe by itself. */
@@ -16,6 +19,7 @@ export interface Reference {
   readonly model: string;
   readonly isBase: boolean;
   readonly judgement: Judgement;
+  readonly segments: readonly Segment[];
 }
 
 /** What a sweep came to: result.json. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { AmalgamError, type ErrorCode } from "../../shared/errors.js";
+import { AmalgamError } from "../../shared/errors.js";
 import { type AppraiseContext, appraise, evidenceOf } from "./appraise.js";
+import { endsSweep } from "./ends-sweep.js";
 import { type Gatherer, segmentsOf } from "./gather.js";
 import { exampleScores, type Judgement, type TaskEvidence } from "./objectives.js";
 import type { Outcome, TrialRequest } from "./search/searching.js";
@@ -8,9 +9,6 @@ import { pointKey } from "./space.js";
 import type { SweepStore } from "./store/store.js";
 import type { Teachers } from "./teachers.js";
 import type { PlannedTrial, Segment, SweepSpec, TrialFacts, TrialRecord, TrialRunner } from "./types.js";
-
-/** Errors that say nothing about the trial that met them: the sweep stops, and its search is not told. */
-const endsSweep: ReadonlySet<ErrorCode> = new Set(["canceled", "checkpoint_changed", "bus_failed", "fenced"]);
 
 export interface TrialRunsOptions {
   readonly spec: SweepSpec;
@@ -83,7 +81,7 @@ export class TrialRuns {
     if (failure !== undefined) return { ...known, failure: failure.message, examples: new Map() };
     const evidence = await evidenceOf(context, segments);
     const answers = spec.search.kind.answers === true ? { answers: mapOf(evidence, (one) => one.answers) } : {};
-    return { ...known, examples: mapOf(evidence, exampleScores), ...answers };
+    return { ...known, examples: mapOf(evidence, (one) => exampleScores(one, spec.objectives)), ...answers };
   }
 
   /** A record whose examples were lost, as in a file that was damaged, gets them again. */
@@ -180,7 +178,7 @@ export class TrialRuns {
   #failureOf(reason: unknown): Failure {
     const { signal, runner } = this.#options;
     const error = AmalgamError.from(reason);
-    if (signal.aborted || endsSweep.has(error.code) || runner.agents.length === 0) throw error;
+    if (signal.aborted || endsSweep(error) || runner.agents.length === 0) throw error;
     return { code: error.code, message: error.message };
   }
 

@@ -11,7 +11,10 @@ import { finishedResult } from "./finished-result.js";
 import { finish, finishers } from "./finishers.js";
 import { Gatherer } from "./gather.js";
 import type { SweepEvent, SweepJob } from "./job.js";
+import { layersOf } from "./layers/read-layers.js";
+import { assertLossesFit } from "./losses/assert-losses-fit.js";
 import { answerLosses } from "./losses/losses.js";
+import { Notes } from "./notes.js";
 import { openSweep } from "./open-sweep.js";
 import { isBetter, ranked } from "./rank.js";
 import { taskVectorsOf } from "./recipe-task-vectors.js";
@@ -68,7 +71,7 @@ class Sweep {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #stopwatch: Stopwatch;
-  readonly #notes = new Set<string>();
+  readonly #notes = new Notes();
   #best: TrialRecord | undefined;
   #commonFailure: AmalgamError | undefined;
   #examples = 0;
@@ -109,6 +112,8 @@ class Sweep {
     // A recipe that is wrong everywhere is found out before anything is run.
     const { warnings } = await this.#runner.plan(template.render(startPoint(space)));
     for (const message of warnings) this.#tell({ type: "note", message });
+    for (const message of this.#spec.warnings ?? []) this.#note(message);
+    assertLossesFit(this.#spec, this.#runner.tasks, answerLosses);
     await assertSameInputs(this.#spec, this.#store, this.#runner);
     // Wherever it goes on, it is with as many: others would give other last bits.
     await this.#store.update({ threads: this.#runner.threads });
@@ -118,17 +123,21 @@ class Sweep {
       teachers: (task, part) => this.#teachers.segments(task, part),
     };
     const taskVectors = await taskVectorsOf(this.#spec, this.#signal);
+    const layers = await layersOf(this.#spec, {
+      ...{ runner: this.#runner, folder: this.#store.folder, signal: this.#signal },
+    });
     const searching = search.kind.search(
       searchContext(this.#spec, context.tasks, {
         losses: answerLosses,
-        taskVectors,
+        ...{ taskVectors, layers },
         note: (message) => this.#note(message),
       }),
       search.options,
     );
     const { trials: recorded, folder, state } = this.#store;
     const about = { search: search.kind.name, dimensions: space.length };
-    this.#tell({ type: "started", folder, ...about, recorded, budget: state.budget });
+    const best = this.#best === undefined ? {} : { best: this.#best };
+    this.#tell({ type: "started", folder, ...about, recorded, budget: state.budget, ...best });
     const runs = this.#trialRuns(context);
     if (this.#job.retryFailed === true) await this.#retry(runs);
     const course = await drive(searching, this.#portsOf(runs));
@@ -211,7 +220,7 @@ class Sweep {
       trials: { total: trials.length, failed: trials.filter(({ status }) => status === "failed").length },
       ...{ examples: this.#examples, seconds: this.#stopwatch.seconds },
       ...conclusion,
-      warnings: [...this.#notes, ...warnings],
+      warnings: [...this.#notes.all, ...warnings],
       ...(found?.facts === undefined ? {} : { facts: found.facts }),
     };
     await replaceFile(join(folder, sweepFiles.best), bestRecipe(spec, result.best, folder));
@@ -223,11 +232,8 @@ class Sweep {
     return result;
   }
 
-  /** A search that is run again from its start says again what it has said. */
   #note(message: string): void {
-    if (this.#notes.has(message)) return;
-    this.#notes.add(message);
-    this.#tell({ type: "note", message });
+    if (this.#notes.add(message)) this.#tell({ type: "note", message });
   }
 
   #tell(event: SweepEvent): void {

@@ -64,33 +64,6 @@ export async function readTaskVectors(
   };
 }
 
-/** One tensor of each model less the base's, as f64 in the order of the models. It must be one to compute with in all. */
-export async function readTaskVectorsOf(
-  base: Checkpoint,
-  models: readonly NamedCheckpoint[],
-  name: string,
-): Promise<readonly Float64Array[]> {
-  await using files = new OpenFiles();
-  const tensor = base.tensors.get(name);
-  if (tensor === undefined || !isComputable(tensor.dtype)) throw lacksNumbers(name, "the base");
-  const elements = tensor.bytes / dtypeBytes(tensor.dtype);
-  const origin = await files.read(base, tensor, tensor.dtype, 0, elements);
-  const vectors: Float64Array[] = [];
-  for (const { name: model, checkpoint } of models) {
-    const other = counterpart(tensor, model, checkpoint);
-    if (other === undefined) throw lacksNumbers(name, quote(model));
-    const vector = await files.read(checkpoint, other.tensor, other.dtype, 0, elements);
-    addScaled(vector, -1, origin);
-    vectors.push(vector);
-  }
-  return vectors;
-}
-
-function lacksNumbers(tensor: string, model: string): AmalgamError {
-  const problem = `${model} does not have it as numbers to compute with`;
-  return new AmalgamError("checkpoint_mismatch", `Cannot subtract ${quote(tensor)} from its base: ${problem}`);
-}
-
 function counterpart(
   tensor: CheckpointTensor,
   model: string,

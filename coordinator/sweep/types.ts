@@ -28,6 +28,8 @@ export interface SweepSpec {
   readonly seed: number;
   /** See `SearchContext.width`. @default 8 */
   readonly parallel: number;
+  /** What its author should know before it is run, each with its place. @default none */
+  readonly warnings?: readonly string[];
 }
 
 /** A recipe with places for values. */

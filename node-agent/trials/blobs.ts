@@ -82,7 +82,7 @@ export class Blobs {
 
   /** Within the share of blobs. What trials use stays in any case, so this may be too little by that. */
   #makeRoom(bytes: number): void {
-    if (bytes > this.#allowed) throw full(bytes, this.#allowed);
+    if (bytes > this.#allowed) throw tooLarge(bytes, this.#allowed);
     for (const [digest, { holding }] of [...this.#known]) {
       if (this.#held + bytes <= this.#allowed) return;
       if (holding.isUsed) continue;
@@ -107,6 +107,14 @@ export class Blobs {
 export interface UsedBlobs extends Disposable {
   /** One of those that were asked for. */
   get(digest: string): Uint8Array;
+}
+
+function tooLarge(bytes: number, allowed: number): AmalgamError {
+  return new AmalgamError(
+    "out_of_memory",
+    `Cannot keep ${formatBytes(bytes)} of one batch or graph: the agent may hold ${formatBytes(allowed)} of such; give it more ("--trial-memory" of an agent), or make batches smaller ("batch" in the task file)`,
+    { details: { needed: String(bytes), allowed: String(allowed) } },
+  );
 }
 
 function full(bytes: number, allowed: number): AmalgamError {

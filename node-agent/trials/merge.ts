@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { dtypeBits, isDtype } from "../../shared/checkpoint/dtypes.js";
 import { type MergedModel, MergeRequestSchema, type Piece } from "../../shared/gen/amalgam/v1/agent_pb.js";
@@ -50,6 +51,8 @@ export async function mergeModel(
   const { pool, scratch, signal, job, fence, trial, signs, progress } = context;
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
+  // One for each group.
+  setMaxListeners(0, either);
   const runs = groupPieces(pieces, pool.workers).map(async (group) => {
     const request = create(MergeRequestSchema, {
       ...{ job, fence, seed, unit: trial, sources: [...sources], programs },

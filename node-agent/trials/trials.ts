@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { removeOrphans } from "../../shared/child/orphans.js";
 import { AmalgamError } from "../../shared/errors.js";
 import type { KeepRequest, TryRequest } from "../../shared/gen/amalgam/v1/agent_pb.js";
@@ -118,6 +119,8 @@ export class Trials {
     const { pool, evaluations } = this.#options;
     const { job = "", fence = 0n } = request.leadership ?? {};
     const signal = AbortSignal.any([canceled, this.#closing.signal]);
+    // One for each file of inputs that it waits for.
+    setMaxListeners(0, signal);
     const emit: TrialListener["onEvent"] = (event, taken) => {
       if (signal.aborted) taken();
       else listener.onEvent(event, taken);

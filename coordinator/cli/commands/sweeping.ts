@@ -41,6 +41,10 @@ export function registerSweeping({ amalgam, terminal, run, show }: Registration)
     run(async () => (await import("../sweep.js")).retrySweep(folder, options, terminal)),
   );
 
+  withFolder(sweep.command("report"))
+    .description("make report.html and trials.parquet of a sweep's trials so far, also while it runs")
+    .action((folder) => show(async () => (await import("../sweep-report.js")).reportSweep(folder, terminal)));
+
   withFolder(sweep.command("top"))
     .description("list the best trials of a sweep, also while it runs")
     .addOption(new Option("-n, --number <n>", "how many").argParser(wholeNumber).default(10))
@@ -58,9 +62,10 @@ function withFolder(command: Command): Command {
 function withRunOptions(command: Command): Command {
   withEvaluationAgents(command)
     .addOption(
-      new Option("--trial-memory <size>", "for trials, per local agent (default: their share of half of what is free)").argParser(
-        size,
-      ),
+      new Option(
+        "--trial-memory <size>",
+        "for trials, per local agent (default: their share of half of what is free)",
+      ).argParser(size),
     )
     .option("--merge-best <output>", "merge the best recipe into this folder");
   return withTlsOptions(command).option(

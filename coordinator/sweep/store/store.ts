@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AmalgamError } from "../../../shared/errors.js";
 import { quote, quoteList } from "../../../shared/quote.js";
@@ -21,6 +21,9 @@ export const sweepFiles = {
   answers: "answers.jsonl",
   result: "result.json",
   best: "best.yaml",
+  report: "report.html",
+  table: "trials.parquet",
+  layers: "layers.json",
 } as const;
 
 /**
@@ -77,6 +80,7 @@ export class SweepStore implements AsyncDisposable {
       if (overwrite) await discard(folder);
       const before = await readState(folder);
       if (before !== undefined) assertSame(folder, before, state);
+      else if (!overwrite) await assertNothingLost(folder, text);
       const known = new TrialsOnRecord();
       const path = join(folder, sweepFiles.trials);
       const trials = await LineLog.open(path, (json) => known.add(parseTrial(json)));
@@ -187,10 +191,26 @@ function byNumber(trials: ReadonlyMap<number, TrialRecord>): readonly TrialRecor
   return [...trials.values()].toSorted((a, b) => a.trial - b.trial);
 }
 
+/** All but the sweep file, which takes the place of the one that is there. */
 async function discard(folder: string): Promise<void> {
   // Without it the others belong to nothing.
   await rm(join(folder, sweepFiles.state), { force: true });
-  await Promise.all(Object.values(sweepFiles).map((name) => rm(join(folder, name), { force: true })));
+  const { state: _, text: __, ...others } = sweepFiles;
+  await Promise.all(Object.values(others).map((name) => rm(join(folder, name), { force: true })));
+}
+
+/** What a sweep would replace, or take for its own, where it has not begun. */
+async function assertNothingLost(folder: string, text: string): Promise<void> {
+  const { text: textName, ...others } = sweepFiles;
+  const there = new Set(await readdir(folder));
+  const found = Object.values(others).find((name) => there.has(name));
+  // It is there where a sweep was cut off before it had begun, and where its folder is the sweep file's own.
+  const isOther = there.has(textName) && (await readFile(join(folder, textName), "utf8")) !== text;
+  const name = found ?? (isOther ? textName : undefined);
+  if (name === undefined) return;
+  const problem = `it has ${quote(name)} and no ${quote(sweepFiles.state)}, so that is of no sweep that can go on`;
+  const remedy = 'choose another folder with "--out", or replace it with "--overwrite"';
+  throw new AmalgamError("output_refused", `Cannot sweep into ${quote(folder)}: ${problem}; ${remedy}`);
 }
 
 function assertSame(folder: string, before: SweepState, now: SweepState): void {

@@ -16,8 +16,8 @@ import type { TrialRequest } from "./request.js";
 
 /** What an accepted attempt brought. */
 export interface TrialAnswer {
-  /** By part that was asked for: one output for each of its batches, in order. */
-  readonly outputs: readonly (readonly BatchOutput[])[];
+  /** By part that was asked for, then by batch. */
+  readonly outputs: ReadonlyMap<number, ReadonlyMap<number, BatchOutput>>;
   /** By tensor of the plan: what the agent gathered for it. */
   readonly statistics: ReadonlyMap<number, readonly number[]>;
   readonly facts: TrialFactsMessage;
@@ -62,6 +62,31 @@ export async function runTrialAttempt(
     await events.return(undefined);
   }
   return check.finish();
+}
+
+/** One answer of those to the parts of a trial's request, in the order of asking. At least one. */
+export function joinAnswers(answers: readonly TrialAnswer[]): TrialAnswer {
+  const outputs = new Map<number, ReadonlyMap<number, BatchOutput>>();
+  for (const [part, found] of answers.flatMap((answer) => [...answer.outputs])) {
+    outputs.set(part, new Map([...(outputs.get(part) ?? []), ...found]));
+  }
+  const statistics = new Map(answers.flatMap((answer) => [...answer.statistics]));
+  const [first, ...others] = answers.map(({ facts }) => facts);
+  if (first === undefined) throw new RangeError("No answers to join");
+  const facts = others.reduce(
+    (all, one) => ({
+      ...one,
+      waitSeconds: all.waitSeconds + one.waitSeconds,
+      readSeconds: all.readSeconds + one.readSeconds,
+      mergeSeconds: all.mergeSeconds + one.mergeSeconds,
+      loadSeconds: all.loadSeconds + one.loadSeconds,
+      runSeconds: all.runSeconds + one.runSeconds,
+      fetchedBytes: all.fetchedBytes + one.fetchedBytes,
+      reused: all.reused,
+    }),
+    first,
+  );
+  return { outputs, statistics, facts };
 }
 
 /** Holds what an agent sends against what its trial must bring. */
@@ -123,11 +148,10 @@ class TrialCheck {
     const facts = this.#facts;
     if (facts === undefined) throw this.#corrupt("an end without what ran it");
     if (!facts.reused || this.#receipts > 0) this.#pieces.finish();
-    const byPart = new Map<number, [batch: number, output: BatchOutput][]>();
+    const outputs = new Map<number, ReadonlyMap<number, BatchOutput>>();
     for (const [i, { part }] of tasks.entries()) {
-      byPart.set(part, [...(byPart.get(part) ?? []), ...(this.#outputs[i] ?? [])]);
+      outputs.set(part, new Map([...(outputs.get(part) ?? []), ...(this.#outputs[i] ?? [])]));
     }
-    const outputs = [...byPart.values()].map((found) => found.sort(([a], [b]) => a - b).map(([, output]) => output));
     return { outputs, statistics: this.#statistics, facts };
   }
 

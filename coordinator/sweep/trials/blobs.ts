@@ -17,7 +17,7 @@ export interface Blob {
 }
 
 /** Its digest in hexadecimal. */
-export function keyOf({ digest }: Blob): string {
+export function keyOf({ digest }: Pick<Blob, "digest">): string {
   return Buffer.from(digest).toString("hex");
 }
 

@@ -110,12 +110,16 @@ export class PreparedModels implements AsyncDisposable {
       graphs: (needs) => context.graphs({ ...needs, taps: true }),
     });
     const measure = { kind: "vectors", graph: "body", output: tapsOutput } as const;
+    // An example may be several texts, and a corpus is no example at all: as many as were asked for, from all of them.
+    const { batches } = prepared;
+    const count = Math.min(examples, batches.length);
+    const chosen = Array.from({ length: count }, (_, i) => Math.floor((i * batches.length) / count));
     return new PreparedPart(
       part,
       {
         ...prepared,
-        batches: prepared.batches.map((batch) => ({ ...batch, measure })),
-        load: async (batch) => ({ inputs: (await prepared.load(batch)).inputs }),
+        batches: chosen.flatMap((at) => batches[at] ?? []).map((batch) => ({ ...batch, measure })),
+        load: async (batch) => ({ inputs: (await prepared.load(chosen[batch] ?? batch)).inputs }),
       },
       held,
     );

@@ -8,6 +8,7 @@ import { MustBeStored } from "../../plan/stored-stages.js";
 import type { Plan } from "../../plan/types.js";
 import { parseRecipes } from "../../recipe/parse.js";
 import type { RecipeFile } from "../../recipe/recipe.js";
+import { assertSameSources } from "./same-sources.js";
 
 /** A recipe's plan, and the name of the bytes that come out of it. */
 export interface PlannedWeights {
@@ -29,10 +30,14 @@ export class RecipePlanner {
     this.#file = file;
   }
 
-  /** Fails as planning does, and with `usage` for documents that cannot be merged in one go. */
+  /**
+   * Fails as planning does, with `usage` for documents that cannot be merged in one go, and with `checkpoint_changed` for
+   * models that were written anew since they were opened.
+   */
   async plan(text: string): Promise<PlannedWeights> {
     const recipe = parseRecipes(text, this.#file);
     const plan = this.#merge(recipe, await this.#open(recipe));
+    await assertSameSources(plan.sources);
     return { plan, weights: weightsOf(plan) };
   }
 

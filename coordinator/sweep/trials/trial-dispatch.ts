@@ -6,7 +6,8 @@ import { OpenDispatch } from "../../dispatch/open-dispatch.js";
 import type { Statistics } from "../../dispatch/request.js";
 import type { RetryPolicy } from "../../dispatch/retry.js";
 import type { JobAgent, JobAgents } from "../../job/job-agents.js";
-import { runTrialAttempt, type TrialAnswer } from "./attempt.js";
+import { joinAnswers, runTrialAttempt, type TrialAnswer, type TrialAttemptOptions } from "./attempt.js";
+import { divideRequest } from "./divide.js";
 import { KeptBlobs } from "./kept-blobs.js";
 import { TrialPlacement, type TrialWork } from "./placement.js";
 import type { TrialRequest } from "./request.js";
@@ -54,6 +55,8 @@ export class TrialDispatch implements AsyncDisposable {
   /** By number, those that run or wait. */
   readonly #asked = new Map<number, AskedTrial>();
   readonly #kept = new WeakMap<JobAgent, KeptBlobs>();
+  /** What agents may hold of batches and graphs, as far as they have said. */
+  readonly #blobBytes = new WeakMap<JobAgent, number>();
   readonly #fallbacks = new Set<string>();
   readonly #dispatch: OpenDispatch<TrialUnit, AnsweredTrial, JobAgent>;
 
@@ -100,23 +103,67 @@ export class TrialDispatch implements AsyncDisposable {
     const { statistics, gathered, batches } = trial;
     const request = trial.build({ epoch, statistics: new Map([...gathered, ...statistics.known()]) });
     this.placement.merges(agent, trial);
+    let done = 0;
+    const ask = async (part: TrialRequest): Promise<TrialAnswer> => {
+      const answer = await this.#ask(agent, part, signal, {
+        ...{ unit, onProgress },
+        onBatch: (count) => trial.onProgress((done + count) / Math.max(1, batches)),
+      });
+      done += batchesOf(part);
+      return answer;
+    };
+    try {
+      const answer = await this.#inParts(agent, request, ask);
+      for (const [tensor, values] of answer.statistics) statistics.learn(tensor, values);
+      this.#noteFallback(agent, answer);
+      return { ...answer, agent, epoch };
+    } catch (reason) {
+      throw this.placement.judge(AmalgamError.from(reason), trial, agent, this.#options.agents.list);
+    }
+  }
+
+  /** All at once, or some batches after others where the agent can never hold all of them. */
+  async #inParts(
+    agent: JobAgent,
+    request: TrialRequest,
+    ask: (part: TrialRequest) => Promise<TrialAnswer>,
+  ): Promise<TrialAnswer> {
+    const isTooMuch = (allowed: number): boolean => bytesOf(request) > allowed;
+    let allowed = this.#blobBytes.get(agent) ?? Number.POSITIVE_INFINITY;
+    if (!isTooMuch(allowed)) {
+      try {
+        return await ask(request);
+      } catch (reason) {
+        const error = AmalgamError.from(reason);
+        allowed = Number(error.details["allowed"]);
+        if (error.code !== "inputs_missing" || !isTooMuch(allowed)) throw error;
+        this.#blobBytes.set(agent, allowed);
+      }
+    }
+    const answers: TrialAnswer[] = [];
+    for (const part of divideRequest(request, allowed / agent.slots)) answers.push(await ask(part));
+    return joinAnswers(answers);
+  }
+
+  /** Hands over what the agent lacks, again where it has forgotten it, and runs the trial. */
+  async #ask(
+    agent: JobAgent,
+    request: TrialRequest,
+    signal: AbortSignal,
+    { unit, ...listeners }: { readonly unit: TrialUnit } & Pick<TrialAttemptOptions, "onProgress" | "onBatch">,
+  ): Promise<TrialAnswer> {
+    const kept = this.#keptBy(agent);
     for (let forgotten = 0; ; forgotten += 1) {
-      const kept = this.#keptBy(agent);
       try {
         await kept.give(request.blobs, signal);
-        const answer = await runTrialAttempt(agent, unit, request, {
-          ...{ signal, onProgress },
-          onBatch: (done) => trial.onProgress(done / Math.max(1, batches)),
-        });
-        for (const [tensor, values] of answer.statistics) statistics.learn(tensor, values);
-        this.#noteFallback(agent, answer);
-        return { ...answer, agent, epoch };
+        return await runTrialAttempt(agent, unit, request, { ...listeners, signal });
       } catch (reason) {
-        const error = explainMissing(AmalgamError.from(reason), request);
-        if (error.code !== "inputs_missing" || forgotten === maxForgotten) {
-          throw this.placement.judge(error, trial, agent, this.#options.agents.list);
-        }
+        const error = AmalgamError.from(reason);
+        if (error.code !== "inputs_missing") throw error;
         kept.forget();
+        if (forgotten === maxForgotten || bytesOf(request) > Number(error.details["allowed"])) {
+          throw batchesOf(request) > 1 ? error : explainMissing(error, request);
+        }
       }
     }
   }
@@ -155,12 +202,19 @@ export class TrialDispatch implements AsyncDisposable {
   }
 }
 
-/** An agent that can never hold all of a trial's blobs at once will never have them. */
-function explainMissing(error: AmalgamError, { blobs }: TrialRequest): AmalgamError {
-  const allowed = Number(error.details["allowed"]);
-  const needed = blobs.reduce((total, { bytes }) => total + bytes, 0);
-  if (error.code !== "inputs_missing" || !(needed > allowed)) return error;
-  const message = `Cannot give an agent the batches and graphs of a trial: they have ${formatBytes(needed)}, and of its memory for trials it may hold ${formatBytes(allowed)} of them; give it more (--trial-memory), or the tasks fewer examples`;
+function batchesOf({ tasks }: TrialRequest): number {
+  return tasks.reduce((total, { batches }) => total + batches.size, 0);
+}
+
+function bytesOf({ blobs }: TrialRequest): number {
+  return blobs.reduce((total, { bytes }) => total + bytes, 0);
+}
+
+/** An agent that can never hold a batch and its graphs at once will never run it. */
+function explainMissing(error: AmalgamError, request: TrialRequest): AmalgamError {
+  const [allowed, needed] = [Number(error.details["allowed"]), bytesOf(request)];
+  if (!(needed > allowed)) return error;
+  const message = `Cannot give an agent a batch of a trial: it has ${formatBytes(needed)} with its graphs, and of its memory for trials the agent may hold ${formatBytes(allowed)} of such; give it more (--trial-memory), or make batches smaller with "batch" in the task file`;
   return new AmalgamError("out_of_memory", message, {
     cause: error,
     details: { ...error.details, needed: String(needed), allowed: String(allowed) },

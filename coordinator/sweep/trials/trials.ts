@@ -4,6 +4,7 @@ import { AmalgamError } from "../../../shared/errors.js";
 import { unlessAborted } from "../../../shared/unless-aborted.js";
 import type { Statistics } from "../../dispatch/request.js";
 import type { RetryPolicy } from "../../dispatch/retry.js";
+import type { BatchOutput } from "../../evaluate/types.js";
 import type { JobAgents } from "../../job/job-agents.js";
 import type { Plan, PlannedSource } from "../../plan/types.js";
 import type {
@@ -102,8 +103,8 @@ export class Trials implements TrialRunner {
     const results: SegmentResult[] = [];
     for (const [i, part] of parts.entries()) {
       const segment = segments[i];
-      const outputs = answer.outputs[i] ?? [];
       if (segment === undefined) continue;
+      const outputs = outputsOf(answer, i);
       // A module of the author's may take for ever.
       const records = part.named(await unlessAborted(signal, part.prepared.finish(outputs)));
       const answers = options.answers ? part.prepared.answers?.(outputs) : undefined;
@@ -118,8 +119,8 @@ export class Trials implements TrialRunner {
   ): Promise<TappedExamples> {
     const signal = AbortSignal.any([options.signal, this.#parts.signal]);
     const part = await this.#parts.prepared.tapped(this.#behind(trial).plan, task, examples);
-    const { outputs } = await this.#ask(trial, [part], { signal, label });
-    const numbers = (outputs[0] ?? []).flatMap((output) => (output.kind === "vectors" ? [output.values] : []));
+    const outputs = outputsOf(await this.#ask(trial, [part], { signal, label }), 0);
+    const numbers = outputs.flatMap((output) => (output.kind === "vectors" ? [output.values] : []));
     return { taps: part.prepared.graphs.taps ?? [], examples: numbers };
   }
 
@@ -176,6 +177,12 @@ export class Trials implements TrialRunner {
     for (const [tensor, values] of gathered) statistics.learn(tensor, values);
     return gathered;
   }
+}
+
+/** Of one part: its batches' in their order. */
+function outputsOf({ outputs }: AnsweredTrial, part: number): readonly BatchOutput[] {
+  const found = [...(outputs.get(part) ?? [])].sort(([a], [b]) => a - b);
+  return found.map(([, output]) => output);
 }
 
 function partOf(model: PreparedModel, { task, part }: Segment): PreparedPart {

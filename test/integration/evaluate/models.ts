@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type EvaluationEvent, type EvaluationJob, evaluate } from "../../../coordinator/evaluate/evaluation.js";
 import type { EvaluationResult } from "../../../coordinator/evaluate/types.js";
 import { writeCheckpoint } from "../../support/checkpoints.js";
-import { madeWeights } from "../../support/made-weights.js";
+import { madeWeight, madeWeights } from "../../support/made-weights.js";
 import { agentEntry } from "../../support/merges.js";
 import { jsonLines, tokenizerFolder } from "../../support/prepare.js";
 
@@ -107,6 +107,8 @@ export interface ModelChanges {
   readonly hasTokenizer?: boolean;
   /** One number of this tensor is NaN. */
   readonly nan?: string;
+  /** Other weights than those of a model without, half as far from them as they are from zero. */
+  readonly salt?: string;
 }
 
 /** Writes the checkpoint `folder/name`, in two shards, and returns its path. */
@@ -114,12 +116,25 @@ export async function writeModel(
   folder: string,
   name: string,
   kind: ModelKind,
-  { shapes: change, config, hasTokenizer = true, nan }: ModelChanges = {},
+  { shapes: change, config, hasTokenizer = true, nan, salt }: ModelChanges = {},
 ): Promise<string> {
   const made = kinds[kind];
   const shapes: Record<string, readonly number[]> = { ...made.shapes };
   change?.(shapes);
   const tensors = madeWeights(shapes);
+  if (salt !== undefined) {
+    for (const [tensor, content] of tensors) {
+      const [values, added] = [
+        "values" in content ? content.values : [],
+        madeWeight(`${salt} ${tensor}`, content.shape),
+      ];
+      tensors.set(tensor, {
+        dtype: "F32",
+        shape: content.shape,
+        values: added.map((one, i) => (values[i] ?? 0) + one / 2),
+      });
+    }
+  }
   const spoilt = tensors.get(nan ?? "");
   if (spoilt !== undefined && "values" in spoilt) (spoilt.values as Float32Array)[0] = Number.NaN;
   const path = join(folder, name);

@@ -81,6 +81,29 @@ describe("runSweep()", () => {
     expect(courses[0]?.records).toHaveLength(40);
   });
 
+  test("takes the best trial where the search recommends what violates constraints more", async () => {
+    const points = [0.1, 0.3, 0.5, 0.7].map((x) => ({ x, y: 0.5 }));
+    const accuracies = points.map((p) => (madeAccuracy(p, "a", 0, 40) + madeAccuracy(p, "b", 0, 40)) / 2);
+    const least = accuracies.indexOf(Math.min(...accuracies));
+    const kind: SearchKind = {
+      ...{ name: "careless", summary: "", options: {} },
+      *search() {
+        yield* evaluate(points.map((point) => ({ point })));
+        return { best: points[least] ?? {} };
+      },
+    };
+    const at = { line: 1, column: 1 };
+    const atLeast = Math.max(...accuracies);
+    await using sweep = await withSweep({
+      kind,
+      change: { constraints: [{ name: "mean acc", of: "mean", metric: undefined, at, atLeast }] },
+    });
+    const { best, warnings } = await sweep.finish();
+    expect(best.point).toEqual(points[accuracies.indexOf(atLeast)]);
+    expect(best.searched.violation).toBe(0);
+    expect(warnings).toContainEqual(expect.stringMatching(/recommends violates constraints more than trial \d/));
+  });
+
   test("judges the best merge and the start by what the search has not seen", async () => {
     await using sweep = await withSweep({ trials: 30 });
     const result = await sweep.finish({ heldOut: 200 });
@@ -129,6 +152,16 @@ describe("runSweep()", () => {
     expect({ ...(await result), seconds: 0 }).toEqual({ ...first, seconds: 0 });
     expect(runner.ran).toEqual([]);
     expect(await sweep.trials()).toHaveLength(20);
+  });
+
+  test("leaves a finished sweep alone where it is only to be finished, until there is more to do", async () => {
+    await using sweep = await withSweep();
+    const first = await sweep.finish();
+    const openRunner = async (): Promise<MadeRunner> => expect.fail("It started something");
+    expect(await sweep.finish({}, { onlyUnfinished: true, openRunner })).toEqual(JSON.parse(JSON.stringify(first)));
+    const more = await sweep.finish({}, { onlyUnfinished: true, trials: 22 });
+    expect(more.trials.total).toBe(22);
+    expect((await sweep.finish({}, { onlyUnfinished: true, trials: 22, openRunner })).trials.total).toBe(22);
   });
 
   test("answers a point that comes again from the record", async () => {

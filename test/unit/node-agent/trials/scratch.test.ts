@@ -22,6 +22,7 @@ test("memory and folder may be told, and none is wanted with a size of 0", async
   expect(placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 5 })).toEqual({ folder: folder.path, bytes: 5 });
   expect(placeForTrials({ trialFolder: folder.path })?.bytes).toBeGreaterThan(0);
   expect(placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 0 })).toBeUndefined();
+  expect(placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 5, agentsHere: 4 })?.bytes).toBe(5);
   const missing = join(folder.path, "none");
   expect(() => placeForTrials({ trialFolder: missing })).toThrow(/^Cannot run trials in ".*none": /);
 });
@@ -33,4 +34,12 @@ test.each([
   [4_097, 8_192],
 ])("a file of %i bytes takes %i bytes of memory", (bytes, expected) => {
   expect(pagesOf(bytes)).toBe(expected);
+});
+
+test("agents of one machine share what they take by default", async () => {
+  await using folder = await withTempDir();
+  const [alone, fourth] = [1, 4].map((agentsHere) => placeForTrials({ trialFolder: folder.path, agentsHere })?.bytes);
+  expect(fourth).toBeGreaterThan(0);
+  // Others take memory meanwhile.
+  expect(fourth).toBeLessThan((alone ?? 0) / 2);
 });

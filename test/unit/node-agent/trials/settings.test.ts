@@ -11,6 +11,13 @@ test.each([
   expect([settings.trialMemoryBytes, settings.trialFolder]).toEqual([bytes, folder]);
 });
 
+test("agents share a machine, and alone when nothing is said", () => {
+  const told = parseAgentArguments(["--root", "/a", "--agents-here", "3"])?.agent;
+  expect(completeSettings(told ?? { roots: [] }).agentsHere).toBe(3);
+  expect(completeSettings({ roots: ["/a"] }).agentsHere).toBe(1);
+  expect(() => completeSettings({ roots: ["/a"], agentsHere: 0 })).toThrow("a number of agents of 0");
+});
+
 test("a size that is none is refused by name", () => {
   expect(() => parseAgentArguments(["--root", "/a", "--trial-memory", "half"])).toThrow(
     'Cannot use "half" for "--trial-memory": it is not a size',
