@@ -184,6 +184,8 @@ export class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAge
   /** Ends a unit that is not over. */
   giveUp(index: number, error: AmalgamError): void {
     for (const attempt of this.#state.abandon(index)) this.#attempts.get(keyOf(attempt))?.controller.abort(error);
+    // Nobody waits any more; who comes next waits from then on.
+    if (this.#state.remaining === 0) this.#waitingSince = undefined;
     this.#each?.failed(index, error);
   }
 
@@ -235,13 +237,16 @@ export class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAge
   #wait({ unit, refusals }: Blocked, now: number): number | undefined {
     const { waitForAgentsMs = 0, agents } = this.#options;
     const reasons = refusals.map(({ agent, reason }) => `${this.#agent(agent).label}: ${reason}`);
+    // Where units stand for themselves, one that is refused is no reason to end the others.
+    const giveUpUnit = (): number => {
+      this.giveUp(unit, refusedByAll(this.#what(unit), reasons));
+      return now;
+    };
+    const isOwnAffair = reasons.length > 0 && this.#each !== undefined;
     if (waitForAgentsMs === 0) {
       if (agents.list.some(({ state }) => state === "connecting")) return undefined;
       const { remaining } = this.#state;
-      if (reasons.length > 0 && this.#each !== undefined) {
-        this.giveUp(unit, refusedByAll(this.#what(unit), reasons));
-        return now;
-      }
+      if (isOwnAffair) return giveUpUnit();
       this.#fail(reasons.length > 0 ? refusedByAll(this.#what(unit), reasons) : noAgentLeft(agents.list, remaining));
       return undefined;
     }
@@ -252,6 +257,7 @@ export class Dispatcher<Work extends Dispatchable, Result, A extends DispatchAge
       this.#emit({ type: "waiting", reason });
     }
     const giveUpAt = this.#waitingSince + waitForAgentsMs;
+    if (now >= giveUpAt && isOwnAffair) return giveUpUnit();
     if (now >= giveUpAt) this.#fail(waitedTooLong(now - this.#waitingSince, this.#state.remaining, reason));
     return giveUpAt === Infinity ? undefined : giveUpAt;
   }

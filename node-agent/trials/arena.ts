@@ -12,6 +12,7 @@ import { ProgramSchema } from "../../shared/gen/amalgam/v1/program_pb.js";
 import { programToProto } from "../../shared/rpc/program.js";
 import type { Holding } from "./ledger.js";
 import type { TrialContext } from "./trial-context.js";
+import type { Turns } from "./turns.js";
 
 /** A whole input that trials want in memory. */
 export interface WantedInput {
@@ -42,6 +43,15 @@ export function packInputs(inputs: readonly WantedInput[]): { readonly places: P
   return { places, bytes };
 }
 
+export interface ArenaParts {
+  readonly holding: Holding;
+  readonly model: MergedModel;
+  /** Of all arenas: one takes its turn to be brought. */
+  readonly turns: Turns;
+  /** Nobody can use it any more. */
+  readonly onGone: () => void;
+}
+
 /**
  * Some inputs in one file in memory, written once. They are brought there while anybody waits for them, and stay until
  * their memory is wanted.
@@ -51,6 +61,8 @@ export class Arena {
   readonly places: Places;
   readonly bytes: number;
   readonly holding: Holding;
+  /** Resolves when a worker has begun to bring them, or none will: before that, nothing tells of progress. */
+  readonly begun: Promise<void>;
   /** Whether the inputs are there: they are not when the folder was full. Fails when they cannot be read. */
   readonly ready: Promise<boolean>;
   readonly #stop = new AbortController();
@@ -58,19 +70,18 @@ export class Arena {
   #source: SourceFile | undefined;
   #isOver = false;
 
-  /** `onGone`: nobody can use it any more. */
-  constructor(
-    path: string,
-    inputs: readonly WantedInput[],
-    parts: { readonly holding: Holding; readonly model: MergedModel; readonly onGone: () => void },
-    context: TrialContext,
-  ) {
+  constructor(path: string, inputs: readonly WantedInput[], parts: ArenaParts, context: TrialContext) {
     const { places, bytes } = packInputs(inputs);
     this.path = path;
     this.places = places;
     this.bytes = bytes;
     this.holding = parts.holding;
-    this.ready = this.#bring(inputs, parts.model, context).then(
+    let begin: () => void = () => undefined;
+    this.begun = new Promise((resolve) => {
+      begin = resolve;
+    });
+    const brought = parts.turns.take(() => this.#bring(inputs, parts.model, context, begin));
+    this.ready = brought.finally(begin).then(
       () => true,
       (reason: unknown) => {
         parts.onGone();
@@ -114,9 +125,15 @@ export class Arena {
     rmSync(this.path, { force: true });
   }
 
-  async #bring(inputs: readonly WantedInput[], model: MergedModel, context: TrialContext): Promise<void> {
+  async #bring(
+    inputs: readonly WantedInput[],
+    model: MergedModel,
+    context: TrialContext,
+    onStart: () => void,
+  ): Promise<void> {
     const { pool, scratch, job, fence, trial } = context;
     try {
+      this.#stop.signal.throwIfAborted();
       const descriptor = openSync(this.path, "wx", 0o600);
       ftruncateSync(descriptor, this.bytes);
       closeSync(descriptor);
@@ -144,7 +161,7 @@ export class Arena {
       const onEvent = (): void => {
         for (const listener of this.#listeners) listener();
       };
-      await pool.run(request, { onEvent }, this.#stop.signal, scratch.path);
+      await pool.run(request, { onStart, onEvent }, this.#stop.signal, scratch.path);
       const { size, mtimeMs } = statSync(this.path);
       this.#source = create(SourceFileSchema, { path: this.path, bytes: BigInt(size), modifiedMs: mtimeMs });
     } finally {

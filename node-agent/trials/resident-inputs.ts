@@ -7,9 +7,13 @@ import { inputKey, isDerived } from "./input-key.js";
 import type { Ledger } from "./ledger.js";
 import { pagesOf } from "./scratch.js";
 import type { TrialContext } from "./trial-context.js";
+import { Turns } from "./turns.js";
 
 /** Inputs are held in files of about this size, which come and go as a whole. */
 const arenaBytes = 64 << 20;
+
+/** That are brought at once: one is being read, and the next is there. A large model has more than may wait for workers. */
+const arenasPerWorker = 2;
 
 /** By piece, then by input. */
 type Keys = readonly (readonly string[])[];
@@ -28,11 +32,14 @@ export interface BroughtModel extends Disposable {
  */
 export class ResidentInputs {
   readonly #ledger: Ledger;
+  readonly #turns: Turns;
   readonly #arenaOf = new Map<string, Arena>();
   readonly #arenas = new Set<Arena>();
 
-  constructor(ledger: Ledger) {
+  /** `workers`: that bring them. */
+  constructor(ledger: Ledger, workers: number) {
     this.#ledger = ledger;
+    this.#turns = new Turns(arenasPerWorker * workers);
   }
 
   /** What they take, those on their way included. */
@@ -95,7 +102,8 @@ export class ResidentInputs {
       const half = Math.ceil(inputs.length / 2);
       return [inputs.slice(0, half), inputs.slice(half)].flatMap((some) => this.#open(some, model, context));
     }
-    arena = new Arena(context.scratch.newPath("inputs"), inputs, { holding, model, onGone: forget }, context);
+    const parts = { holding, model, turns: this.#turns, onGone: forget };
+    arena = new Arena(context.scratch.newPath("inputs"), inputs, parts, context);
     this.#arenas.add(arena);
     for (const { key } of inputs) this.#arenaOf.set(key, arena);
     return [arena];
@@ -124,7 +132,9 @@ export class ResidentInputs {
 }
 
 /** Another trial's cancellation does not end this one: what it was bringing is read from where it is. */
-async function ready(arena: Arena, { signal }: TrialContext): Promise<boolean> {
+async function ready(arena: Arena, { signal, signs }: TrialContext): Promise<boolean> {
+  // Workers may be busy with other units for longer than a coordinator waits for a sign.
+  void arena.begun.then(signs.queued());
   try {
     return await unlessAborted(signal, arena.ready);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, realpathSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ownName } from "../../shared/child/orphans.js";
+import { ownName, removeOrphans } from "../../shared/child/orphans.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { freeMemory } from "../evaluate/process/free-memory.js";
@@ -34,6 +34,8 @@ export function placeForTrials(told: {
   readonly agentsHere?: number | undefined;
 }): TrialPlace | undefined {
   if (told.trialMemoryBytes === 0) return undefined;
+  // Before anything is measured: what killed agents have left there is room.
+  removeOrphans(told.trialFolder ?? sharedMemory, scratchPrefix);
   const free = told.trialFolder === undefined ? freeSharedMemory() : freeIn(told.trialFolder);
   const folder = told.trialFolder ?? sharedMemory;
   if (free === undefined) {
@@ -70,7 +72,7 @@ function freeIn(folder: string): number {
 }
 
 /** Of the folders of agents; files in memory outlive whoever made them. */
-export const scratchPrefix = "amalgam-trials-";
+const scratchPrefix = "amalgam-trials-";
 
 /** Of all agents of this process that are open; a process that ends takes them along. */
 const open = new Set<string>();

@@ -67,7 +67,8 @@ export async function runTrial({ request, stores, context, emit }: TrialRun): Pr
       if (event.type === "progress") context.progress(event.bytesRead, event.bytesWritten, event.ioSeconds);
       if (event.type === "facts") {
         times.load += event.facts.loadSeconds ?? 0;
-        ran = event.facts;
+        // Of several graphs, one that could not be run as wished is worth telling.
+        if ((ran.fallback ?? "") === "") ran = event.facts;
       }
       if (event.type !== "result") return;
       times.run += event.result.seconds ?? 0;
@@ -149,7 +150,7 @@ async function merge(model: MergedModel, { weights, inputs, context, times, emit
   } catch (reason) {
     const error = AmalgamError.from(reason);
     if (error.code !== "out_of_space") throw error;
-    const message = `Cannot merge trial ${context.trial} in memory: the file system of ${quote(folder)} is full, though trials use no more of it than they may; give them less ("--trial-memory" of an agent), or more room`;
+    const message = `Cannot merge trial ${context.trial} in memory: the file system of ${quote(folder)} is full, though trials use no more of it than they may; give them less ("--trial-memory" of an agent), or a file system with more room ("--trial-folder")`;
     throw new AmalgamError("out_of_memory", message, { cause: error });
   }
 }

@@ -1,5 +1,4 @@
 import { setMaxListeners } from "node:events";
-import { removeOrphans } from "../../shared/child/orphans.js";
 import { AmalgamError } from "../../shared/errors.js";
 import type { KeepRequest, TryRequest } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import type { Evaluations } from "../evaluate/evaluations.js";
@@ -9,7 +8,7 @@ import { Blobs } from "./blobs.js";
 import { Ledger } from "./ledger.js";
 import { limits } from "./limits.js";
 import { ResidentInputs } from "./resident-inputs.js";
-import { Scratch, scratchPrefix, type TrialPlace } from "./scratch.js";
+import { Scratch, type TrialPlace } from "./scratch.js";
 import { runTrial, type TrialEvent, type TrialStores } from "./trial.js";
 import type { TrialContext } from "./trial-context.js";
 import { WaitSigns } from "./wait-signs.js";
@@ -57,10 +56,9 @@ export class Trials {
     this.#stores = {
       ledger,
       blobs: new Blobs(ledger),
-      inputs: new ResidentInputs(ledger),
+      inputs: new ResidentInputs(ledger, options.pool.workers),
       kept: new KeptWeights(),
     };
-    removeOrphans(folder, scratchPrefix);
     this.#scratch = new Scratch(folder);
   }
 

@@ -9,6 +9,7 @@ import { readTaps } from "../../graphs/taps.js";
 import type { Plan, PlannedInput } from "../../plan/types.js";
 import { startPoint } from "../space.js";
 import { replaceFile } from "../store/state.js";
+import { sweepFiles } from "../store/store.js";
 import { RecipePlanner } from "../trials/recipe-planner.js";
 import type { PlannedTrial, SweepSpec, TappedExamples, TrialRunner } from "../types.js";
 import { readCoefficients } from "./coefficients.js";
@@ -31,8 +32,6 @@ interface Kept {
   readonly key: string;
   readonly moments: Readonly<Record<string, readonly LayerMoments[]>>;
 }
-
-const fileName = "layers.json";
 
 /** The layers of a sweep's recipe; undefined where its search does not ask for them. */
 export async function layersOf(
@@ -169,7 +168,7 @@ function keyOf(start: string, lessons: readonly Lesson[], examples: number): str
 }
 
 async function kept(key: string, folder: string, gatherAll: () => Promise<Kept["moments"]>): Promise<Kept["moments"]> {
-  const path = join(folder, fileName);
+  const path = join(folder, sweepFiles.layers);
   const before = await readFile(path, "utf8").then(parse, () => undefined);
   if (before?.key === key) return before.moments;
   const moments = await gatherAll();

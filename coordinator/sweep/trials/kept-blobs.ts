@@ -9,7 +9,8 @@ import { isInUse } from "./placement.js";
 const keepTimeoutMs = 120_000;
 /** The same as a unit has that sends nothing but signs of life. */
 const roomTimeoutMs = 600_000;
-const roomAgainMs = 100;
+/** How soon it is asked for again, at first and at most: each time, all the bytes are sent. */
+const [roomAgainMs, roomAgainMostMs] = [100, 2_000];
 
 /** The blobs that one agent has been given and has not been heard to lack. */
 export class KeptBlobs {
@@ -19,7 +20,7 @@ export class KeptBlobs {
   readonly #signal: AbortSignal;
   readonly #clock: Clock;
 
-  /** `signal`: ends waiting for room. */
+  /** `signal`: ends what is being sent, and waiting for room. */
   constructor(client: Pick<AgentClient, "keep">, leadership: Leadership, signal: AbortSignal, clock = systemClock) {
     this.#client = client;
     this.#leadership = leadership;
@@ -31,8 +32,11 @@ export class KeptBlobs {
   async give(blobs: readonly Blob[], signal: AbortSignal): Promise<void> {
     const byKey = new Map(blobs.map((blob) => [keyOf(blob), blob]));
     for (const group of groupsOf([...byKey].filter(([key]) => !this.#given.has(key)))) {
-      const sending = this.#send(group.map(([, blob]) => blob));
-      for (const [key] of group) {
+      // Others may be giving some of them by now.
+      const own = group.filter(([key]) => !this.#given.has(key));
+      if (own.length === 0) continue;
+      const sending = this.#send(own.map(([, blob]) => blob));
+      for (const [key] of own) {
         const given = sending.catch((reason: unknown) => {
           this.#given.delete(key);
           throw reason;
@@ -56,14 +60,15 @@ export class KeptBlobs {
     const bytes: Uint8Array[] = [];
     for (const blob of blobs) bytes.push(await blob.read());
     const giveUpAt = this.#clock.now() + roomTimeoutMs;
-    for (;;) {
+    for (let pauseMs = roomAgainMs; ; pauseMs = Math.min(roomAgainMostMs, 2 * pauseMs)) {
       try {
-        await this.#client.keep({ leadership: this.#leadership, blobs: bytes }, { timeoutMs: keepTimeoutMs });
+        const call = { timeoutMs: keepTimeoutMs, signal: this.#signal };
+        await this.#client.keep({ leadership: this.#leadership, blobs: bytes }, call);
         return;
       } catch (reason) {
         const error = AmalgamError.from(reason);
         if (!isInUse(error) || this.#clock.now() >= giveUpAt || this.#signal.aborted) throw error;
-        await sleep(this.#clock, roomAgainMs, this.#signal);
+        await sleep(this.#clock, pauseMs, this.#signal);
       }
     }
   }

@@ -166,9 +166,9 @@ export class Trials implements TrialRunner {
     const key = statistics.modelwideKey;
     let gathering = this.#gathering.get(key);
     if (gathering === undefined) {
-      const { agents, signal: ending, waitForAgentsMs } = this.#parts;
+      const { agents, signal: ending, waitForAgentsMs, retry } = this.#parts;
       gathering = gatherModelwide(plan, missing, {
-        ...{ agents, signal: ending, waitForAgentsMs, job: this.#leadership.job },
+        ...{ agents, signal: ending, waitForAgentsMs, retry, job: this.#leadership.job },
         refuses: (agent) => this.#dispatch.placement.cannotRead(plan, agent),
       }).finally(() => this.#gathering.delete(key));
       this.#gathering.set(key, gathering);

@@ -3,7 +3,9 @@ import type { DispatchAgent, Dispatchable, Placement } from "../../../../coordin
 import type { AttemptContext } from "../../../../coordinator/dispatch/dispatcher.js";
 import { OpenDispatch } from "../../../../coordinator/dispatch/open-dispatch.js";
 import type { AgentState } from "../../../../coordinator/dispatch/states.js";
+import type { Clock } from "../../../../shared/clock.js";
 import { AmalgamError } from "../../../../shared/errors.js";
+import { VirtualClock } from "../../../simulation/virtual-clock.js";
 
 class FakeAgent implements DispatchAgent {
   readonly slots = 2;
@@ -28,7 +30,12 @@ class FakeAgent implements DispatchAgent {
 
 type Run = (attempt: AttemptContext<Dispatchable, FakeAgent>) => Promise<string>;
 
-function open(run: Run, names = ["a", "b"], placement?: Placement<Dispatchable, FakeAgent>) {
+function open(
+  run: Run,
+  names = ["a", "b"],
+  placement?: Placement<Dispatchable, FakeAgent>,
+  waiting: { readonly clock?: Clock; readonly waitForAgentsMs?: number } = {},
+) {
   const agents = names.map((name) => new FakeAgent(name));
   const listeners = new Set<(agent: FakeAgent) => void>();
   const dispatch = new OpenDispatch<Dispatchable, string, FakeAgent>({
@@ -42,12 +49,16 @@ function open(run: Run, names = ["a", "b"], placement?: Placement<Dispatchable, 
     run,
     retry: { firstDelayMs: 1 },
     ...(placement && { placement }),
+    ...waiting,
   });
-  const lose = (agent: FakeAgent): void => {
-    agent.state = "lost";
+  const change = (agent: FakeAgent): void => {
     for (const listener of listeners) listener(agent);
   };
-  return { agents, lose, dispatch, [Symbol.asyncDispose]: () => dispatch[Symbol.asyncDispose]() };
+  const lose = (agent: FakeAgent): void => {
+    agent.state = "lost";
+    change(agent);
+  };
+  return { agents, lose, change, dispatch, [Symbol.asyncDispose]: () => dispatch[Symbol.asyncDispose]() };
 }
 
 function work(id: number): Dispatchable {
@@ -95,6 +106,38 @@ test("what no agent may run fails alone, with the reasons", async () => {
   await using world = open(async ({ unit }) => String(unit.id), ["a"], placement);
   await expect(world.dispatch.run(work(1))).rejects.toThrow("Unit 1 can run on no agent: a: it is too small");
   expect(await world.dispatch.run(work(2))).toBe("2");
+});
+
+test("where agents are waited for, what none of them may run fails alone when the time is over", async () => {
+  const clock = new VirtualClock();
+  const placement = { refuses: ({ id }: Dispatchable) => (id === 1 ? "it is too small" : undefined) };
+  const waiting = { clock, waitForAgentsMs: 1_000 };
+  await using world = open(async ({ unit }) => String(unit.id), ["a"], placement, waiting);
+  const refused = Promise.allSettled([world.dispatch.run(work(1))]);
+  await clock.advance(1_100);
+  expect(await refused).toMatchObject([
+    { reason: { code: "usage", message: expect.stringContaining("a: it is too small") } },
+  ]);
+  expect(await world.dispatch.run(work(2))).toBe("2");
+});
+
+test("work that comes later waits for agents for as long, whoever gave up waiting before", async () => {
+  const clock = new VirtualClock();
+  const waiting = { clock, waitForAgentsMs: 1_000 };
+  await using world = open(async ({ unit }) => String(unit.id), ["a"], undefined, waiting);
+  const [agent = expect.fail("no agent")] = world.agents;
+  agent.state = "connecting";
+  world.change(agent);
+  const controller = new AbortController();
+  const first = Promise.allSettled([world.dispatch.run(work(1), controller.signal)]);
+  await clock.advance(900);
+  controller.abort(new AmalgamError("canceled", "not wanted"));
+  expect(await first).toMatchObject([{ reason: { code: "canceled" } }]);
+  const second = world.dispatch.run(work(2));
+  await clock.advance(900);
+  agent.state = "ready";
+  world.change(agent);
+  expect(await second).toBe("2");
 });
 
 test("what is not wanted any more is stopped, and makes room", async () => {

@@ -36,6 +36,16 @@ test.each([
   expect(pagesOf(bytes)).toBe(expected);
 });
 
+test("what a killed agent has left is gone before room is measured, unless no trials are to be run", async () => {
+  await using folder = await withTempDir();
+  const left = join(folder.path, "amalgam-trials-4194300-0123456789ab");
+  mkdirSync(left);
+  placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 0 });
+  expect(existsSync(left)).toBe(true);
+  placeForTrials({ trialFolder: folder.path });
+  expect(existsSync(left)).toBe(false);
+});
+
 test("agents of one machine share what they take by default", async () => {
   await using folder = await withTempDir();
   const [alone, fourth] = [1, 4].map((agentsHere) => placeForTrials({ trialFolder: folder.path, agentsHere })?.bytes);

@@ -35,6 +35,13 @@ test("trials that want the same blobs have them sent once, until the agent is he
   expect(calls.at(-1)).toEqual(["a"]);
 });
 
+test("what takes several messages is sent once too, whoever else wants it meanwhile", async () => {
+  const { kept, calls } = agent();
+  const large = ["a", "b", "c"].map((text) => blob(text, maxBlobBytes));
+  await Promise.all([kept.give(large, signal), kept.give(large, signal)]);
+  expect(calls.flat().toSorted()).toEqual(["a", "b", "c"]);
+});
+
 test("as many are sent at once as a message holds", async () => {
   const { kept, calls } = agent();
   const half = maxBlobBytes / 2;
@@ -47,6 +54,23 @@ test("what could not be sent is sent again by who wants it next", async () => {
   await expect(kept.give([blob("a")], signal)).rejects.toThrow("gone");
   await kept.give([blob("a")], signal);
   expect(calls).toEqual([["a"]]);
+});
+
+test("what an agent does not take in ends with the sweep, not when the call is over", async () => {
+  const ending = new AbortController();
+  let begin = (): void => undefined;
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const keep = (_: unknown, call?: { readonly signal?: AbortSignal | undefined }): Promise<never> =>
+    new Promise((_, reject) => {
+      call?.signal?.addEventListener("abort", () => reject(ending.signal.reason));
+      begin();
+    });
+  const given = new KeptBlobs({ keep }, leadership, ending.signal).give([blob("a")], signal);
+  await begun;
+  ending.abort(new AmalgamError("canceled", "The sweep has ended"));
+  await expect(given).rejects.toThrow("The sweep has ended");
 });
 
 test("memory that other trials use is waited for; what an agent never has is not", async () => {
