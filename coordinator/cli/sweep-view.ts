@@ -1,6 +1,7 @@
 import { quote } from "../../shared/quote.js";
 import { decimalsFor, formatNumber } from "../evaluate/results/format.js";
 import { formatQuantity } from "../plan/report.js";
+import type { Spent } from "../sweep/budget.js";
 import type { SweepEvent } from "../sweep/job.js";
 import { toJson } from "../sweep/store/json.js";
 import type { RunnerEvent } from "../sweep/trials/runner-event.js";
@@ -34,6 +35,7 @@ class PeopleView implements SweepView {
   #budget: Budget = {};
   /** Shares of the budget are of all trials, speed is of those of this run. */
   #recorded = 0;
+  #spent: Pick<Spent, "examples" | "minutes"> = { examples: 0, minutes: 0 };
   #trials = 0;
   #examples = 0;
   #failed = 0;
@@ -44,13 +46,14 @@ class PeopleView implements SweepView {
   }
 
   observe(event: SweepEvent): void {
-    const line = describe(event);
+    const line = describe(event, this.#best);
     // Agents and models choose their names and words.
     if (line !== undefined) this.#surface.say(printableLines(line));
     if (event.type === "started") {
       this.#started = performance.now();
       this.#budget = event.budget;
       this.#recorded = event.recorded;
+      this.#spent = event.spent;
       this.#best = event.best;
     } else if (event.type === "trial") {
       this.#trials += 1;
@@ -75,8 +78,8 @@ class PeopleView implements SweepView {
         : ((trials - this.#recorded - this.#trials) * seconds) / this.#trials,
       examples === undefined || this.#examples === 0
         ? Number.POSITIVE_INFINITY
-        : ((examples - this.#examples) * seconds) / this.#examples,
-      minutes === undefined ? Number.POSITIVE_INFINITY : 60 * minutes - seconds,
+        : ((examples - this.#spent.examples - this.#examples) * seconds) / this.#examples,
+      minutes === undefined ? Number.POSITIVE_INFINITY : 60 * (minutes - this.#spent.minutes) - seconds,
     );
     const done = this.#recorded + this.#trials;
     const parts = [
@@ -92,8 +95,8 @@ class PeopleView implements SweepView {
   }
 }
 
-/** What is worth a line of its own. */
-function describe(event: SweepEvent): string | undefined {
+/** What is worth a line of its own. `last`: the best trial until then. */
+function describe(event: SweepEvent, last: TrialRecord | undefined): string | undefined {
   switch (event.type) {
     case "started": {
       const before = event.recorded === 0 ? "" : `, ${formatQuantity(event.recorded, "trial")} on record`;
@@ -102,9 +105,11 @@ function describe(event: SweepEvent): string | undefined {
     case "trial": {
       const { record, isBest } = event;
       if (record.failure !== undefined) return `trial ${record.trial} failed: ${record.failure.message}`;
-      return isBest
-        ? `trial ${record.trial}: ${scoresOf(record)}, the best so far (${shortPoint(record.point)})`
-        : undefined;
+      if (!isBest) return undefined;
+      // A higher rung's best may score less than a lower one's.
+      const isAnotherRung = last !== undefined && last.examples !== record.examples;
+      const on = isAnotherRung ? ` on ${formatQuantity(record.examples, "example")}` : "";
+      return `trial ${record.trial}: ${scoresOf(record)}${on}, the best so far (${shortPoint(record.point)})`;
     }
     case "note":
       return `note: ${event.message}`;

@@ -1,5 +1,6 @@
 import type { Security } from "../../shared/rpc/security.js";
 import type { AgentsWanted } from "../job.js";
+import type { Spent } from "./budget.js";
 import type { SweepResult } from "./result.js";
 import type { RunnerEvent } from "./trials/runner-event.js";
 import type { Budget, SweepSpec, TrialRecord, TrialRunner } from "./types.js";
@@ -51,13 +52,14 @@ export interface Finisher {
 }
 
 export type SweepEvent =
-  /** `recorded`: trials that an earlier run has left; `best`: of those. */
+  /** `recorded`: trials that an earlier run has left, and what it took for them; `best`: of those. */
   | {
       readonly type: "started";
       readonly folder: string;
       readonly search: string;
       readonly dimensions: number;
       readonly recorded: number;
+      readonly spent: Pick<Spent, "examples" | "minutes">;
       readonly budget: Budget;
       readonly best?: TrialRecord;
     }

@@ -137,7 +137,11 @@ class Sweep {
     const { trials: recorded, folder, state } = this.#store;
     const about = { search: search.kind.name, dimensions: space.length };
     const best = this.#best === undefined ? {} : { best: this.#best };
-    this.#tell({ type: "started", folder, ...about, recorded, budget: state.budget, ...best });
+    const spent = {
+      examples: this.#store.latest.reduce((sum, { fresh }) => sum + fresh, 0),
+      minutes: state.activeSeconds / 60,
+    };
+    this.#tell({ type: "started", folder, ...about, recorded, spent, budget: state.budget, ...best });
     const runs = this.#trialRuns(context);
     if (this.#job.retryFailed === true) await this.#retry(runs);
     const course = await drive(searching, this.#portsOf(runs));

@@ -22,6 +22,8 @@ export interface AnswerLoss {
   readonly needsTeacher: boolean;
   /** It needs the right classes. */
   readonly needsClasses: boolean;
+  /** More examples of one task than this would take too long. @default any number */
+  readonly maxExamples?: number;
   value(answers: TaskAnswers): number;
   /** dL/dz, in the shape of {@link TaskAnswers.values}. */
   gradient(answers: TaskAnswers): Float64Array;

@@ -7,6 +7,9 @@ import { softmaxOf } from "./softmax.js";
 /** Of the cosines; usual for text embeddings. */
 const temperature = 0.05;
 
+/** Of one task: with 384 numbers a sentence, a trial of so many takes seconds. */
+export const maxPairs = 2_048;
+
 /** Below it a vector has no direction (as in torch's normalize). */
 const shortest = 1e-12;
 
@@ -18,6 +21,7 @@ export const infoNce: AnswerLoss = {
   name: "info_nce",
   needsTeacher: false,
   needsClasses: false,
+  maxExamples: maxPairs,
 
   value(answers) {
     const { first, second } = directionsOf(answers);

@@ -23,12 +23,10 @@ export function tiles({ trials, result, state }: SweepFolder): Markup {
   });
   const gains = (result?.gains ?? []).map(({ objective, gain, examples }) => {
     const where = `${result?.judgedOn === "held out" ? "held-out" : "searched"} examples`;
-    const interval = Number.isNaN(gain.low) ? "" : `${formatSigned(gain.low, 3)} to ${formatSigned(gain.high, 3)}, `;
-    return tile(
-      `gain in ${objective}`,
-      formatSigned(gain.value, 3),
-      `${interval}95 % on ${formatCount(examples)} ${where}`,
-    );
+    const interval = Number.isNaN(gain.low)
+      ? ""
+      : `${formatSigned(gain.low, 3)} to ${formatSigned(gain.high, 3)}, 95 % `;
+    return tile(`gain in ${objective}`, formatSigned(gain.value, 3), `${interval}on ${formatCount(examples)} ${where}`);
   });
   const examples = trials.reduce((sum, { fresh }) => sum + fresh, 0);
   return html`<dl class="tiles">${best}${gains}

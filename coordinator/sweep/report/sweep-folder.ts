@@ -5,6 +5,7 @@ import { quote } from "../../../shared/quote.js";
 import { hasErrno, writeError } from "../../assemble/durable.js";
 import type { SweepResult } from "../result.js";
 import { parseSweep } from "../spec/read.js";
+import { fromJson } from "../store/json.js";
 import { partsOf, readState, type SweepState } from "../store/state.js";
 import { readTrials, sweepFiles } from "../store/store.js";
 import type { SweepSpec, TrialRecord } from "../types.js";
@@ -49,23 +50,11 @@ async function specOf(folder: string, state: SweepState): Promise<Pick<SweepFold
 
 async function readResult(folder: string): Promise<SweepResult | undefined> {
   try {
-    return JSON.parse(await readText(join(folder, sweepFiles.result)), numberOf) as SweepResult;
+    return fromJson(await readText(join(folder, sweepFiles.result))) as SweepResult;
   } catch (reason) {
     if (hasErrno((reason as Error).cause, "ENOENT") || reason instanceof SyntaxError) return undefined;
     throw reason;
   }
-}
-
-const oddNumbers = new Map([
-  ["NaN", Number.NaN],
-  ["Infinity", Number.POSITIVE_INFINITY],
-  ["-Infinity", Number.NEGATIVE_INFINITY],
-  ["-0", -0],
-]);
-
-/** Back from what toJson() makes of numbers. */
-function numberOf(_: string, value: unknown): unknown {
-  return typeof value === "string" ? (oddNumbers.get(value) ?? value) : value;
 }
 
 async function readText(path: string): Promise<string> {

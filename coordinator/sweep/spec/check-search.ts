@@ -43,13 +43,28 @@ export function checkSearch(problem: Problem, complaints: Complaints): void {
   if (refusal !== undefined) complaints.add(at, `Cannot search by ${quote(kind.name)}: ${refusal}`);
 }
 
+/** What a search can do otherwise than its author may expect. */
+export function searchWarnings(
+  { kind, at }: SweepSpec["search"],
+  constraints: SweepSpec["constraints"],
+  file: string,
+): readonly string[] {
+  if (kind.answers !== true || constraints.length === 0) return [];
+  const what = `Search ${quote(kind.name)} follows its loss alone: constraints count only where the best merge is chosen`;
+  return [`${file}:${at.line}:${at.column}  ${what}`];
+}
+
 /** A search that learns from answers follows the gradient of one loss. */
 function checkAnswers({ search, objectives, goals }: Problem, complaints: Complaints): void {
   const name = quote(search.kind.name);
   const losses = new Set<string>();
   for (const { objective, at } of objectives) {
-    if (objective.kind === "loss") losses.add(objective.loss);
-    else {
+    if (objective.kind === "loss") {
+      losses.add(objective.loss);
+      if (objective.of === "worst") {
+        complaints.add(at, `Search ${name} follows a mean over tasks, not the worst of them: write "of: mean"`);
+      }
+    } else {
       const words = quoteAll(goals.losses.map((loss) => loss.name));
       const what = `Search ${name} learns from a loss of models' answers, and ${quote(objective.name)} is a metric`;
       complaints.add(at.line === 0 ? search.at : at, `${what}: give "loss", one of ${words}`);

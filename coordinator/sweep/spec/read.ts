@@ -7,7 +7,7 @@ import { readYaml } from "../../recipe/yaml/read.js";
 import { answerLosses } from "../losses/losses.js";
 import { searches } from "../search/searches.js";
 import type { SweepSpec } from "../types.js";
-import { checkSearch } from "./check-search.js";
+import { checkSearch, searchWarnings } from "./check-search.js";
 import { readConstraints } from "./constraints.js";
 import { matchExperts } from "./experts.js";
 import { readObjectives } from "./objectives.js";
@@ -63,8 +63,9 @@ export async function parseSweep(text: string, file: string): Promise<SweepSpec>
   const hasBudget = fields.has("budget");
   checkSearch({ search, space, goals, objectives, tasks: read.settings, experts, hasBudget, isSpace }, complaints);
   complaints.throwIfAny();
+  const warnings = searchWarnings(search, constraints, file);
   return {
-    ...{ file, text, template, space, constraints, budget, search, seed, parallel },
+    ...{ file, text, template, space, constraints, budget, search, seed, parallel, warnings },
     tasks: { ...read.settings, experts },
     objectives: objectives.map(({ objective }) => objective),
   };

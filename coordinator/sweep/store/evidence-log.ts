@@ -1,4 +1,7 @@
 import { join } from "node:path";
+import { formatBytes } from "../../../shared/bytes.js";
+import { AmalgamError } from "../../../shared/errors.js";
+import { formatCount, quote } from "../../../shared/quote.js";
 import type { ExampleRecord } from "../../evaluate/types.js";
 import type { TaskAnswers } from "../losses/answer-loss.js";
 import type { Segment } from "../types.js";
@@ -11,7 +14,10 @@ import {
   toLines,
   toRecords,
 } from "./evidence-line.js";
-import { LineLog, type Place } from "./line-log.js";
+import { LineLog, maxLineBytes, type Place } from "./line-log.js";
+
+/** Of a line of answers, without them. */
+const otherLineBytes = 1_024;
 
 interface Known {
   readonly sets: Map<string, ExamplesLine>;
@@ -59,6 +65,7 @@ export class EvidenceLog implements AsyncDisposable {
   /** Answers first: where there are scores, all is there. */
   async add(segment: Segment, trial: number, records: readonly ExampleRecord[], answers?: TaskAnswers): Promise<void> {
     if (answers !== undefined) {
+      assertFits(segment, answers);
       const place = await this.#answers.append(JSON.stringify(toAnswersLine(segment.key, answers)));
       this.#known.answered.set(segment.key, place);
     }
@@ -94,4 +101,13 @@ export class EvidenceLog implements AsyncDisposable {
     await this.#examples[Symbol.asyncDispose]();
     await this.#answers[Symbol.asyncDispose]();
   }
+}
+
+/** Before a line is made of them: what could not be read again must not be written. */
+function assertFits({ task, examples }: Segment, { values, width, classes }: TaskAnswers): void {
+  const bytes = (4 / 3) * (values.byteLength + (classes?.byteLength ?? 0)) + otherLineBytes;
+  if (bytes <= maxLineBytes) return;
+  const what = `${formatCount(examples)} answers of ${formatCount(width)} numbers to task ${quote(task)}`;
+  const limit = `they take ${formatBytes(bytes)}, more than the limit of ${formatBytes(maxLineBytes)}`;
+  throw new AmalgamError("usage", `Cannot keep ${what}: ${limit}; set "limit" or "rungs" under "tasks"`);
 }

@@ -19,8 +19,8 @@ interface Queued {
   readonly reject: (reason: AmalgamError) => void;
 }
 
-/** Longer lines are not ours: the answers of one segment take a fraction of it. */
-const maxLineBytes = 256 * 1024 ** 2;
+/** Longer lines are not ours: none is ever written. */
+export const maxLineBytes = 256 * 1024 ** 2;
 const chunkBytes = 1024 ** 2;
 const lineFeed = 0x0a;
 
@@ -71,6 +71,10 @@ export class LineLog implements AsyncDisposable {
   /** Resolves when the line would survive a power cut. Fails for good once a line could not be written. */
   append(json: string): Promise<Place> {
     const line = Buffer.from(`${formatChecked(json)}\n`);
+    if (line.length > maxLineBytes) {
+      const problem = `a line of ${formatBytes(line.length)} is longer than the limit of ${formatBytes(maxLineBytes)}`;
+      return Promise.reject(new AmalgamError("io_failed", `Cannot write ${quote(this.#path)}: ${problem}`));
+    }
     const written = new Promise<Place>((resolve, reject) => this.#queue.push({ line, resolve, reject }));
     this.#writing = this.#writing.then(() => this.#flush());
     return written;

@@ -78,15 +78,12 @@ test("a sweep from its file to a merged checkpoint, and on from there", async ()
 });
 
 test.each([
-  { words: ["sweep"], says: "error: missing required argument 'sweep.yaml'" },
   { words: ["sweep", "nothing.yaml"], says: 'Cannot read sweep "nothing.yaml"' },
   {
     words: ["sweep", "top", "nowhere"],
     says: 'There is no sweep in "nowhere": name a folder that "amalgam sweep" made',
   },
-  { words: ["sweep", "resume", "nowhere"], says: 'There is no sweep in "nowhere": it has no sweep.json' },
   { words: ["sweep", "extend", "nowhere"], says: 'Cannot extend "nowhere": say by what, as in "--trials 50"' },
-  { words: ["sweep", "extend", "nowhere", "--trials", "0"], says: "It is not a number from 1 on." },
   { words: ["sweep", "retry", "nowhere"], says: "required option '--failed' not specified" },
   {
     words: ["sweep", "x.yaml", "--agent", "h:1", "--trial-memory", "1GiB"],

@@ -39,12 +39,14 @@ test.skipIf(why !== undefined)(
     await using command = startAmalgam(["sweep", file, "--out", folder, ...words]);
     await command.event("waiting", 1);
     await using without = await join("without", "--no-eval");
-    await using drained = await join("drained");
-    await trialOf(command, "drained");
-    await using killed = await join("killed");
-    await trialOf(command, "killed");
-    expect((await drained.kill("SIGTERM")).code).toBe(0);
-    await killed.kill();
+    // At once, or the first would have run all of it before the second is there.
+    const [drained, killed] = await Promise.all([join("drained"), join("killed")]);
+    await using _both = {
+      [Symbol.asyncDispose]: async () => void (await Promise.all([drained.kill(), killed.kill()])),
+    };
+    await Promise.all(["drained", "killed"].map((name) => trialOf(command, name)));
+    const [{ code: drainedCode }] = await Promise.all([drained.kill("SIGTERM"), killed.kill()]);
+    expect(drainedCode).toBe(0);
     await command.event("waiting", 2);
     await using last = await join("last");
     const { code, stderr } = await command.ended;

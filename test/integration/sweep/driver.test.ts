@@ -1,4 +1,4 @@
-import { appendFile, readFile, truncate } from "node:fs/promises";
+import { appendFile, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { SweepEvent, SweepJob } from "../../../coordinator/sweep/job.js";
@@ -142,6 +142,14 @@ describe("runSweep()", () => {
     expect(result.warnings).toEqual([
       expect.stringContaining("nothing was held out"),
       expect.stringMatching(/^the gain in mean acc may be chance: .*95 % interval/),
+    ]);
+  });
+
+  test("says where examples are too few to tell a gain from chance", async () => {
+    await using sweep = await withSweep({ trials: 2 });
+    const { warnings } = await sweep.finish({ heldOut: 1 });
+    expect(warnings).toEqual([
+      expect.stringMatching(/^the gain in mean acc may be chance: \S+, on too few examples of a task to say how sure/),
     ]);
   });
 
@@ -371,6 +379,34 @@ describe("the record of a sweep", () => {
       },
     );
     expect(await sweep.trials()).toHaveLength(3);
+  });
+
+  test("is discarded whole, and what is of no sweep is not replaced unasked", async () => {
+    await using sweep = await withSweep({ trials: 3 });
+    const write = (folder: string): Promise<void> => writeFile(join(folder, "trials.parquet"), "a table");
+    const finishers = [{ file: "trials.parquet", write }];
+    await sweep.finish({}, { finishers });
+    await writeFile(join(sweep.output, "layers.json"), "{}");
+    await writeFile(join(sweep.output, "report.html"), "a page");
+    await sweep.finish({}, { overwrite: true, finishers: [] });
+    expect((await readdir(sweep.output)).toSorted()).toEqual([
+      "best.yaml",
+      "examples.jsonl",
+      "result.json",
+      "sweep.json",
+      "sweep.yaml",
+      "trials.jsonl",
+    ]);
+    await rm(join(sweep.output, "sweep.json"));
+    const { code, message } = await failureOf(sweep.finish());
+    expect([code, message]).toEqual([
+      "output_refused",
+      expect.stringMatching(/^Cannot sweep into ".*": it has "trials.jsonl" and no "sweep.json", so .* "--overwrite"$/),
+    ]);
+    for (const name of await readdir(sweep.output)) await rm(join(sweep.output, name));
+    await writeFile(join(sweep.output, "sweep.yaml"), "another sweep of the author's");
+    expect((await failureOf(sweep.finish())).message).toContain('it has "sweep.yaml" and no "sweep.json"');
+    expect(await readFile(join(sweep.output, "sweep.yaml"), "utf8")).toBe("another sweep of the author's");
   });
 
   test("does not go on with other models", async () => {

@@ -9,7 +9,7 @@ import { scoreBits, startTrialAgent, stateOf, sweepHere, timelessTrials, withSwe
 
 // What stops a sweep is said in one line, and the same command goes on from there; or it says what is not as it was.
 
-const trials = 24;
+const trials = 16;
 
 let place: Awaited<ReturnType<typeof withSweeps>>;
 let agent: Awaited<ReturnType<typeof startTrialAgent>>;

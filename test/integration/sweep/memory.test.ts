@@ -41,7 +41,7 @@ function takenBy(folder: string): number {
 test("a sweep that does not fit runs within the limit, to the same bits, and leaves nothing behind", {
   timeout: 180_000,
 }, async () => {
-  const file = await place.write("sweep.yaml", { trials: 6 });
+  const file = await place.write("sweep.yaml", { trials: 3 });
   const [roomy, tight] = [place.at("roomy"), place.at("tight")];
   await sweepHere(file, roomy);
   const words = ["--trial-folder", memory, "--trial-memory", String(memoryBytes)];

@@ -85,6 +85,7 @@ export async function sweepHere(
   return runSweep({
     ...{ spec: await readSweep(file), folder, agents: { ...local, memoryBytesEach: 64 << 20 }, threads: 1 },
     agentWords: ["--trial-memory", "64MB", ...words],
+    finishers: [],
     ...job,
   });
 }

@@ -43,16 +43,16 @@ async function mergedAndEvaluated(recipe: string): Promise<readonly (readonly Ex
   return models[0]?.tasks.map(({ records }) => records) ?? [];
 }
 
-test("a trial's records are those of a merge to disk and its evaluation, on one agent or three", async () => {
+test("a trial's records are those of a merge to disk and its evaluation, on one agent or two", async () => {
   const recipes = [tiesAt({}), tiesAt({ weight: 0.4 }), tiesAt({ weight: 0.4, density: 0.2 })];
   const golden = await mergedAndEvaluated(recipes[1] ?? "");
   await using alone = await onOne();
-  await using three = await openRunner({}, { count: 3 });
-  expect([alone.agents.length, three.agents.length]).toEqual([1, 3]);
+  await using two = await openRunner({}, { count: 2 });
+  expect([alone.agents.length, two.agents.length]).toEqual([1, 2]);
   // One after the other, so that statistics of the first serve the second; and all at once, so that they cannot.
   const inTurn = [];
   for (const recipe of recipes) inTurn.push(await tryRecipe(alone, recipe));
-  const atOnce = await Promise.all(recipes.map((recipe) => tryRecipe(three, recipe)));
+  const atOnce = await Promise.all(recipes.map((recipe) => tryRecipe(two, recipe)));
   expect(inTurn[1]?.segments.map(({ records }) => records)).toEqual(golden);
   expect(atOnce.map(({ segments }) => segments)).toEqual(inTurn.map(({ segments }) => segments));
   expect(inTurn[0]?.segments).not.toEqual(inTurn[1]?.segments);

@@ -1,4 +1,5 @@
 import { fromUnit, type Space, startPoint, toUnit } from "../../space.js";
+import { usableOf } from "../failures.js";
 import { Proposed, resolutionOf } from "../finite.js";
 import { booleanOption, numberOption, optionalNumber } from "../options.js";
 import { isUsable } from "../order.js";
@@ -122,7 +123,7 @@ function* descend(
     const news = requests.filter(({ point }) => memory.proposed.add(point)).length;
     memory.stale = news > 0 ? 0 : memory.stale + 1;
     const outcomes = (yield* evaluate(requests)).slice(0, lambda);
-    noteFailures(context, outcomes);
+    usableOf(context, outcomes, "are ranked last");
     const ranked = byPenalizedLoss(samples, outcomes, strategy.deviations());
     if (ranked.length > 0) strategy.update(ranked);
     if (memory.stale >= staleGenerations) return "no point is new";
@@ -133,12 +134,6 @@ function* descend(
 
 function pointAt(space: Space, x: Float64Array): ReturnType<typeof fromUnit> {
   return fromUnit(space, [...x]);
-}
-
-function noteFailures({ note }: SearchContext, outcomes: readonly Outcome[]): void {
-  const failed = outcomes.filter((outcome) => !isUsable(outcome)).map(({ trial }) => trial);
-  if (failed.length > 0)
-    note(`Ranked last, since they failed: ${failed.length === 1 ? "trial" : "trials"} ${failed.join(", ")}`);
 }
 
 /** Losses that differ by less are equal. */

@@ -1,7 +1,7 @@
 import { fromUnit, pointKey, startPoint, toUnit } from "../../space.js";
+import { usableOf } from "../failures.js";
 import { Proposed } from "../finite.js";
 import { numberOption, optionalNumber } from "../options.js";
-import { isUsable } from "../order.js";
 import { crowdingDistance, nonDominatedFronts } from "../pareto.js";
 import type { Random } from "../random.js";
 import { evaluate, type OptionValues, type Outcome, type SearchContext, type SearchKind } from "../searching.js";
@@ -43,12 +43,11 @@ export const nsgaII: SearchKind = {
       const news = requests.filter(({ point }) => proposed.add(point)).length;
       stale = news > 0 ? 0 : stale + 1;
       const outcomes = yield* evaluate(requests);
-      const failed = outcomes.filter((outcome) => !isUsable(outcome)).map(({ trial }) => trial);
-      if (failed.length > 0) note(`Left out of the population, since they failed: trials ${failed.join(", ")}`);
+      const usable = new Set(usableOf(context, outcomes, "were left out of the population"));
       const known = new Set(population.map(({ outcome }) => pointKey(space, outcome.point)));
       const children = outcomes.flatMap((outcome, i): Individual[] => {
         const key = pointKey(space, outcome.point);
-        if (!isUsable(outcome) || known.has(key)) return [];
+        if (!usable.has(outcome) || known.has(key)) return [];
         known.add(key);
         return [{ outcome, genome: genomes[i] ?? [] }];
       });

@@ -1,8 +1,8 @@
 import { quoteList } from "../../../../shared/quote.js";
 import type { Point, Space } from "../../space.js";
+import { usableOf } from "../failures.js";
 import { compareOutcomes } from "../order.js";
 import { evaluate, type SearchKind } from "../searching.js";
-import { usableOf } from "./failures.js";
 
 /** A model that was added to the soup so far, and what the loss became with it; null: its trial failed. */
 interface Tasting {

@@ -1,8 +1,8 @@
+import { usableOf } from "../failures.js";
 import { numberOption } from "../options.js";
 import { compareOutcomes } from "../order.js";
 import { evaluate, type Outcome, type SearchContext, type SearchKind } from "../searching.js";
 import { proposalsOption, takeCandidates } from "./candidates.js";
-import { usableOf } from "./failures.js";
 import { type PairedDifference, pairedDifference } from "./paired-difference.js";
 
 /** A candidate that was clearly worse than the best so far. */

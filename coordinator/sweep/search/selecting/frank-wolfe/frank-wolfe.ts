@@ -1,8 +1,8 @@
 import { startPoint } from "../../../space.js";
+import { usableOf } from "../../failures.js";
 import { numberOption, optionalNumber } from "../../options.js";
 import { compareOutcomes } from "../../order.js";
 import { evaluate, type Outcome, type SearchContext, type Searching, type SearchKind } from "../../searching.js";
-import { usableOf } from "../failures.js";
 import { averageOf, type Block, blocksOf, insideOf, refusesHull, towards, type Vertex } from "./hull.js";
 
 /** Shares of the way to the chosen vertex that are tried, at full step. */

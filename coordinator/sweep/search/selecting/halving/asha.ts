@@ -1,9 +1,9 @@
 import type { Point } from "../../../space.js";
+import { usableOf } from "../../failures.js";
 import { numberOption } from "../../options.js";
 import { compareOutcomes } from "../../order.js";
 import { type Outcome, type SearchKind, start, type TrialRequest, wait } from "../../searching.js";
 import { candidates, proposalsOption } from "../candidates.js";
-import { usableOf } from "../failures.js";
 import { refusesOneRung } from "./bracket.js";
 
 export const asha: SearchKind = {

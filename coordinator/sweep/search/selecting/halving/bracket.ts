@@ -1,7 +1,7 @@
 import type { Point } from "../../../space.js";
+import { usableOf } from "../../failures.js";
 import { compareOutcomes } from "../../order.js";
 import { evaluate, type Outcome, type SearchContext, type Searching } from "../../searching.js";
-import { usableOf } from "../failures.js";
 
 /** What is said of sweeps whose trials are all on all examples. */
 export function refusesOneRung({ rungs }: Pick<SearchContext, "rungs">, name: string): string | undefined {

@@ -1,4 +1,5 @@
 import { fromUnit, type Point, pointKey, type Space, toUnit } from "../../../space.js";
+import { usableOf } from "../../failures.js";
 import { frontOf } from "../../pareto.js";
 import {
   breathe,
@@ -8,7 +9,6 @@ import {
   type Searching,
   type SearchResult,
 } from "../../searching.js";
-import { usableOf } from "../failures.js";
 import { spreadOver } from "./spread.js";
 import { fitOf, fitSurrogate, fitViolation, leftOutFit, type Surrogate, surrogateFacts } from "./surrogate.js";
 import { type Predicted, surrogateFront } from "./surrogate-front.js";

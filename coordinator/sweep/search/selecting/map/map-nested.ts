@@ -1,8 +1,8 @@
 import { startPoint, valueAt } from "../../../space.js";
+import { usableOf } from "../../failures.js";
 import { numberOption } from "../../options.js";
 import { isUsable } from "../../order.js";
 import { evaluate, type Outcome, type SearchContext, type Searching, type SearchKind } from "../../searching.js";
-import { usableOf } from "../failures.js";
 import { confirmFront, type Domain, fitObjectives, type Measured, measure } from "./confirm.js";
 import { design } from "./design.js";
 import { mapOptions, settingsOf } from "./map-options.js";

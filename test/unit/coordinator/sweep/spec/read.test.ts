@@ -130,6 +130,15 @@ test("what a sweep does not say has its default", async () => {
   ]);
 });
 
+test("a search that follows its loss alone says so of constraints", async () => {
+  const text = `${merge("{range: [0, 1]}", "1")}\nobjective: {loss: entropy}\nconstraints: [{at_least: 0.5}]`;
+  expect((await parseSweep(text, file)).warnings).toEqual([]);
+  const { warnings = [] } = await parseSweep(text.replace("search: tpe", "search: adamerging"), file);
+  expect(warnings.map((warning) => warning.replace(file, "sweep.yaml"))).toEqual([
+    expect.stringMatching(/^sweep.yaml:\d+:9 {2}Search "adamerging" follows its loss alone: constraints count only/),
+  ]);
+});
+
 test("what a sweep says is what there is", async () => {
   const text = [
     merge("{range: [0, 1]}", "1").replace("tasks: tasks.yaml\n", "").replace("search: tpe", "search: {kind: random}"),

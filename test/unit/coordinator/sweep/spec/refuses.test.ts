@@ -376,6 +376,11 @@ test.each<[problem: string, parts: Readonly<Record<string, string>>, ...complain
     `sweep.yaml:5:12  Search "adamerging" learns from a loss of models' answers, and "worst acc" is a metric: give "loss", one of ${losses}`,
   ],
   [
+    "the worst task for a search that follows a mean",
+    { search: "search: adamerging", o: "objective: {of: worst, loss: entropy}" },
+    'sweep.yaml:5:12  Search "adamerging" follows a mean over tasks, not the worst of them: write "of: mean"',
+  ],
+  [
     "seeds and widths",
     { x: "seed: -1\nparallel: 0" },
     'sweep.yaml:5:7  Key "seed" must be a whole number from 0 to 9007199254740991, found the number -1',

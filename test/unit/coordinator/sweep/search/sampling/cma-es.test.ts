@@ -121,7 +121,7 @@ describe("outcomes that are no numbers", () => {
       random.uniform() < 0.2 ? "an agent died" : sphere(unit);
     const { best, notes } = runSearch(cmaEs, { space: unitCube(3), judge, trials: 500 });
     expect(best.loss).toBeLessThan(1e-6);
-    expect(notes[0]).toMatch(/^Ranked last, since they failed: trials? \d+/);
+    expect(notes[0]).toMatch(/^\d+ of \d+ trials failed and are ranked last; the first, trial \d+:/);
   });
 
   test("a generation that fails as a whole changes nothing", () => {

@@ -1,6 +1,6 @@
-import { formatCount } from "../../../../shared/quote.js";
-import { isUsable } from "../order.js";
-import type { Outcome, SearchContext } from "../searching.js";
+import { formatCount } from "../../../shared/quote.js";
+import { isUsable } from "./order.js";
+import type { Outcome, SearchContext } from "./searching.js";
 
 /** What has scores. Of the others the author is told what was done: a failure is not a bad score. */
 export function usableOf(
