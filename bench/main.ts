@@ -15,6 +15,8 @@ import { planning } from "./planning.js";
 import { recovery } from "./recovery.js";
 import { scaling } from "./scaling.js";
 import { simulation } from "./simulation.js";
+import { sweepSearches } from "./sweeps/searches/searches.js";
+import { sweep } from "./sweeps/sweep.js";
 import { formatTable } from "./table.js";
 import { transport } from "./transport.js";
 import { wholeProcess } from "./whole-process.js";
@@ -33,6 +35,8 @@ const benchmarks: readonly Benchmark[] = [
   scaling,
   simulation,
   evaluation,
+  sweep,
+  sweepSearches,
 ];
 
 const usage = `Usage: npm run bench -- [options]
