@@ -50,7 +50,7 @@ export function digitsModels(): TrialModels {
     experts: names.map((name) => `experts/${name}`),
     tasksFile: join(digitsFolder, "tasks.yaml"),
     tasks: Object.fromEntries(names.map((name) => [name, join(digitsFolder, "eval", `${name}.safetensors`)])),
-    ...{ trialMemoryBytes: 64e6, trials: 24, tolerance: 0.02 },
+    ...{ trialMemoryBytes: 64e6, trials: 16, tolerance: 0.02 },
   };
 }
 

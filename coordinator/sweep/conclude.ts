@@ -118,25 +118,19 @@ class Assessor {
     isHeldOut: boolean,
   ): Promise<readonly Candidate[]> {
     const chosen = new Set(spread(points, maxFrontJudged));
-    const front: Candidate[] = [];
-    for (const point of points) {
-      const one = await this.candidate(point, trials, isHeldOut && chosen.has(point));
-      if (one !== undefined) front.push(one);
-    }
-    return front;
+    const judged = points.map((point) => this.candidate(point, trials, isHeldOut && chosen.has(point)));
+    return (await Promise.all(judged)).filter((one) => one !== undefined);
   }
 
   async references(part: SegmentPart): Promise<readonly Reference[]> {
     const { template, tasks } = this.#options.spec;
     const experts = new Set(tasks.experts.values());
-    const found: Reference[] = [];
-    for (const { name, isBase } of template.models) {
-      if (!isBase && !experts.has(name)) continue;
+    const wanted = template.models.filter(({ name, isBase }) => isBase || experts.has(name));
+    const judged = wanted.map(async ({ name, isBase }): Promise<Reference | undefined> => {
       const one = await this.#assess(template.renderReference(name), part, quote(name));
-      if (one === undefined) continue;
-      found.push({ model: name, isBase, judgement: one.judgement, segments: one.segments });
-    }
-    return found;
+      return one && { model: name, isBase, judgement: one.judgement, segments: one.segments };
+    });
+    return (await Promise.all(judged)).filter((one) => one !== undefined);
   }
 
   evidence(point: Point, part: SegmentPart): readonly TaskEvidence[] | undefined {

@@ -157,7 +157,7 @@ describe.skipIf(reason !== undefined)(`agents fail${reason === undefined ? "" : 
     expect(Number(resumed?.["keptPieces"])).toBeGreaterThanOrEqual(20);
   });
 
-  test("P12: one is killed every second for the whole job", { timeout: 120_000 }, async () => {
+  test("P12: one is killed every second, ten times", { timeout: 120_000 }, async () => {
     const { cluster } = setting;
     await using job = await setting.begin({ recipe: "ties over the whole model" });
     await job.led();
@@ -168,7 +168,7 @@ describe.skipIf(reason !== undefined)(`agents fail${reason === undefined ? "" : 
     const fleet = [...cluster.agents];
     let kills = 0;
     try {
-      for (; !isOver; kills += 1) {
+      for (; !isOver && kills < 10; kills += 1) {
         await fleet.shift()?.kill();
         // As clouds do it: a machine that is taken away is replaced by another one.
         const next = cluster.anotherAgent((kills % 3) + 1, `spare-${kills + 1}`);

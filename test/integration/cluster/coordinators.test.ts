@@ -28,7 +28,6 @@ afterAll(() => setting?.[Symbol.asyncDispose]());
 /** Before the first byte, in the middle, and in the commit. After each record of the journal: `../commit/crash.test.ts`. */
 const moments = {
   "when the job is planned": (job) => job.watch.event("planned"),
-  "when the first units are out": (job) => job.watch.event("unit started"),
   "in the middle": (job) => job.unitsDone(60),
   "in the commit": inCommit,
 } satisfies Record<string, (job: BulkyJob) => Promise<unknown>>;
@@ -63,7 +62,7 @@ describe.skipIf(reason !== undefined)(`leaders fail${reason === undefined ? "" :
     else expectOnlyTheRest(job, kept);
   });
 
-  const some: readonly Moment[] = ["when the job is planned", "in the middle", "in the commit"];
+  const some: readonly Moment[] = ["when the job is planned", "in the commit"];
   test.each(some)("P7: frozen %s, and back when all is over", async (moment) => {
     await using job = await setting.begin();
     const leader = await ledUntil(job, moment);

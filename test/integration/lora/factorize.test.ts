@@ -10,6 +10,7 @@ import { AmalgamError } from "../../../shared/errors.js";
 import { AgentService, type FactorizeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import { createClient } from "../../../shared/rpc/client.js";
 import { randomTensor, withTempDir, writeCheckpoint } from "../../support/checkpoints.js";
+import { collect } from "../../support/dispatch.js";
 import { agentEntry } from "../../support/merges.js";
 
 /** An agent with a matrix of 1,024 × 900 and one of 30 × 20 to read. */
@@ -90,7 +91,7 @@ test.each<[what: string, change: Change, message: RegExp]>([
 test("an agent refuses to factorize what is not named", async () => {
   await using started = await startOne();
   const { matrix: _, ...request } = started.request;
-  await expect(started.client.factorize(request).next()).rejects.toThrow(/no matrix is named/);
+  await expect(collect(started.client.factorize(request))).rejects.toThrow(/no matrix is named/);
 });
 
 test("an agent notices a file that is not what it was", async () => {

@@ -28,13 +28,15 @@ test("a limited agent computes the same bytes and tells of its progress meanwhil
   const free = await streamPlan(given.plan, given.free.address);
   const progress: number[] = [];
   const limited = await streamPlan(given.plan, given.limited.address, {
-    onProgress: (bytesRead) => progress.push(bytesRead),
+    onProgress: (bytesRead) => {
+      // That it has the unit, it says before it has read anything.
+      if (bytesRead > 0) progress.push(bytesRead);
+    },
   });
   expect(limited.sha256).toBe(free.sha256);
   // One unit of 16 MB: only the time that it takes makes it say more than at its end.
   expect(limited.units).toBe(1);
   expect(progress.length).toBeGreaterThanOrEqual(2);
-  expect(progress[0]).toBeGreaterThan(0);
   expect(progress[0]).toBeLessThan(limited.results[0]?.bytesRead ?? 0);
 }, 120_000);
 

@@ -15,7 +15,7 @@ import {
   nodeRecord,
   parseRecord,
 } from "../../../shared/cluster/records.js";
-import { AgentService, type MergeRequest } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { AgentService, type MergeRequest, type MergeResponse } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import { createClient } from "../../../shared/rpc/client.js";
 import { loopback } from "../../../shared/rpc/security.js";
 import { NodeProcess } from "../../support/cluster/node-process.js";
@@ -104,10 +104,18 @@ async function start(options: { readonly words?: readonly string[] } = {}) {
 }
 
 /** The unit, once the worker is at it. */
-async function running(client: { merge: (request: MergeRequest) => AsyncIterable<unknown> }, request: MergeRequest) {
+async function running(
+  client: { merge: (request: MergeRequest) => AsyncIterable<MergeResponse> },
+  request: MergeRequest,
+) {
   const events = client.merge(request)[Symbol.asyncIterator]();
-  const first = await events.next();
-  if (first.done) throw new Error("The unit ended without a word");
+  // That it has the unit, the agent says before a worker begins.
+  const isBegun = ({ event }: MergeResponse): boolean => event.case !== "progress" || event.value.bytesRead > 0n;
+  for (;;) {
+    const { value, done } = await events.next();
+    if (done === true) throw new Error("The unit ended without a word");
+    if (isBegun(value)) break;
+  }
   const rest = collect({ [Symbol.asyncIterator]: () => events });
   rest.catch(() => undefined);
   // In an object, lest it be waited for.
