@@ -1,14 +1,13 @@
-import type { Security } from "../../shared/rpc/security.js";
 import type { DispatchEvent } from "../dispatch/dispatcher.js";
 import type { JobAgent } from "../job/job-agents.js";
-import type { AgentsWanted } from "../job/types.js";
 import type { ExportRequest } from "./exports/export-graphs.js";
+import type { ModelAgents } from "./model-agents.js";
 import type { Slice } from "./slices.js";
 import type { SubjectRequest } from "./subject.js";
 import type { TaskResult } from "./types.js";
 
 /** What `amalgam eval` is asked for. */
-export interface EvaluationJob {
+export interface EvaluationJob extends ModelAgents {
   readonly taskFile: string;
   /** Their names differ. */
   readonly models: readonly SubjectRequest[];
@@ -20,18 +19,6 @@ export interface EvaluationJob {
   readonly limit?: number | undefined;
   /** A folder for results.json, records.jsonl and report.html; also where an interrupted evaluation goes on. */
   readonly output?: string | undefined;
-  readonly agents: AgentsWanted;
-  /** Execution providers of agents that are started for it, comma-separated. @default "cpu" */
-  readonly provider?: string | undefined;
-  /**
-   * That a model runs on, on every agent alike: the last bits of a score depend on them. Default: the cores here, or of the
-   * smallest of the agents that run elsewhere.
-   */
-  readonly threads?: number | undefined;
-  /** Further words for agents that are started for it. */
-  readonly agentWords?: readonly string[] | undefined;
-  readonly security?: Security | undefined;
-  readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: EvaluationEvent) => void;
 }
 

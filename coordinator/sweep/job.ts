@@ -1,21 +1,15 @@
-import type { Security } from "../../shared/rpc/security.js";
-import type { AgentsWanted } from "../job.js";
+import type { ModelAgents } from "../evaluate/model-agents.js";
 import type { Spent } from "./budget.js";
 import type { SweepResult } from "./result.js";
+import type { RunnerOptions } from "./trials/runner.js";
 import type { RunnerEvent } from "./trials/runner-event.js";
 import type { Budget, SweepSpec, TrialRecord, TrialRunner } from "./types.js";
 
-/** What `amalgam sweep` is asked for. */
-export interface SweepJob {
+/** What `amalgam sweep` is asked for. `threads`: default those that the sweep was begun with. */
+export interface SweepJob extends ModelAgents {
   readonly spec: SweepSpec;
   /** Where all of it is kept, and where an interrupted sweep goes on. It is made where it is missing. */
   readonly folder: string;
-  readonly agents: AgentsWanted;
-  /** As in `EvaluationJob`. `threads` defaults to those that the sweep was begun with. */
-  readonly provider?: string | undefined;
-  readonly threads?: number | undefined;
-  readonly agentWords?: readonly string[] | undefined;
-  readonly security?: Security | undefined;
   /** Discards another sweep in the folder. @default false */
   readonly overwrite?: boolean;
   /** So much more than the budget was. */
@@ -24,7 +18,6 @@ export interface SweepJob {
   readonly onlyUnfinished?: boolean;
   /** Trials that failed are run once more before the search goes on. @default false */
   readonly retryFailed?: boolean;
-  readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: SweepEvent) => void;
   /** @default openTrialRunner() */
   readonly openRunner?: OpenRunner;
@@ -32,17 +25,7 @@ export interface SweepJob {
   readonly finishers?: readonly Finisher[];
 }
 
-export interface RunnerRequest {
-  readonly agents: AgentsWanted;
-  readonly provider?: string | undefined;
-  readonly threads?: number | undefined;
-  readonly agentWords?: readonly string[] | undefined;
-  readonly security?: Security | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onEvent?: (event: RunnerEvent) => void;
-}
-
-export type OpenRunner = (spec: SweepSpec, request: RunnerRequest) => Promise<TrialRunner>;
+export type OpenRunner = (spec: SweepSpec, options: RunnerOptions) => Promise<TrialRunner>;
 
 /** Makes a report or a table from a sweep's folder. */
 export interface Finisher {

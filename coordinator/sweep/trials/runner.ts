@@ -1,11 +1,10 @@
 import { dirname } from "node:path";
-import type { Security } from "../../../shared/rpc/security.js";
 import { locateFiles } from "../../dispatch/locate.js";
 import { commonGround } from "../../evaluate/common-ground.js";
+import type { ModelAgents } from "../../evaluate/model-agents.js";
 import { RowCache } from "../../evaluate/prepare-context.js";
 import { type Crew, connectCrew, locateTimeoutMs } from "../../job/connect-crew.js";
 import { Keeper } from "../../job/keeper.js";
-import type { AgentsWanted } from "../../job/types.js";
 import type { PlannedSource } from "../../plan/types.js";
 import { startPoint } from "../space.js";
 import type { ScoredTask, SweepSpec, TrialRunner } from "../types.js";
@@ -16,17 +15,8 @@ import type { RunnerEvent } from "./runner-event.js";
 import { readTaskParts, type TaskParts } from "./task-parts.js";
 import { Trials } from "./trials.js";
 
-export interface RunnerOptions {
-  readonly agents: AgentsWanted;
-  /** Execution providers of agents that are started for it, comma-separated. @default "cpu" */
-  readonly provider?: string | undefined;
-  /** That models run on, on every agent alike. Default: the cores here, or of the smallest agent that runs elsewhere. */
-  readonly threads?: number | undefined;
-  /** Further words for agents that are started for it. */
-  readonly agentWords?: readonly string[] | undefined;
-  readonly security?: Security | undefined;
-  /** Ends all trials. */
-  readonly signal?: AbortSignal | undefined;
+/** `signal` ends all trials. */
+export interface RunnerOptions extends ModelAgents {
   readonly onEvent?: (event: RunnerEvent) => void;
 }
 
