@@ -72,7 +72,7 @@ export function vitModels(parent: string): TrialModels {
     key: "vit",
     name: `ViT-B/16, 87 M, 3 experts, ${imagesOfVit} images`,
     ...{ folder, experts, tasksFile, tasks: { made: images } },
-    ...{ trialMemoryBytes: 1.5e9, trials: 6, tolerance: 1 },
+    ...{ trialMemoryBytes: 1.5e9, trials: 5, tolerance: 1 },
   };
 }
 

@@ -4,6 +4,7 @@ import { blockBytes } from "../../support/bulky.js";
 import { BulkyCluster, type BulkyJob } from "../../support/cluster/bulky-cluster.js";
 import type { NodeProcess } from "../../support/cluster/node-process.js";
 import type { JsonEvent } from "../../support/command.js";
+import { triesAllFaults } from "../../support/faults.js";
 import { natsPath, whyNoNats } from "../../support/nats-server.js";
 
 // Agents are killed, frozen and told to end in the middle of jobs, which end as if nothing had happened. Agents 1 and 2
@@ -61,7 +62,7 @@ function expectNoneFailed(job: BulkyJob): void {
 }
 
 describe.skipIf(reason !== undefined)(`agents fail${reason === undefined ? "" : ` (${reason})`}`, () => {
-  test("P1: killed before the first byte", async () => {
+  test.runIf(triesAllFaults)("P1: killed before the first byte", async () => {
     await using job = await setting.begin();
     await job.watch.event("planned");
     await killed(victims());
@@ -157,7 +158,8 @@ describe.skipIf(reason !== undefined)(`agents fail${reason === undefined ? "" : 
     expect(Number(resumed?.["keptPieces"])).toBeGreaterThanOrEqual(20);
   });
 
-  test("P12: one is killed every second, ten times", { timeout: 120_000 }, async () => {
+  // Chaos kills more, and others.
+  test.runIf(triesAllFaults)("P12: one is killed every second, ten times", { timeout: 120_000 }, async () => {
     const { cluster } = setting;
     await using job = await setting.begin({ recipe: "ties over the whole model" });
     await job.led();

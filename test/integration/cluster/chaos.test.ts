@@ -10,6 +10,7 @@ import { Chaos } from "../../support/cluster/chaos.js";
 import { Cluster, noHosts } from "../../support/cluster/cluster.js";
 import { faultsOf } from "../../support/cluster/faults.js";
 import { amalgam } from "../../support/command.js";
+import { triesAllFaults } from "../../support/faults.js";
 import { mergeLocally } from "../../support/merges.js";
 import { natsPath, whyNoNats } from "../../support/nats-server.js";
 import { hashDirectory } from "../../support/plans.js";
@@ -18,8 +19,7 @@ import { normals, seeded } from "../../support/random.js";
 // One job, and everything that can happen to a cluster, at random and at once.
 
 const seed = Number(process.env["AMALGAM_CHAOS_SEED"] ?? Date.now() % 1_000_000);
-const faults = 130;
-const units = 400;
+const [faults, units] = triesAllFaults ? [200, 600] : [80, 260];
 const unitBytes = 64 << 10;
 /** Names for the two models: to read and write so much takes five agents that are well longer than all the faults. */
 const inputs = 9;
