@@ -1,9 +1,6 @@
-import type { FileHandle } from "node:fs/promises";
 import { type Dtype, dtypeBytes, isComputable } from "../../shared/checkpoint/dtypes.js";
 import type { Checkpoint, CheckpointTensor } from "../../shared/checkpoint/open.js";
-import { fileError, openRegularFile, readFully } from "../../shared/checkpoint/regular-file.js";
-import { AmalgamError } from "../../shared/errors.js";
-import { quote } from "../../shared/quote.js";
+import { TensorReader } from "../../shared/checkpoint/tensor-reader.js";
 import { DifferenceSum, type NumberDifference } from "./tensor-difference.js";
 
 /** One tensor of either checkpoint. */
@@ -67,8 +64,8 @@ const tileElements = 1 << 20;
  */
 export async function diffCheckpoints(a: Checkpoint, b: Checkpoint, options: DiffOptions = {}): Promise<DiffReport> {
   const tensors: TensorDiff[] = [];
-  await using left = new Reader(a);
-  await using right = new Reader(b);
+  await using left = new TensorReader(a);
+  await using right = new TensorReader(b);
   // In the order of a's files, so that the disk is read from front to back.
   for (const tensor of a.tensors.values()) {
     const other = b.tensors.get(tensor.name);
@@ -85,7 +82,7 @@ export async function diffCheckpoints(a: Checkpoint, b: Checkpoint, options: Dif
 }
 
 interface Side {
-  readonly reader: Reader;
+  readonly reader: TensorReader;
   readonly tensor: CheckpointTensor;
 }
 
@@ -135,46 +132,6 @@ function differingBytes(a: Uint8Array, b: Uint8Array): number {
   let differing = 0;
   for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) differing += 1;
   return differing;
-}
-
-/** Reads parts of a checkpoint's tensors, one file open at a time: a checkpoint may have thousands. */
-class Reader implements AsyncDisposable {
-  readonly #checkpoint: Checkpoint;
-  #open: { readonly file: number; readonly handle: FileHandle } | undefined;
-  bytesRead = 0;
-
-  constructor(checkpoint: Checkpoint) {
-    this.#checkpoint = checkpoint;
-  }
-
-  async read(tensor: CheckpointTensor, begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const handle = await this.#handleOf(tensor.file);
-    const bytes = new Uint8Array(length);
-    const read = await readFully(handle, bytes, tensor.offset + begin);
-    this.bytesRead += read;
-    if (read === length) return bytes;
-    const file = this.#checkpoint.files[tensor.file]?.name ?? "";
-    throw new AmalgamError("checkpoint_changed", `Cannot read ${quote(tensor.name)}: ${quote(file)} shrank meanwhile`);
-  }
-
-  async #handleOf(file: number): Promise<FileHandle> {
-    if (this.#open?.file === file) return this.#open.handle;
-    await this[Symbol.asyncDispose]();
-    const { path, name } = this.#checkpoint.files[file] ?? { path: "", name: "" };
-    try {
-      const { handle } = await openRegularFile(path, { name });
-      this.#open = { file, handle };
-      return handle;
-    } catch (error) {
-      throw fileError(error, name);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const open = this.#open;
-    this.#open = undefined;
-    await open?.handle.close();
-  }
 }
 
 function total(tensors: readonly TensorDiff[]): DiffTotals {

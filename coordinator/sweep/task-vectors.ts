@@ -1,8 +1,7 @@
-import type { FileHandle } from "node:fs/promises";
 import { type ComputableDtype, dtypeBytes, isComputable } from "../../shared/checkpoint/dtypes.js";
 import { toNumbers } from "../../shared/checkpoint/numbers.js";
 import type { Checkpoint, CheckpointTensor } from "../../shared/checkpoint/open.js";
-import { fileError, openRegularFile, readFully } from "../../shared/checkpoint/regular-file.js";
+import { TensorReader } from "../../shared/checkpoint/tensor-reader.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { addScaled, dot } from "../../shared/linalg/matrix.js";
 import { quote } from "../../shared/quote.js";
@@ -34,7 +33,9 @@ export async function readTaskVectors(
   signal?: AbortSignal,
 ): Promise<TaskVectors> {
   const gram = models.map(() => new Float64Array(models.length));
-  await using files = new OpenFiles();
+  await using origins = new TensorReader(base);
+  const readers = models.map(({ checkpoint }) => new TensorReader(checkpoint));
+  await using _ = { [Symbol.asyncDispose]: () => closeAll(readers) };
   for (const tensor of base.tensors.values()) {
     const others = models.map(({ name, checkpoint }) => counterpart(tensor, name, checkpoint));
     if (!isComputable(tensor.dtype) || others.includes(undefined)) continue;
@@ -42,12 +43,12 @@ export async function readTaskVectors(
     for (let begin = 0; begin < elements; begin += tileElements) {
       signal?.throwIfAborted();
       const count = Math.min(tileElements, elements - begin);
-      const origin = await files.read(base, tensor, tensor.dtype, begin, count);
+      const origin = await readNumbers(origins, tensor, tensor.dtype, begin, count);
       const vectors: Float64Array[] = [];
-      for (const [i, { checkpoint }] of models.entries()) {
+      for (const [i, reader] of readers.entries()) {
         const other = others[i];
         if (other === undefined) continue;
-        const vector = await files.read(checkpoint, other.tensor, other.dtype, begin, count);
+        const vector = await readNumbers(reader, other.tensor, other.dtype, begin, count);
         addScaled(vector, -1, origin);
         vectors.push(vector);
       }
@@ -76,44 +77,17 @@ function counterpart(
   throw new AmalgamError("checkpoint_mismatch", `Cannot subtract ${quote(tensor.name)} from its base: ${shapes}`);
 }
 
-/** One open file of each checkpoint: a checkpoint may have thousands. */
-class OpenFiles implements AsyncDisposable {
-  readonly #open = new Map<Checkpoint, { readonly file: number; readonly handle: FileHandle }>();
+async function readNumbers(
+  reader: TensorReader,
+  tensor: CheckpointTensor,
+  dtype: ComputableDtype,
+  begin: number,
+  count: number,
+): Promise<Float64Array> {
+  const width = dtypeBytes(dtype);
+  return Float64Array.from(toNumbers(dtype, await reader.read(tensor, begin * width, count * width)));
+}
 
-  async read(
-    checkpoint: Checkpoint,
-    tensor: CheckpointTensor,
-    dtype: ComputableDtype,
-    begin: number,
-    count: number,
-  ): Promise<Float64Array> {
-    const width = dtypeBytes(dtype);
-    const bytes = new Uint8Array(count * width);
-    const handle = await this.#handleOf(checkpoint, tensor.file);
-    const read = await readFully(handle, bytes, tensor.offset + begin * width);
-    if (read === bytes.length) return Float64Array.from(toNumbers(dtype, bytes));
-    const file = checkpoint.files[tensor.file]?.name ?? "";
-    throw new AmalgamError("checkpoint_changed", `Cannot read ${quote(tensor.name)}: ${quote(file)} shrank meanwhile`);
-  }
-
-  async #handleOf(checkpoint: Checkpoint, file: number): Promise<FileHandle> {
-    const open = this.#open.get(checkpoint);
-    if (open?.file === file) return open.handle;
-    this.#open.delete(checkpoint);
-    await open?.handle.close();
-    const { path, name } = checkpoint.files[file] ?? { path: "", name: "" };
-    try {
-      const { handle } = await openRegularFile(path, { name });
-      this.#open.set(checkpoint, { file, handle });
-      return handle;
-    } catch (error) {
-      throw fileError(error, name);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const handles = [...this.#open.values()].map(({ handle }) => handle);
-    this.#open.clear();
-    await Promise.all(handles.map((handle) => handle.close()));
-  }
+async function closeAll(readers: readonly TensorReader[]): Promise<void> {
+  await Promise.all(readers.map((reader) => reader[Symbol.asyncDispose]()));
 }
