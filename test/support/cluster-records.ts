@@ -50,7 +50,10 @@ export function eventOf(fields: Partial<ClusterEvent> = {}): ClusterEvent {
   return { at: new Date().toISOString(), level: "info", node: "c1", type: "said", message: "something", ...fields };
 }
 
-/** A node that is alive: its record is written again and again until the end of the scope, which takes it away. */
+/**
+ * A node that is alive: its record is written again and again until the end of the scope, which takes it away. Who hears
+ * what is written after this has returned has heard it twice, and so takes it for alive.
+ */
 export async function beating(bus: Bus, fields: NodeRecord): Promise<AsyncDisposable> {
   let beat = fields.beat;
   let last = Promise.resolve(0);
@@ -58,6 +61,8 @@ export async function beating(bus: Bus, fields: NodeRecord): Promise<AsyncDispos
     beat += 1;
     last = bus.nodes.put(keys.node(fields.name), JSON.stringify({ ...fields, beat })).catch(() => 0);
   };
+  write();
+  await last;
   write();
   await last;
   const timer = setInterval(write, fields.beatMs);
