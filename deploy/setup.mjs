@@ -10,8 +10,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const stamp = join(root, "node_modules", ".amalgam-installed");
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-if (major < 20 || (major === 20 && minor < 15)) {
-  console.error(`Amalgam needs Node 20.15 or newer, this is ${process.versions.node}`);
+if (major < 20 || (major === 20 && minor < 18)) {
+  console.error(`Amalgam needs Node 20.18 or newer, this is ${process.versions.node}`);
   process.exit(1);
 }
 

@@ -11,12 +11,17 @@ export type ErrorCode =
   | "checkpoint_mismatch"
   | "checkpoint_changed"
   | "path_refused"
+  // A server has no such file, or does not let us have it.
+  | "source_refused"
+  // Whoever asks may not: another role's certificate, or none.
+  | "unauthorized"
   // The machine's to fix.
   | "output_refused"
   | "out_of_memory"
   | "out_of_space"
   | "io_failed"
   // Worth another try, elsewhere or later.
+  | "source_failed"
   | "chunk_corrupt"
   | "agent_lost"
   | "agent_draining"
@@ -33,6 +38,7 @@ export type ErrorCode =
 const retryable: ReadonlySet<ErrorCode> = new Set([
   "out_of_memory",
   "io_failed",
+  "source_failed",
   "chunk_corrupt",
   "agent_lost",
   "agent_draining",
@@ -48,6 +54,8 @@ const authorsToFix: ReadonlySet<ErrorCode> = new Set([
   "checkpoint_malformed",
   "checkpoint_mismatch",
   "path_refused",
+  "source_refused",
+  "unauthorized",
   "output_refused",
 ]);
 

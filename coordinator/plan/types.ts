@@ -42,6 +42,8 @@ export interface PlannedModel {
   /** As the recipe names it. */
   readonly name: string;
   readonly directory: string;
+  /** Of a model on a server: its URL, pinned (`hf://owner/name@COMMIT`). Not in the digest. */
+  readonly origin?: string | undefined;
   readonly isBase: boolean;
   readonly tensors: number;
   readonly bytes: number;
@@ -58,6 +60,8 @@ export interface PlannedSource {
   readonly bytes: number;
   /** SHA-256 of the safetensors header, its 8-byte length included. */
   readonly headerSha256: string;
+  /** Of a file on a server: its URL, and what the server calls its state; see RemoteFile. Not in the digest. */
+  readonly remote?: { readonly url: string; readonly version: string | undefined } | undefined;
   /** Milliseconds since 1970, to notice a file that changes while it is being merged. */
   readonly modifiedMs: number;
 }

@@ -17,6 +17,9 @@ const statusOfCode = {
   checkpoint_mismatch: status.FAILED_PRECONDITION,
   checkpoint_changed: status.FAILED_PRECONDITION,
   path_refused: status.PERMISSION_DENIED,
+  source_refused: status.PERMISSION_DENIED,
+  unauthorized: status.UNAUTHENTICATED,
+  source_failed: status.ABORTED,
   output_refused: status.ALREADY_EXISTS,
   out_of_memory: status.RESOURCE_EXHAUSTED,
   out_of_space: status.RESOURCE_EXHAUSTED,
@@ -38,7 +41,7 @@ const codeOfStatus: Readonly<Partial<Record<number, ErrorCode>>> = {
   [status.INVALID_ARGUMENT]: "usage",
   [status.DEADLINE_EXCEEDED]: "stalled",
   [status.PERMISSION_DENIED]: "path_refused",
-  [status.UNAUTHENTICATED]: "path_refused",
+  [status.UNAUTHENTICATED]: "unauthorized",
   // grpc-js says this of a message over the limit and nothing else.
   [status.RESOURCE_EXHAUSTED]: "out_of_memory",
   [status.UNAVAILABLE]: "agent_lost",
