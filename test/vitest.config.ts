@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { FlakyReporter } from "./support/flaky-reporter.js";
 
 /**
  * Tests of clusters take a minute or two each, in which they mostly wait: spread over those that keep the cores busy, and
@@ -20,6 +21,9 @@ class ClustersAmongOthers extends BaseSequencer {
   }
 }
 
+/** How often a failed test of real processes is tried again. FlakyReporter names those that needed it. */
+const retries = Number(process.env["AMALGAM_TEST_RETRIES"] ?? 0);
+
 const integrationFiles = "dist/test/integration/**/*.test.js";
 
 // Tests run on the compiled JavaScript in dist/: the very files that ship, worker threads included.
@@ -35,9 +39,10 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\/(?!.*\.test\.js$)/] } },
     // More than there are cores: tests of clusters mostly wait, for leases to run out and pings to go unanswered.
     maxWorkers: Math.ceil(1.5 * availableParallelism()),
+    reporters: retries > 0 ? ["default", "json", new FlakyReporter()] : ["default"],
     sequence: { sequencer: ClustersAmongOthers },
     projects: [
-      { extends: true, test: { name: "integration", include: [integrationFiles] } },
+      { extends: true, test: { name: "integration", include: [integrationFiles], retry: retries } },
       // Values in, values out: two hundred files share a few processes, since loading the code takes longer than most run.
       {
         extends: true,
