@@ -1,3 +1,5 @@
+import type { Reach } from "./reach.js";
+
 /** A file on a server, as it was when somebody looked. */
 export interface RemoteFile {
   /**
@@ -11,6 +13,8 @@ export interface RemoteFile {
    * file was changed. Undefined: the server calls it nothing, and only size and header tell one state from another.
    */
   readonly version: string | undefined;
+  /** The server sends no ranges of it: it can only be read from its start to its end, at once. */
+  readonly wholeOnly?: true;
 }
 
 /** A checkpoint, an adapter or one safetensors file on a server. */
@@ -50,8 +54,28 @@ export interface RemoteStore {
 }
 
 export interface RemoteOptions {
+  /** Where addresses may lead. @default anywhere: whoever wrote them may read all that this process may */
+  readonly reach?: Reach | undefined;
   /** Where tokens, credentials, endpoints and proxies are named. @default process.env */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Bytes that all reads together may have asked for and not delivered. @default 64 MiB */
   readonly maxInFlightBytes?: number;
+  /** How long a server that fails is put up with. */
+  readonly patience?: Partial<Patience>;
+}
+
+/** When a server is asked again, and when it is given up. */
+export interface Patience {
+  /** Failures in a row, without progress between them, after which it is given up. @default 8 */
+  readonly tries: number;
+  /** Before the second try; doubles with every further one, and a random part of it, up to half, is left out. @default 500 */
+  readonly firstDelayMs: number;
+  /** @default 20,000 */
+  readonly maxDelayMs: number;
+  /** Longest wait that a server may ask for with `Retry-After`. @default 60,000 */
+  readonly maxRetryAfterMs: number;
+  /** How long a connection may take to open. @default 10,000 */
+  readonly connectMs: number;
+  /** How long a server may be silent, or send next to nothing. @default 30,000 */
+  readonly stallMs: number;
 }
