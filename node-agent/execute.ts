@@ -12,6 +12,7 @@ import type {
   RandomStream as RandomStreamMessage,
 } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
+import { isRemote } from "../shared/remote/url.js";
 import { programFromProto } from "../shared/rpc/program.js";
 import type { Kernel } from "./compute/wasm/kernel.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
@@ -32,9 +33,9 @@ export interface UnitContext {
   readonly kernels: Map<string, Kernel>;
   readonly confinement: Confinement;
   readonly ioLimit: IoLimit | undefined;
-  /** Where bytes of other agents arrive. Made when first needed. */
+  /** Where bytes of other agents and of servers arrive. Made when first needed. */
   readonly arena: () => ArenaState;
-  /** Has bytes of another agent put into the arena. */
+  /** Has such bytes put into the arena. */
   fetch(message: FetchMessage): void;
   /** Sends an event on its way. May wait, when the unit is ahead of the network. */
   emit(message: WorkerMessage): void;
@@ -48,9 +49,10 @@ export function executeUnit(request: MergeRequest, context: UnitContext): void {
   const programs = request.programs.map(programFromProto);
   const outputs = task.case === "writeFiles" ? task.value.paths.map(context.confinement.writable) : [];
   const progress = new ProgressMeter(context);
-  const lookUp = (): void => progress.lookUp();
+  const isOnServer = (source: number): boolean => isRemote(request.sources[source]?.path ?? "");
+  const lookUp = (source: number): void => (isOnServer(source) ? progress.lookUpOnServer() : progress.lookUp());
   const openRemote = (): RemoteFiles => {
-    const reach = { extents: extentsOf(request.pieces), streams: streamsOf(request.pieces) };
+    const reach = { extents: extentsOf(request.pieces), streams: streamsOf(request.pieces), isOnServer };
     return new RemoteFiles({ arena: context.arena(), fetch: context.fetch, lookUp, ...reach });
   };
   using files = new UnitFiles(request.sources, outputs, { ...context, observer: progress, openRemote });

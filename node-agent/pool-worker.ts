@@ -1,7 +1,10 @@
+import { setMaxListeners } from "node:events";
 import { Worker } from "node:worker_threads";
 import { AmalgamError } from "../shared/errors.js";
+import { isRemote } from "../shared/remote/url.js";
 import { type ArenaState, type FetchMessage, WindowWriter } from "./files/arena.js";
 import type { PeerFiles, WantedRange } from "./files/peer-files.js";
+import type { ServerFiles } from "./files/server-files.js";
 import type { IoLimitState } from "./io-limit.js";
 import { track } from "./threads.js";
 import {
@@ -26,8 +29,10 @@ export interface PoolWorkerOptions {
   readonly memoryBytes: number;
   readonly roots: readonly string[];
   readonly ioLimit: IoLimitState | undefined;
-  /** Serves what a unit cannot find here. */
+  /** Reads from other agents what a unit cannot find here. */
   readonly peers: PeerFiles;
+  /** Reads what is on servers. */
+  readonly servers: ServerFiles;
   readonly cancelGraceMs: number;
   readonly heapMiB: number;
   readonly onIdle: () => void;
@@ -37,7 +42,7 @@ export interface PoolWorkerOptions {
 interface RunningTask {
   readonly number: number;
   readonly work: Work;
-  /** Ends what is still being fetched for it. */
+  /** Ends what is still being fetched for it; its signal is the unit's alone. */
   readonly fetching: AbortController;
   readonly listener: TaskListener;
   readonly settle: (error?: AmalgamError) => void;
@@ -86,6 +91,9 @@ export class PoolWorker {
       // Signed 32 bits, and never the −1 that means none.
       this.#lastTask = (this.#lastTask + 1) & 0x7fff_ffff;
       const number = this.#lastTask;
+      const fetching = new AbortController();
+      // Every window that is fetched listens.
+      setMaxListeners(0, fetching.signal);
       const cancel = (): void => {
         reject(AmalgamError.from(signal.reason));
         this.#cancel(number);
@@ -93,7 +101,7 @@ export class PoolWorker {
       this.#task = {
         number,
         work,
-        fetching: new AbortController(),
+        fetching,
         // Nobody listens to a canceled unit, and its chunks count as taken: the worker must not wait for a dead call.
         listener: {
           onEvent: (event, taken) => {
@@ -151,8 +159,11 @@ export class PoolWorker {
     try {
       const file = work.request.sources[source];
       if (file === undefined) throw new AmalgamError("internal", `Unit names source ${source}, which it does not have`);
-      const wanted = { file, offset, length, ...leadershipOf(work) };
-      await this.#options.peers.fetch(wanted, (bytes) => window.append(bytes), signal);
+      const { peers, servers } = this.#options;
+      const deliver = (bytes: Uint8Array): void => window.append(bytes);
+      const wanted = { file, offset, length };
+      if (isRemote(file.path)) await servers.fetch({ ...wanted, job: jobOf(work) }, deliver, signal);
+      else await peers.fetch({ ...wanted, ...leadershipOf(work) }, deliver, signal);
     } catch (reason) {
       // The window of a unit that is over may have become another one's.
       if (!signal.aborted) window.fail(AmalgamError.from(reason));
@@ -194,6 +205,10 @@ function leadershipOf(work: Work): Pick<WantedRange, "leadership"> {
   if (work.type === "run") return { leadership: { job: work.request.job, fence: work.request.fence } };
   const { leadership } = work.request;
   return leadership === undefined ? {} : { leadership };
+}
+
+function jobOf(work: Work): string {
+  return work.type === "run" ? work.request.job : (work.request.leadership?.job ?? "");
 }
 
 function toError({ code, message, details }: Extract<WorkerMessage, { type: "failed" }>): AmalgamError {

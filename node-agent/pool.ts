@@ -3,6 +3,7 @@ import type { FactorizeRequest, MergeRequest } from "../shared/gen/amalgam/v1/ag
 import { quote } from "../shared/quote.js";
 import { loopback, type Security } from "../shared/rpc/security.js";
 import { PeerFiles } from "./files/peer-files.js";
+import { ServerFiles } from "./files/server-files.js";
 import { IoLimit } from "./io-limit.js";
 import { PoolWorker, type TaskListener } from "./pool-worker.js";
 import { atMost } from "./threads.js";
@@ -16,7 +17,7 @@ export interface PoolOptions {
   readonly workers: number;
   /** For tensor data, all workers together. */
   readonly memoryBytes: number;
-  /** Resolved. */
+  /** Folders, resolved, and URLs. */
   readonly roots: readonly string[];
   /** Of connections to other agents. @default loopback alone */
   readonly security?: Security;
@@ -32,6 +33,9 @@ const defaultCancelGraceMs = 10_000;
 const defaultHeapMiB = 512;
 /** How long threads may take to end. One that waits for storage that hangs takes for ever. */
 const endMs = 2_000;
+
+/** What may have been asked of servers and not have come, at the least. Above that it is an eighth of the memory. */
+const minInFlightBytes = 16 << 20;
 
 /** Units that may wait for a worker; a coordinator sends no more than there are workers. */
 const maxQueuedPerWorker = 64;
@@ -50,6 +54,7 @@ export class WorkerPool {
   readonly ioLimit: IoLimit | undefined;
   readonly #options: PoolOptions;
   readonly #peers: PeerFiles;
+  readonly #servers: ServerFiles;
   readonly #workers = new Set<PoolWorker>();
   readonly #line: WaitingLine<Task>;
 
@@ -58,6 +63,11 @@ export class WorkerPool {
     this.#options = options;
     this.#line = new WaitingLine(maxQueuedPerWorker * options.workers, () => this.#next());
     this.#peers = new PeerFiles({ security });
+    const maxInFlightBytes = Math.max(minInFlightBytes, Math.floor(options.memoryBytes / 8));
+    this.#servers = new ServerFiles(async () => {
+      const { openRemoteStore } = await import("../shared/remote/open.js");
+      return openRemoteStore({ maxInFlightBytes });
+    });
     this.ioLimit = ioBytesPerSecond === undefined ? undefined : IoLimit.of(ioBytesPerSecond);
   }
 
@@ -102,6 +112,7 @@ export class WorkerPool {
     this.#line.close(reason);
     await atMost(endMs, Promise.all([...this.#workers].map((worker) => worker.terminate(reason))));
     this.#peers.close();
+    await atMost(endMs, this.#servers.close());
   }
 
   #next(): void {
@@ -122,6 +133,7 @@ export class WorkerPool {
       roots: this.#options.roots,
       ioLimit: this.ioLimit?.state,
       peers: this.#peers,
+      servers: this.#servers,
       cancelGraceMs: this.#options.cancelGraceMs ?? defaultCancelGraceMs,
       heapMiB: this.#options.heapMiB ?? defaultHeapMiB,
       onIdle: () => this.#next(),

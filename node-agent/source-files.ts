@@ -4,6 +4,7 @@ import { assertRegular } from "../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../shared/errors.js";
 import type { SourceFile } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
+import { isRemote } from "../shared/remote/url.js";
 import { changedFile, endedEarly } from "./changed-file.js";
 import type { RemoteFiles } from "./files/remote-files.js";
 import { type IoLimit, sleepBlocking } from "./io-limit.js";
@@ -13,8 +14,8 @@ import type { Confinement } from "./roots.js";
 export interface FileObserver {
   /** Bytes of sources were read, wherever from. */
   read(bytes: number): void;
-  /** Time went into reads and writes. */
-  spent(ms: number): void;
+  /** Time went into reads, or into writes. */
+  spent(ms: number, act: "read" | "write"): void;
   /** Called several times a second while a read or write waits; throws to end it. */
   lookUp(): void;
 }
@@ -24,7 +25,7 @@ export interface UnitFilesOptions {
   readonly observer: FileObserver;
   /** Undefined: as fast as it goes. */
   readonly ioLimit?: IoLimit | undefined;
-  /** Reads what is not here from other agents. Called once, for the first such file. */
+  /** Reads what is not here, from other agents and servers. Called once, for the first such file. */
   readonly openRemote: () => RemoteFiles;
 }
 
@@ -33,8 +34,8 @@ const limitedBytes = 256 << 10;
 
 /**
  * A unit's open files. Sources are opened when first read, after a check that they still are what was planned; all are
- * closed at the end of the unit, so a file replaced during a job is noticed by the next one. A source that is not here,
- * or not the planned one, is read from the agents that have it, if there are any.
+ * closed at the end of the unit, so a file replaced during a job is noticed by the next one. A source on a server is read
+ * from there; one that is not here, or not the planned one, from the agents that have it, if there are any.
  */
 export class UnitFiles implements Disposable {
   readonly #sources: readonly SourceFile[];
@@ -58,8 +59,8 @@ export class UnitFiles implements Disposable {
     if (file === undefined) throw new AmalgamError("internal", `Unit names source ${source}, which it does not have`);
     const descriptor = this.#openSources.get(source) ?? this.#openSource(source, file);
     const { observer } = this.#options;
-    this.#inParts(into, descriptor === "remote" ? undefined : this.#options.ioLimit, (part, at) => {
-      if (descriptor === "remote") this.#remote?.read(source, toSafeNumber(file.bytes), part, position + at);
+    this.#inParts("read", into, descriptor === "remote" ? undefined : this.#options.ioLimit, (part, at) => {
+      if (descriptor === "remote") readRemotely(this.#remote, source, file, part, position + at);
       else readLocally(descriptor, part, position + at, file);
       observer.read(part.length);
     });
@@ -71,7 +72,7 @@ export class UnitFiles implements Disposable {
     if (path === undefined) throw new AmalgamError("internal", `Unit names output ${output}, which it does not have`);
     const descriptor = this.#openOutputs.get(output) ?? openWritable(path);
     this.#openOutputs.set(output, descriptor);
-    this.#inParts(bytes, this.#options.ioLimit, (part, at) => {
+    this.#inParts("write", bytes, this.#options.ioLimit, (part, at) => {
       let done = 0;
       try {
         while (done < part.length) done += writeSync(descriptor, part, done, part.length - done, position + at + done);
@@ -89,7 +90,12 @@ export class UnitFiles implements Disposable {
   }
 
   /** One act, or with a limit as many as it takes, each in its time. */
-  #inParts(bytes: Uint8Array, limit: IoLimit | undefined, act: (part: Uint8Array, at: number) => void): void {
+  #inParts(
+    kind: "read" | "write",
+    bytes: Uint8Array,
+    limit: IoLimit | undefined,
+    act: (part: Uint8Array, at: number) => void,
+  ): void {
     const { observer } = this.#options;
     const started = performance.now();
     const atOnce = limit === undefined ? Math.max(1, bytes.length) : limitedBytes;
@@ -98,20 +104,28 @@ export class UnitFiles implements Disposable {
       if (limit !== undefined) sleepBlocking(limit.take(part.length), () => observer.lookUp());
       act(part, at);
     }
-    observer.spent(performance.now() - started);
+    observer.spent(performance.now() - started, kind);
   }
 
   #openSource(source: number, file: SourceFile): number | "remote" {
-    let opened: number | "remote";
-    try {
-      opened = openPlanned(this.#options.confinement.readable(file.path), file);
-    } catch (error) {
-      if (file.peers.length === 0) throw error;
-      this.#remote ??= this.#options.openRemote();
-      opened = "remote";
-    }
+    const opened = this.#openHere(file);
+    if (opened === "remote") this.#remote ??= this.#options.openRemote();
     this.#openSources.set(source, opened);
     return opened;
+  }
+
+  #openHere(file: SourceFile): number | "remote" {
+    const { confinement } = this.#options;
+    if (isRemote(file.path)) {
+      confinement.fetchable(file.path);
+      return "remote";
+    }
+    try {
+      return openPlanned(confinement.readable(file.path), file);
+    } catch (error) {
+      if (file.peers.length === 0) throw error;
+      return "remote";
+    }
   }
 }
 
@@ -145,6 +159,21 @@ function openRegular(path: string, access: number, check: (stats: Stats) => void
 function failedIo(act: "read" | "write", path: string, error: unknown): AmalgamError {
   const { code, message, details } = AmalgamError.from(error);
   return new AmalgamError(code, `Cannot ${act} ${quote(path)}: ${message}`, { cause: error, details });
+}
+
+function readRemotely(
+  files: RemoteFiles | undefined,
+  source: number,
+  { path, bytes }: SourceFile,
+  into: Uint8Array,
+  position: number,
+): void {
+  try {
+    files?.read(source, toSafeNumber(bytes), into, position);
+  } catch (error) {
+    const { code, message, details } = AmalgamError.from(error);
+    throw new AmalgamError(code, message, { cause: error, details: { ...details, file: path } });
+  }
 }
 
 function readLocally(descriptor: number, into: Uint8Array, position: number, { path, bytes }: SourceFile): void {

@@ -1,15 +1,15 @@
-import { createHash } from "node:crypto";
-import { rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { stat } from "node:fs/promises";
 import { type Clock, sleep, systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
+import type { Reach } from "../../shared/remote/reach.js";
+import type { RemoteOptions } from "../../shared/remote/remote-store.js";
 import type { Security } from "../../shared/rpc/security.js";
-import { stagesSuffix } from "../assemble/find-stagings.js";
-import { removeEmpty } from "../assemble/leftovers.js";
 import { Complaints } from "../recipe/complaints.js";
 import type { RecipeFile } from "../recipe/recipe.js";
-import { type Mirrors, mirrorNodeModels } from "../sources/mirror.js";
+import { workPlace } from "../sinks/work-place.js";
+import { hasStaged, type JobMirrors, mirrorDirectory, mirrorForJob } from "../sources/mirror-for-job.js";
 import { nodeModelsOf } from "../sources/node-models.js";
+import { remoteAccess } from "../sources/remote-access.js";
 import type { Lead } from "./lead.js";
 
 /** How long a new job looks for the agents that its recipe names: nobody can say that they exist. */
@@ -25,27 +25,29 @@ export interface MirrorForLeadOptions {
   readonly clock?: Clock;
   /** @default 10 seconds */
   readonly firstMs?: number;
-}
-
-export interface LeadMirrors extends Mirrors {
-  /** Removes what was mirrored: nothing is planned from it any more. */
-  remove(): Promise<void>;
+  /** Of ways to servers. @default process.env */
+  readonly env?: RemoteOptions["env"];
+  /** Where the job's addresses may lead: whoever submitted it is not who runs this coordinator. @default public servers */
+  readonly reach?: Reach | undefined;
 }
 
 /**
- * Mirrors the models that only agents have, as `mirrorNodeModels()` does, and waits for agents that are away or fail: for
- * as long as the job's request says, and tells why. A job that was never planned nor mirrored soon complains of agents
- * that there are not, for their names may be wrong. Rejects with the lead's reason when its signal is aborted.
+ * Mirrors the models that only agents or servers have, as `mirrorForJob()` does, and waits for agents that are away, and
+ * for agents and servers that fail: for as long as the job's request says, and tells why. A job that was never planned
+ * nor mirrored soon complains of agents that there are not, for their names may be wrong. Rejects with the lead's reason
+ * when its signal is aborted.
  */
 export async function mirrorForLead(
   recipe: RecipeFile,
   lead: Pick<Lead, "record" | "registry" | "signal" | "setState" | "event">,
   options: MirrorForLeadOptions = {},
-): Promise<LeadMirrors> {
+): Promise<JobMirrors> {
   const { security, clock = systemClock } = options;
   const { record, registry, signal } = lead;
   const wanted = agentsIn(recipe);
-  const directory = directoryOf(recipe, record.request.output);
+  const directory = mirrorDirectory(recipe, workPlace(record.request));
+  // Agents of a cluster read from servers by themselves.
+  const access = remoteAccess({ mayUseCache: false, env: options.env, reach: options.reach ?? {} });
   // There is a folder only once all agents were there. That they existed is on the storage also when the engine is wiped.
   const isBegun = record.digest !== undefined || (await isThere(directory));
   const beganMs = clock.now();
@@ -55,12 +57,19 @@ export async function mirrorForLead(
     const agents = addressesIn(registry);
     const isMissing = wanted.some((name) => !agents.has(name));
     try {
-      const mirrors = await mirrorNodeModels(recipe, { agents, security, directory, signal });
+      const nodes = { agents, security };
+      const mirrors = await mirrorForJob(recipe, {
+        ...access,
+        nodes,
+        directory,
+        isBegun: await hasWork(record),
+        signal,
+      });
       if (told !== undefined) {
         await lead.setState("planning");
         lead.event("info", "agents came", "Work goes on");
       }
-      return { ...mirrors, remove: () => removeMirrors(directory) };
+      return mirrors;
     } catch (error) {
       signal.throwIfAborted();
       const reason = AmalgamError.from(error);
@@ -104,15 +113,15 @@ function isWorthWaiting({ code, retryable }: AmalgamError): boolean {
 
 function waitedTooLong(waitedMs: number, reason: AmalgamError): AmalgamError {
   const seconds = Math.round(waitedMs / 1000);
-  return new AmalgamError("agent_lost", `No agent with the models came for ${seconds} s: ${reason.message}`, {
-    cause: reason,
-  });
+  // A server that fails is no agent.
+  const code = reason.code === "source_failed" ? reason.code : "agent_lost";
+  const who = code === "agent_lost" ? "No agent with the models came" : "The models could not be read";
+  return new AmalgamError(code, `${who} for ${seconds} s: ${reason.message}`, { cause: reason });
 }
 
-/** Beside the output, the same for every attempt at a recipe, and no other's: each removes its own. */
-function directoryOf(recipe: RecipeFile, output: string): string {
-  const name = createHash("sha256").update(`${recipe.file}\n${recipe.text}`).digest("hex").slice(0, 16);
-  return join(`${output}${stagesSuffix}`, "nodes", name);
+/** Of an earlier leader, or of an earlier job that failed. */
+async function hasWork({ digest, request }: Lead["record"]): Promise<boolean> {
+  return digest !== undefined || (!request.overwrite && (await hasStaged(workPlace(request))));
 }
 
 function isThere(path: string): Promise<boolean> {
@@ -120,11 +129,4 @@ function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function removeMirrors(directory: string): Promise<void> {
-  await rm(directory, { recursive: true, force: true });
-  const nodes = dirname(directory);
-  await removeEmpty(nodes);
-  await removeEmpty(dirname(nodes));
 }

@@ -8,6 +8,7 @@ import {
   type SourceFileSchema,
 } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import type { Program as ProgramMessage } from "../../shared/gen/amalgam/v1/program_pb.js";
+import { isRemote } from "../../shared/remote/url.js";
 import { programToProto } from "../../shared/rpc/program.js";
 import { Numbering } from "../plan/numbering.js";
 import type { Plan, PlannedTensor, Unit, UnitPiece } from "../plan/types.js";
@@ -66,8 +67,12 @@ export interface RequestBuilderOptions {
 
 /** A source file where agents look for it. */
 export interface SourcePlace {
+  /** Absolute, or the URL of a file on a server. */
   readonly path: string;
+  /** Of a file on a server: nothing compares it. */
   readonly modifiedMs: number;
+  /** Of a file on a server: what it calls the file's state. Agents compare headers where it calls it nothing. */
+  readonly version?: string | undefined;
 }
 
 /** Builds the requests of one job. What does not change from unit to unit is computed once. */
@@ -143,11 +148,19 @@ export function sourceMessage(
   turn = 0,
 ): MessageInitShape<typeof SourceFileSchema> {
   const planned = at(plan.sources, source);
-  const { path, modifiedMs } = placeOfSource?.(source) ?? planned;
+  const place = placeOfSource?.(source) ?? planned;
+  const { path, modifiedMs } = place;
+  const file = { path, bytes: BigInt(planned.bytes), modifiedMs };
+  if (isRemote(path)) return { ...file, ...stateOf(place, planned.headerSha256) };
   const peers = peersOf?.(source) ?? [];
   const first = turn % Math.max(1, peers.length);
   const inTurn = [...peers.slice(first), ...peers.slice(0, first)].slice(0, maxPeers);
-  return { path, bytes: BigInt(planned.bytes), modifiedMs, peers: inTurn };
+  return { ...file, peers: inTurn };
+}
+
+/** What tells that a file on a server is still the planned one. */
+function stateOf({ version }: SourcePlace, headerSha256: string): MessageInitShape<typeof SourceFileSchema> {
+  return version === undefined ? { headerSha256: Buffer.from(headerSha256, "hex") } : { version };
 }
 
 /** Elements in a row, which is the last dimension. */

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { toSafeNumber } from "../../shared/bytes.js";
 import { AmalgamError } from "../../shared/errors.js";
 import type { EvaluateRequestSchema } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import type { Agent } from "../dispatch/agents.js";
+import { readProgress, readSize } from "../dispatch/progress.js";
 import { Watchdog, type WatchdogOptions } from "../dispatch/watchdog.js";
 import type { Slice } from "./slices.js";
 import type { BatchOutput } from "./types.js";
@@ -65,10 +65,11 @@ export async function runSlice(
         options.onOutput(batch, readResult(event.value, slice.measure, wanted, label), seconds);
       } else if (event.case === "facts") {
         const { provider, fallback, runtime, loadSeconds, peakBytes } = event.value;
-        facts = { agent: name, provider, fallback, runtime, loadSeconds, peakBytes: toSafeNumber(peakBytes) };
+        facts = { agent: name, provider, fallback, runtime, loadSeconds, peakBytes: readSize(peakBytes, label) };
       } else if (event.case === "progress") {
-        read += toSafeNumber(event.value.bytesRead);
-        written += toSafeNumber(event.value.bytesWritten);
+        const { bytesRead, bytesWritten } = readProgress(event.value, label);
+        read += bytesRead;
+        written += bytesWritten;
         options.onProgress?.(read, written);
       }
     }

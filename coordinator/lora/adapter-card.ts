@@ -1,3 +1,8 @@
+import { licenseEntries } from "../assemble/front-matter.js";
+import { formatLicenses } from "../assemble/license-section.js";
+import { code } from "../assemble/markdown.js";
+import type { CombinedLicense } from "../provenance/licenses/combine.js";
+
 /** What an adapter's README says. */
 export interface AdapterCard {
   readonly title: string;
@@ -10,31 +15,30 @@ export interface AdapterCard {
   /** What makes it again, one argument each. */
   readonly command: readonly string[];
   readonly amalgam: string;
+  readonly license: CombinedLicense;
 }
 
 /** The README that the Hugging Face Hub shows. Nothing in it depends on the machine or the run. */
-export function formatAdapterCard({ title, summary, base, facts, command, amalgam }: AdapterCard): string {
+export function formatAdapterCard({ title, summary, base, facts, command, amalgam, license }: AdapterCard): string {
   // Any other text would be a broken link there.
   const isHubId = base !== null && /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(base);
   return [
-    ["---", ...(isHubId ? [`base_model: ${JSON.stringify(base)}`] : []), "library_name: peft", "tags:", "- lora"]
-      .concat(["- amalgam", "---"])
-      .join("\n"),
+    [
+      "---",
+      ...(isHubId ? [`base_model: ${JSON.stringify(base)}`] : []),
+      "library_name: peft",
+      ...licenseEntries(license),
+      ...["tags:", "- lora", "- amalgam", "---"],
+    ].join("\n"),
     `# ${title}`,
     `${summary} Made with Amalgam ${amalgam}.`,
     ["| | |", "| --- | --- |", ...facts.map(([name, value]) => `| ${name} | ${code(value)} |`)].join("\n"),
+    ...formatLicenses(license),
     "## Make it again",
     `\`\`\`sh\n${command.map(shellWord).join(" ")}\n\`\`\``,
   ]
     .join("\n\n")
     .concat("\n");
-}
-
-function code(text: string): string {
-  const plain = text.replace(/\p{C}|\s/gu, " ").replaceAll("|", "\\|");
-  const ticks = "`".repeat(Math.max(0, ...(plain.match(/`+/g) ?? []).map((run) => run.length)) + 1);
-  const pad = plain.startsWith("`") || plain.endsWith("`") ? " " : "";
-  return `${ticks}${pad}${plain}${pad}${ticks}`;
 }
 
 /** As a shell reads it back, and without what would end the code block. */

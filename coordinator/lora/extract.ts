@@ -10,29 +10,21 @@ import { connectAgents } from "../dispatch/agents.js";
 import { dispatch } from "../dispatch/dispatcher.js";
 import { startLocalAgents } from "../dispatch/local-agents.js";
 import type { LocalAgentsWanted } from "../job/types.js";
+import { type CombinedLicense, combineLicenses, conflictWarnings } from "../provenance/licenses/combine.js";
+import { readSourceCard } from "../provenance/source-card.js";
 import { formatAdapterCard } from "./adapter-card.js";
-import { type Decomposed, type Extraction, type ExtractionOptions, planExtraction } from "./extraction.js";
+import { describeSource } from "./adapter-manifest.js";
+import { commandOf, type ExtractSettings, madeOf, namesOf } from "./extract-settings.js";
+import { type Decomposed, type Extraction, planExtraction } from "./extraction.js";
 import { type Factorization, factorize, type MatrixSource } from "./factorize.js";
 import { formatConfig } from "./output-config.js";
 import { readTensor } from "./read-factors.js";
 import { factorName, wholeName } from "./tensor-names.js";
 import { AdapterWriter } from "./write-adapter.js";
 
-export interface ExtractJob {
-  readonly model: string;
-  readonly base: string;
+export interface ExtractJob extends ExtractSettings {
   readonly output: string;
-  readonly options: ExtractionOptions;
-  readonly maxRank: number;
-  /** Singular values that are not above it are left out. */
-  readonly epsilon: number;
-  /** √σ into either factor; otherwise σ into A. */
-  readonly distributeScale: boolean;
-  /** Of the factors. Default: the model's own. */
-  readonly dtype?: ComputableDtype | undefined;
   readonly agents: LocalAgentsWanted;
-  /** Recorded in the card: what the author typed, without the program's name. */
-  readonly command: readonly string[];
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: ExtractEvent) => void;
 }
@@ -57,7 +49,13 @@ export interface Extracted {
 export async function extractLora(job: ExtractJob): Promise<Extracted> {
   const [model, base] = await Promise.all([openCheckpoint(job.model), openCheckpoint(job.base)]);
   const extraction = planExtraction(model, base, job.options);
-  const { decomposed, saved, warnings } = extraction;
+  const names = namesOf(job);
+  const license = combineLicenses([
+    await readSourceCard(names.model, model.directory),
+    await readSourceCard(names.base, base.directory),
+  ]);
+  const { decomposed, saved } = extraction;
+  const warnings = [...extraction.warnings, ...conflictWarnings(license)];
   if (decomposed.length + saved.length === 0) {
     throw new AmalgamError("usage", `Cannot extract an adapter from ${quote(job.model)}: every module is left out`);
   }
@@ -79,7 +77,14 @@ export async function extractLora(job: ExtractJob): Promise<Extracted> {
     const name = wholeName(plain, isUnderneath && ranks.has(module));
     await writer.add(name, tensor.dtype, tensor.shape, await readTensor(model, tensor));
   }
-  await writer.finish(configOf(job, model, extraction, ranks), cardOf(job, ranks));
+  const sources = await Promise.all([
+    describeSource(names.model, model, { isBase: false, parameters: {} }),
+    describeSource(names.base, base, { isBase: true, parameters: {} }),
+  ]);
+  await writer.finish(configOf(job, model, extraction, ranks), cardOf(job, ranks, license), {
+    made: madeOf(job),
+    sources,
+  });
   return { ranks, saved: saved.length, warnings };
 }
 
@@ -164,7 +169,7 @@ function configOf(
   ranks: ReadonlyMap<string, number>,
 ): Record<string, unknown> {
   return formatConfig({
-    base: job.base,
+    base: namesOf(job).base,
     taskType: "CAUSAL_LM",
     targets: targetsOf(model, ranks),
     modulesToSave,
@@ -184,18 +189,19 @@ function targetsOf({ tensors }: Checkpoint, ranks: ReadonlyMap<string, number>):
   return [...new Set(targets)].toSorted();
 }
 
-function cardOf(job: ExtractJob, ranks: ReadonlyMap<string, number>): string {
+function cardOf(job: ExtractJob, ranks: ReadonlyMap<string, number>, license: CombinedLicense): string {
   return formatAdapterCard({
     title: "Extracted adapter",
     summary: "A LoRA adapter, extracted from a fine-tuned model by a singular value decomposition of its difference.",
-    base: job.base,
+    base: namesOf(job).base,
     facts: [
-      ["model", job.model],
-      ["base", job.base],
+      ["model", namesOf(job).model],
+      ["base", namesOf(job).base],
       ["largest rank", String(Math.max(0, ...ranks.values()))],
       ["modules", String(ranks.size)],
     ],
-    command: ["amalgam", ...job.command],
+    command: ["amalgam", ...commandOf(madeOf(job))],
     amalgam: packageVersion(),
+    license,
   });
 }

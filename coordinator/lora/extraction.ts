@@ -3,6 +3,7 @@ import type { Checkpoint, CheckpointTensor } from "../../shared/checkpoint/open.
 import { AmalgamError } from "../../shared/errors.js";
 import { quote, quoteList } from "../../shared/quote.js";
 import { findEmbedding, headName, isHead } from "./base-names.js";
+import { findModules } from "./module-filter.js";
 import { storesInByOut } from "./storage.js";
 
 export interface ExtractionOptions {
@@ -69,16 +70,19 @@ export function planExtraction(model: Checkpoint, base: Checkpoint, options: Ext
   const modulesToSave: string[] = [];
   const missing: string[] = [];
   const seen = new Set<string>();
-  for (const tensor of inNameOrder(model)) {
-    if (!tensor.name.endsWith(".weight")) continue;
-    const module = tensor.name.slice(0, -".weight".length);
+  const weights = inNameOrder(model).filter(({ name }) => name.endsWith(".weight"));
+  const modules = weights.map(moduleOf);
+  const [included, excluded] = [findModules(modules, options.include), findModules(modules, options.exclude)];
+  const savedByName = new Set(options.saveModules);
+  for (const tensor of weights) {
+    const module = moduleOf(tensor);
     const bias = model.tensors.get(`${module}.bias`);
     seen.add(tensor.name).add(`${module}.bias`);
     const leaf = module.slice(module.lastIndexOf(".") + 1);
     const isEmbedding = embeddingNames.has(leaf);
-    const isExcluded = options.exclude.some((expression) => expression.test(module));
-    const isWanted = options.include.length === 0 || options.include.some((expression) => expression.test(module));
-    const isNamed = options.saveModules.includes(module) || options.saveModules.includes(leaf);
+    const isExcluded = excluded.has(module);
+    const isWanted = options.include.length === 0 || included.has(module);
+    const isNamed = savedByName.has(module) || savedByName.has(leaf);
     const isMatrix = tensor.shape.length === 2 && isComputable(tensor.dtype);
     const isWhole = isNamed || (!embedLora && (isEmbedding || isHead(module)) && !isExcluded);
     if (!isWhole && (isExcluded || !isWanted)) continue;
@@ -142,6 +146,10 @@ function assertSameShape(tensor: CheckpointTensor, base: CheckpointTensor): void
   const [own, other] = [tensor.shape.join(", "), base.shape.join(", ")];
   if (own !== other) throw mismatch(`tensor ${quote(tensor.name)} is [${own}], and [${other}] in the base`);
   if (!isComputable(base.dtype)) throw mismatch(`tensor ${quote(tensor.name)} is ${base.dtype} in the base`);
+}
+
+function moduleOf({ name }: CheckpointTensor): string {
+  return name.slice(0, -".weight".length);
 }
 
 function inNameOrder({ tensors }: Checkpoint): readonly CheckpointTensor[] {

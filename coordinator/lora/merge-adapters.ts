@@ -5,24 +5,18 @@ import type { Matrix } from "../../shared/linalg/matrix.js";
 import { transpose } from "../../shared/linalg/matrix.js";
 import { quote } from "../../shared/quote.js";
 import { packageVersion } from "../../shared/rpc/version.js";
+import { type CombinedLicense, combineLicenses, conflictWarnings } from "../provenance/licenses/combine.js";
+import { readSourceCard } from "../provenance/source-card.js";
 import { type Adapter, openAdapter } from "./adapter.js";
 import { formatAdapterCard } from "./adapter-card.js";
+import { describeSource } from "./adapter-manifest.js";
 import { addFactors, type Combination, concatenate, type Factors, recompress, type Term } from "./combine.js";
+import { type MergeAdaptersJob, madeOf, nameOf } from "./merge-settings.js";
 import { type AdapterModule, type AdapterModules, readModules } from "./modules.js";
 import { formatConfig } from "./output-config.js";
 import { readMatrix, readTensor } from "./read-factors.js";
 import { factorName, wholeName } from "./tensor-names.js";
 import { AdapterWriter } from "./write-adapter.js";
-
-export interface MergeAdaptersJob {
-  readonly adapters: readonly { readonly directory: string; readonly weight: number }[];
-  readonly output: string;
-  readonly combination: Combination;
-  /** For `svd`. Default: the largest rank of the adapters, as in PEFT. */
-  readonly rank?: number | undefined;
-  readonly dtype: ComputableDtype;
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface MergedAdapters {
   readonly modules: number;
@@ -78,8 +72,16 @@ export async function mergeAdapters(job: MergeAdaptersJob): Promise<MergedAdapte
     headIsTied: false,
     ranks,
   });
-  await writer.finish(config, cardOf(job, opened));
-  return { modules: ranks.size, rank: Math.max(...ranks.values()), warnings: warningsOf(opened) };
+  const sources = await Promise.all(
+    opened.map(({ adapter: { checkpoint }, weight }, place) => {
+      return describeSource(nameOf(job, place), checkpoint, { isBase: false, parameters: { weight } });
+    }),
+  );
+  const cards = opened.map(({ adapter }, place) => readSourceCard(nameOf(job, place), adapter.directory));
+  const license = combineLicenses(await Promise.all(cards));
+  await writer.finish(config, cardOf(job, opened, license), { made: madeOf(job), sources });
+  const warnings = [...warningsOf(opened), ...conflictWarnings(license)];
+  return { modules: ranks.size, rank: Math.max(...ranks.values()), warnings };
 }
 
 function combine(terms: readonly Term[], combination: Combination, rank: number, module: string): Factors {
@@ -185,8 +187,10 @@ function warningsOf(opened: readonly Opened[]): readonly string[] {
   ];
 }
 
-function cardOf(job: MergeAdaptersJob, opened: readonly Opened[]): string {
-  const named = job.adapters.map(({ directory, weight }) => (weight === 1 ? directory : `${directory}:${weight}`));
+function cardOf(job: MergeAdaptersJob, opened: readonly Opened[], license: CombinedLicense): string {
+  const named = job.adapters.map(({ weight }, place) => {
+    return weight === 1 ? nameOf(job, place) : `${nameOf(job, place)}:${weight}`;
+  });
   const rank = job.rank === undefined ? [] : ["--rank", String(job.rank)];
   return formatAdapterCard({
     title: "Merged adapter",
@@ -194,10 +198,11 @@ function cardOf(job: MergeAdaptersJob, opened: readonly Opened[]): string {
     base: opened[0]?.adapter.config.base_model_name_or_path ?? null,
     facts: [
       ["method", job.combination],
-      ...job.adapters.map(({ directory, weight }) => [`weight ${weight}`, directory] as const),
+      ...job.adapters.map(({ weight }, place) => [`weight ${weight}`, nameOf(job, place)] as const),
     ],
     command: ["amalgam", "merge-adapters", ...named, "merged-adapter", "--method", job.combination, ...rank],
     amalgam: packageVersion(),
+    license,
   });
 }
 

@@ -1,5 +1,6 @@
 import type { ComputableDtype } from "../../shared/checkpoint/dtypes.js";
 import type { Located, ModelReference, Position } from "../recipe/recipe.js";
+import { inReference, type OtherPath } from "../sources/other-paths.js";
 
 /** How the rows of the routers are made; see gates.ts. */
 export const gateModes = ["cheap_embed", "random", "uniform_random"] as const;
@@ -41,6 +42,22 @@ export interface MoeConfig {
   readonly architecture: Located<string> | undefined;
   /** What noise and random gates grow from: a whole number from 0 to 2^53 − 1. @default 0 */
   readonly seed: number;
+}
+
+/** Every model that a config names, as often as it does. */
+export function moeReferences({ base, experts, sharedExperts }: MoeConfig): readonly Located<ModelReference>[] {
+  return [base, ...[...experts, ...sharedExperts].map(({ model }) => model)];
+}
+
+/** The config with other folders in the place of some. */
+export function inMoeConfig(config: MoeConfig, otherPath: OtherPath): MoeConfig {
+  const moved = (expert: MoeExpert): MoeExpert => ({ ...expert, model: inReference(expert.model, otherPath) });
+  return {
+    ...config,
+    base: inReference(config.base, otherPath),
+    experts: config.experts.map(moved),
+    sharedExperts: config.sharedExperts.map(moved),
+  };
 }
 
 /** Whether prompts decide where tokens go. */

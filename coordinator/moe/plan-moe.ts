@@ -4,10 +4,11 @@ import { assemblePlan, listSources, type PlanOptions, plannedModel, warningsOnOp
 import { type OpenModel, openReferences } from "../plan/open-models.js";
 import { openedModels, type StageModel } from "../plan/stage-model.js";
 import type { Plan, PlannedModel } from "../plan/types.js";
+import { licenseWarnings } from "../provenance/licenses/combine.js";
 import { Complaints } from "../recipe/complaints.js";
 import type { Located, ModelReference } from "../recipe/recipe.js";
 import { chooseLayout } from "./choose-layout.js";
-import { type MoeConfig, type MoeExpert, usesPrompts } from "./config.js";
+import { type MoeConfig, type MoeExpert, moeReferences, usesPrompts } from "./config.js";
 import { type DenseShape, denseShape } from "./dense-shape.js";
 import { type MakeGate, promptGates, randomGates } from "./gates.js";
 import { moeConfigEdits } from "./moe-config-edits.js";
@@ -16,9 +17,9 @@ import { moeTensors } from "./tensors.js";
 
 /** Opens the base and every expert's model, each once, the base first and with its tokenizer if prompts need it. */
 export function openMoeModels(config: MoeConfig): Promise<readonly OpenModel[]> {
-  const { file, base, experts, sharedExperts, gateMode } = config;
+  const { file, base, gateMode } = config;
   const references = new Map<string, Located<ModelReference>>();
-  for (const reference of [base, ...[...experts, ...sharedExperts].map(({ model }) => model)]) {
+  for (const reference of moeReferences(config)) {
     if (!references.has(reference.value.text)) references.set(reference.value.text, reference);
   }
   return openReferences(file, references.values(), new Set(usesPrompts(gateMode) ? [base.value.text] : []));
@@ -59,6 +60,7 @@ export function planMoe(config: MoeConfig, models: readonly OpenModel[], options
   const { modelType } = base.architecture;
   const companions = { ...base.companions, configEdits: moeConfigEdits(base.config, modelType, layout, numbers) };
   const described = models.map((model) => describe(model, config));
+  warnings.push(...licenseWarnings(described));
   const { seed } = config;
   return assemblePlan({ method: "moe", seed, models: described, sources, tensors, companions, warnings }, options);
 }

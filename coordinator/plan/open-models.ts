@@ -1,13 +1,12 @@
 import { stat } from "node:fs/promises";
-import { dirname, isAbsolute, join, resolve } from "node:path";
 import { type Checkpoint, openCheckpoint } from "../../shared/checkpoint/open.js";
-import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { type Adapter, openAdapter } from "../lora/adapter.js";
+import { readSourceCard, type SourceCard } from "../provenance/source-card.js";
 import { Complaints } from "../recipe/complaints.js";
 import type { Located, ModelReference, Position, RecipeFile } from "../recipe/recipe.js";
-import { isNodeModel } from "../sources/node-models.js";
 import { type OpenTokenizer, openTokenizer } from "../tokenizer/open.js";
+import { findFolder } from "./find-folder.js";
 import { referencesOf, slicesOf } from "./references.js";
 
 /** A model of the recipe with its headers read. No tensor data has been touched. */
@@ -22,6 +21,8 @@ export interface OpenModel {
   readonly adapter?: { readonly adapter: Adapter; readonly modifiedMs: readonly number[] };
   /** Read only where the recipe says something of tokenizers. */
   readonly tokenizer?: OpenTokenizer;
+  /** What the model says of itself, and its adapter if it has one. Default: nothing was read. */
+  readonly cards?: readonly SourceCard[];
 }
 
 /**
@@ -93,29 +94,6 @@ async function find(
     : { reference, model, lora: adapter };
 }
 
-async function findFolder(
-  what: string,
-  path: string,
-  at: Position,
-  file: string,
-  complaints: Complaints,
-): Promise<string | undefined> {
-  // A coordinator of a cluster has put the models of its agents in place by now.
-  if (isNodeModel(path))
-    return complaints.add(at, `Cannot open ${what} ${quote(path)}: only a cluster can, see "amalgam submit"`);
-  const candidates = isAbsolute(path) ? [path] : [...new Set([join(dirname(resolve(file)), path), resolve(path)])];
-  for (const candidate of candidates) {
-    try {
-      await stat(candidate);
-      return candidate;
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ENOENT" && code !== "ENOTDIR") throw AmalgamError.from(error);
-    }
-  }
-  return complaints.add(at, `Cannot find ${what} ${quote(path)}: there is no ${candidates.map(quote).join(" nor ")}`);
-}
-
 async function open({ reference, model, lora }: FoundModel, withTokenizer: boolean): Promise<OpenModel> {
   const checkpoint = await openCheckpoint(model);
   const adapter = lora === undefined ? undefined : await openAdapter(lora);
@@ -127,7 +105,19 @@ async function open({ reference, model, lora }: FoundModel, withTokenizer: boole
     modifiedMs: await modificationTimes(checkpoint),
     ...(adapter && { adapter: { adapter, modifiedMs: await modificationTimes(adapter.checkpoint) } }),
     ...(tokenizer && { tokenizer }),
+    cards: await readCards(reference.value, checkpoint, adapter),
   };
+}
+
+function readCards(
+  { text, lora }: ModelReference,
+  checkpoint: Checkpoint,
+  adapter: Adapter | undefined,
+): Promise<readonly SourceCard[]> {
+  if (lora === undefined || adapter === undefined) return Promise.all([readSourceCard(text, checkpoint.directory)]);
+  // As they are written: where they were found is nobody's business. A name that holds a "+" stands in quotes.
+  const [model = text, other = text] = text.match(/"(?:[^"\\]|\\.)*"|[^+"]+/g) ?? [];
+  return Promise.all([readSourceCard(model, checkpoint.directory), readSourceCard(other, adapter.directory)]);
 }
 
 function modificationTimes({ files }: Checkpoint): Promise<readonly number[]> {

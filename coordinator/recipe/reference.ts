@@ -67,6 +67,8 @@ function fromText(text: string, at: Position, complaints: Complaints): ModelRefe
 }
 
 function partFromText(part: string, whole: string, at: Position, complaints: Complaints): Part | undefined {
+  // Nothing but the Hub has revisions, and paths of servers may hold an "@".
+  if (/^(?:https?|s3):\/\//i.test(part)) return { path: part };
   const [path = "", revision, ...more] = part.split("@");
   if (more.length > 0) {
     return complaints.add(at, `Model ${quote(whole)} has more than one "@", which gives a revision: ${mappingRemedy}`);

@@ -10,8 +10,9 @@ import type { Plan } from "../plan/types.js";
 import { Complaints } from "../recipe/complaints.js";
 import type { RecipeFile } from "../recipe/recipe.js";
 import { didYouMeanOrOneOf } from "../recipe/wording.js";
-import { type MirroredFile, mirrorFolder } from "./mirror-folder.js";
-import { type NodeModel, nodeModelsOf, withFolders } from "./node-models.js";
+import { type MirroredFile, mirrorAgentFolder } from "./agent-folder.js";
+import { type NodeModel, nodeModelsOf } from "./node-models.js";
+import { inRecipe } from "./other-paths.js";
 
 export interface MirrorOptions {
   /** The agents that there are: their addresses by name. */
@@ -22,15 +23,27 @@ export interface MirrorOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface Mirrors {
+  /** The recipe over the mirrors: it can be planned like any other. */
+  readonly recipe: RecipeFile;
+  /**
+   * Where agents find what was mirrored, by path in the mirror, links resolved, as {@link Plan.sources} has it. Empty for
+   * a recipe without such models.
+   */
+  readonly files: ReadonlyMap<string, MirrorPlace>;
+}
+
+export interface MirrorPlace extends SourcePlace {
+  /** The only one that has it. Undefined: it is on a server, or here. */
+  readonly agent?: string | undefined;
+}
+
 /** A mirrored file and the agent that has it. */
 export interface NodeFile extends MirroredFile {
   readonly agent: string;
 }
 
-export interface Mirrors {
-  /** The recipe over the mirrors: it can be planned like any other. */
-  readonly recipe: RecipeFile;
-  /** By path in the mirror, links resolved, as {@link Plan.sources} has it. Empty for a recipe without such models. */
+export interface NodeMirrors extends Mirrors {
   readonly files: ReadonlyMap<string, NodeFile>;
 }
 
@@ -38,7 +51,7 @@ export interface Mirrors {
  * Mirrors every model that the recipe names as `node://AGENT/path`, as far as a plan needs it: headers, configuration,
  * tokenizer. Complains of agents that there are not and of models that they do not have; fails with what a call fails with.
  */
-export async function mirrorNodeModels(recipe: RecipeFile, options: MirrorOptions): Promise<Mirrors> {
+export async function mirrorNodeModels(recipe: RecipeFile, options: MirrorOptions): Promise<NodeMirrors> {
   const complaints = new Complaints(recipe.file);
   const models = nodeModelsOf(recipe, complaints);
   const names = [...options.agents.keys()].sort();
@@ -68,7 +81,7 @@ export async function mirrorNodeModels(recipe: RecipeFile, options: MirrorOption
     }
   }
   complaints.throwIfAny();
-  return { recipe: withFolders(recipe, folders), files };
+  return { recipe: inRecipe(recipe, ({ path }) => folders.get(path)), files };
 }
 
 /** Whether the model is at fault, and not the way to it. */
@@ -86,9 +99,9 @@ async function mirrorModel(
   target: string,
   { agents, security, signal }: MirrorOptions,
 ): Promise<ReadonlyMap<string, MirroredFile>> {
-  const client = createClient(AgentService, agents.get(agent) ?? "", security);
+  const client = createClient(AgentService, agents.get(agent) ?? "", security, { name: agent });
   try {
-    return await mirrorFolder({ client, path, target, signal });
+    return await mirrorAgentFolder({ client, path, target, signal });
   } finally {
     client.close();
   }

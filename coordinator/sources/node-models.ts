@@ -1,6 +1,6 @@
 import { quote } from "../../shared/quote.js";
 import type { Complaints } from "../recipe/complaints.js";
-import { mapModels, modelsOf } from "../recipe/models.js";
+import { modelsOf } from "../recipe/models.js";
 import type { Located, RecipeFile } from "../recipe/recipe.js";
 
 /** A model or an adapter that only an agent has: `node://AGENT/path/of/it`. */
@@ -41,17 +41,4 @@ export function nodeModelsOf(recipe: RecipeFile, complaints: Complaints): Readon
     }
   }
   return found;
-}
-
-/** The recipe with other folders in the place of some. What models are called in messages stays as it was written. */
-export function withFolders(recipe: RecipeFile, folders: ReadonlyMap<string, string>): RecipeFile {
-  const folderOf = (path: string): string => folders.get(path) ?? path;
-  const stages = recipe.stages.map((stage) =>
-    mapModels(stage, ({ value, at }) => {
-      const { path, lora } = value;
-      const moved = { ...value, path: folderOf(path) };
-      return { value: lora === undefined ? moved : { ...moved, lora: { ...lora, path: folderOf(lora.path) } }, at };
-    }),
-  );
-  return { ...recipe, stages };
 }

@@ -12,8 +12,9 @@ export async function taskVectorsOf(
 ): Promise<TaskVectors | undefined> {
   if (search.kind.taskVectors !== true) return undefined;
   const opened = await Promise.all(
-    template.models.map(async ({ name, isBase }) => {
-      return { name, isBase, checkpoint: await openCheckpoint(resolve(dirname(template.file), name), { signal }) };
+    template.models.map(async ({ name, isBase, copy }) => {
+      const path = copy ?? resolve(dirname(template.file), name);
+      return { name, isBase, checkpoint: await openCheckpoint(path, { signal }) };
     }),
   );
   const base = opened.find(({ isBase }) => isBase);

@@ -2,6 +2,7 @@ import type { MetricSettings } from "../evaluate/kinds/context.js";
 import type { ExampleRecord, TaskKind } from "../evaluate/types.js";
 import type { Tap } from "../graphs/types.js";
 import type { Position } from "../recipe/recipe.js";
+import type { OtherPath } from "../sources/other-paths.js";
 import type { TaskAnswers } from "./losses/answer-loss.js";
 import type { OptionValues, SearchKind } from "./search/searching.js";
 import type { Point, Space } from "./space.js";
@@ -45,8 +46,10 @@ export interface RecipeTemplate {
   renderFor(point: Point, folder: string): string;
   /** A recipe that gives one model of this one by itself, with its dtype. */
   renderReference(model: string): string;
-  /** The models of the recipe as it names them: the base first, if it has one. */
-  readonly models: readonly { readonly name: string; readonly isBase: boolean }[];
+  /** The models of the recipe as it names them: the base first, if it has one. `copy`: of one on a server, its folder. */
+  readonly models: readonly { readonly name: string; readonly isBase: boolean; readonly copy?: string | undefined }[];
+  /** Where models on servers were downloaded to. @default all models are folders */
+  readonly otherPath?: OtherPath;
 }
 
 /** What trials are evaluated on. */

@@ -11,7 +11,8 @@ import {
   type Probe,
   type SourceFile,
 } from "../../shared/gen/amalgam/v1/agent_pb.js";
-import type { Confinement } from "../roots.js";
+import { isRemote } from "../../shared/remote/url.js";
+import { type Confinement, isBelowOne } from "../roots.js";
 import { isMissing, resolveBelow } from "./resolve.js";
 
 /** Files in one request. A checkpoint has hundreds. */
@@ -37,7 +38,9 @@ export async function locateFiles(
   };
 }
 
-async function stateOf({ path, bytes, modifiedMs }: SourceFile, { roots }: Confinement): Promise<FileState> {
+async function stateOf({ path, bytes, modifiedMs }: SourceFile, { roots, urls }: Confinement): Promise<FileState> {
+  // The server is not asked: whoever reads from it compares versions.
+  if (isRemote(path)) return isBelowOne(path, urls) ? FileState.PRESENT : FileState.REFUSED;
   try {
     const resolved = await resolveBelow(path, roots, "read");
     const stats = await stat(resolved);

@@ -8,10 +8,14 @@ import {
   powerOfTwo,
   readFailure,
 } from "./arena.js";
+import { maxRequestBytes } from "./coalesce.js";
 import type { Extents } from "./extents.js";
 
 /** Windows that are fetched ahead of one reader at most. */
 const maxAhead = 4;
+
+/** The same of a server, which is far away: with the window that is read, two of the largest requests. */
+const maxServerAhead = (2 * maxRequestBytes) / maxWindowBytes - 1;
 
 /** What is fetched where nothing says that the bytes behind will be wanted, too. */
 const firstBytes = 256 << 10;
@@ -21,10 +25,12 @@ export interface RemoteFilesOptions {
   /** Tensors that are read in turn, which share the arena. At least 1. */
   readonly streams: number;
   readonly extents: Extents;
+  /** Whether a source is on a server. @default no source is */
+  readonly isOnServer?: (source: number) => boolean;
   /** Asks the main thread for bytes. */
   readonly fetch: (message: FetchMessage) => void;
   /** Called while waiting, several times a second; throws to end it. */
-  readonly lookUp: () => void;
+  readonly lookUp: (source: number) => void;
 }
 
 /** A range of a file, of which some bytes are here and the rest is on its way. */
@@ -42,14 +48,16 @@ interface Window {
 }
 
 /**
- * Reads files that only other agents have, for a worker, which is synchronous: the main thread fetches into windows of
- * shared memory while the worker computes or sleeps. What is read in sequence is fetched ahead.
+ * Reads files that only other agents or servers have, for a worker, which is synchronous: the main thread fetches into
+ * windows of shared memory while the worker computes or sleeps. What is read in sequence is fetched ahead, from servers
+ * several windows at a time, which become one request.
  */
 export class RemoteFiles {
   readonly #options: RemoteFilesOptions;
   readonly #filled: Int32Array;
   readonly #windowBytes: number;
-  readonly #maxAhead: number;
+  /** As far as there is room for all streams. */
+  readonly #room: number;
   readonly #windows: readonly Window[];
   #uses = 0;
 
@@ -61,7 +69,7 @@ export class RemoteFiles {
     const share = powerOfTwo(arena.windowsBytes / (2 * streams));
     this.#windowBytes = Math.min(maxWindowBytes, Math.max(minWindowBytes, share));
     const count = arena.windowsBytes / this.#windowBytes;
-    this.#maxAhead = Math.max(0, Math.min(maxAhead, Math.floor(count / streams) - 1));
+    this.#room = Math.max(0, Math.floor(count / streams) - 1);
     this.#windows = Array.from({ length: count }, (_, cell) => {
       return { cell, address: cell * this.#windowBytes, source: -1, begin: 0, end: 0, ahead: 0, readTo: 0, lastUse: 0 };
     });
@@ -93,7 +101,7 @@ export class RemoteFiles {
   }
 
   #touch(window: Window, position: number, end: number): void {
-    if (position > window.begin && window.ahead === 0) window.ahead = Math.min(1, this.#maxAhead);
+    if (position > window.begin && window.ahead === 0) window.ahead = Math.min(1, this.#maxAhead(window.source));
     window.readTo = Math.max(window.readTo, end);
     this.#uses += 1;
     window.lastUse = this.#uses;
@@ -102,6 +110,7 @@ export class RemoteFiles {
   #readAhead(window: Window, fileBytes: number): void {
     const { source } = window;
     const end = this.#endAt(source, window.begin, fileBytes);
+    if (this.#isOnServer(source) && this.#isWellAhead(window, end)) return;
     let last = window;
     for (let i = 0; i < window.ahead && last.end < end; i += 1) {
       let next = this.#find(source, last.end);
@@ -113,6 +122,25 @@ export class RemoteFiles {
       }
       last = next;
     }
+  }
+
+  /** One window more for each that was read would be one request each. */
+  #isWellAhead({ source, end, ahead }: Window, extentEnd: number): boolean {
+    let at = end;
+    for (let i = 0; i < ahead / 2 && at < extentEnd; i += 1) {
+      const next = this.#find(source, at);
+      if (next === undefined) return false;
+      at = next.end;
+    }
+    return true;
+  }
+
+  #isOnServer(source: number): boolean {
+    return this.#options.isOnServer?.(source) === true;
+  }
+
+  #maxAhead(source: number): number {
+    return Math.min(this.#room, this.#isOnServer(source) ? maxServerAhead : maxAhead);
   }
 
   #endAt(source: number, position: number, fileBytes: number): number {
@@ -127,7 +155,7 @@ export class RemoteFiles {
       source,
       begin,
       end: begin + length,
-      ahead: before === undefined ? 0 : Math.min(this.#maxAhead, Math.max(1, 2 * before.ahead)),
+      ahead: before === undefined ? 0 : Math.min(this.#maxAhead(source), Math.max(1, 2 * before.ahead)),
       readTo: begin,
       lastUse: this.#uses,
     });
@@ -164,12 +192,12 @@ export class RemoteFiles {
     return filled < 0 || filled === end - begin;
   }
 
-  #waitFor({ cell }: Window, bytes: number): void {
+  #waitFor({ cell, source }: Window, bytes: number): void {
     for (;;) {
       const filled = Atomics.load(this.#filled, cell);
       if (filled < 0) throw readFailure(this.#options.arena, this.#errorAddress(cell), filled);
       if (filled >= bytes) return;
-      this.#options.lookUp();
+      this.#options.lookUp(source);
       Atomics.wait(this.#filled, cell, filled, sliceMs);
     }
   }

@@ -1,5 +1,5 @@
 import type { YAMLParseError } from "yaml";
-import { quote } from "../../../shared/quote.js";
+import { printable, quote } from "../../../shared/quote.js";
 
 /** What the library says in terms of its grammar, said in terms of the text. */
 const rewordings: readonly (readonly [RegExp, string])[] = [
@@ -15,6 +15,9 @@ const templateAtStart = /(?:[:,-]\s+|\[\s*)\{[{%#]/;
 
 const quoted = /"[^"]*(?:"|$)|'[^']*(?:'|$)/g;
 
+/** The library's own messages are shorter, but for what they quote. */
+const maxProblemLength = 200;
+
 /** The library's error in one line. */
 export function describeSyntaxError(error: YAMLParseError, source: string): string {
   const before = source.slice(0, error.pos[1]);
@@ -27,5 +30,6 @@ export function describeSyntaxError(error: YAMLParseError, source: string): stri
   const [found = ""] = source.slice(...error.pos).split(/[\r\n]/, 1);
   if (error.code === "UNEXPECTED_TOKEN" && found !== "") return `${quote(found)} is not expected here`;
   const [problem = ""] = error.message.split(/[\r\n]/, 1);
-  return problem.slice(0, 1).toLowerCase() + problem.slice(1);
+  // It may quote the text, which may hold anything.
+  return printable(problem.slice(0, 1).toLowerCase() + problem.slice(1, maxProblemLength));
 }

@@ -50,7 +50,7 @@ export async function layersOf(
  */
 export async function readLayers(spec: SweepSpec, options: ReadLayersOptions): Promise<RecipeLayers> {
   const { template, space, tasks } = spec;
-  const planner = new RecipePlanner(template.file);
+  const planner = new RecipePlanner(template.file, template.otherPath);
   const planOf = async (text: string): Promise<Plan> => (await planner.plan(text)).plan;
   const { plan, weights } = await planner.plan(template.render(startPoint(space)));
   const { models, tensors } = await readCoefficients(space, (point) => planOf(template.render(point)));

@@ -4,6 +4,7 @@ import { readText } from "../../recipe/read.js";
 import { describe } from "../../recipe/wording.js";
 import { isNull } from "../../recipe/yaml/node.js";
 import { readYaml } from "../../recipe/yaml/read.js";
+import type { CopyOptions } from "../../sources/local-copies.js";
 import { answerLosses } from "../losses/losses.js";
 import { searches } from "../search/searches.js";
 import type { SweepSpec } from "../types.js";
@@ -33,19 +34,20 @@ const keys = [
 const maxParallel = 1_024;
 
 /**
- * Reads a sweep file, its recipe, the headers of its models and its task file. Throws one error, `recipe_invalid`, with a
+ * Reads a sweep file, its recipe, the headers of its models, which are downloaded if they are on servers, and its task
+ * file. Throws one error, `recipe_invalid`, with a
  * line for every complaint and its place: `sweep.yaml:7:14  Unknown key "tasts", did you mean "tasks"?`.
  */
-export async function readSweep(file: string): Promise<SweepSpec> {
-  return parseSweep(await readText(file, "sweep"), file);
+export async function readSweep(file: string, options: CopyOptions = {}): Promise<SweepSpec> {
+  return parseSweep(await readText(file, "sweep"), file, options);
 }
 
 /** The same for a text that is there. Paths in it start from the folder of `file`. */
-export async function parseSweep(text: string, file: string): Promise<SweepSpec> {
+export async function parseSweep(text: string, file: string, options: CopyOptions = {}): Promise<SweepSpec> {
   const complaints = new Complaints(file);
   const fields = readRoot(text, complaints);
   fields.checkKeys(keys);
-  const recipe = await readRecipeSpec(fields, { file, text }, complaints);
+  const recipe = await readRecipeSpec(fields, { file, text }, complaints, options);
   const read = await readSweepTasks(fields, file, complaints);
   const goals = { tasks: read?.tasks ?? [], losses: answerLosses };
   const objectives = readObjectives(fields, goals, complaints);

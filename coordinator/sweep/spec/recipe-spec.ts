@@ -1,9 +1,12 @@
+import { referencesOf } from "../../plan/references.js";
 import { Complaints } from "../../recipe/complaints.js";
 import type { Fields } from "../../recipe/fields.js";
-import { modelsOf } from "../../recipe/models.js";
+import { mapModels, modelsOf } from "../../recipe/models.js";
 import type { Position, Recipe } from "../../recipe/recipe.js";
 import { maxRecipeBytes } from "../../recipe/yaml/limits.js";
 import type { YamlNode } from "../../recipe/yaml/node.js";
+import { type CopyOptions, copyReferences } from "../../sources/local-copies.js";
+import { inReference, type OtherPath } from "../../sources/other-paths.js";
 import { type Space, startOf } from "../space.js";
 import { checkPlan, checkRecipes } from "./check-recipe.js";
 import { planDimensions, readShared, type SharedParameter } from "./dimensions.js";
@@ -27,6 +30,7 @@ export async function readRecipeSpec(
   fields: Fields,
   sweep: { readonly file: string; readonly text: string },
   complaints: Complaints,
+  options: CopyOptions = {},
 ): Promise<RecipeSpec | undefined> {
   const shared = readShared(fields.mapping("parameters"), complaints);
   const declared = [...(fields.mapping("parameters")?.entries.keys() ?? [])];
@@ -41,7 +45,12 @@ export async function readRecipeSpec(
   const plain = planDimensions(shared.map(withoutGroups), places.map(withoutGroupsAt), noModel, new Complaints(file));
   const named = checkRecipes(tree, plain.space, plain.slots, file, new Complaints(file));
   const isNeeded = [...shared, ...places.map(ownOf)].some((one) => one?.declaration.grouping !== undefined);
-  const models = await openRecipeModels(named, { file, home: source.file, isNeeded }, complaints);
+  const home = source.file;
+  const references = named.flatMap(referencesOf);
+  // A recipe that cannot be read is complained of first: downloads take their time.
+  const otherPath = complaints.any ? nowhereElse : await copyReferences(references, file, { ...options, home });
+  const here = named.map((recipe) => mapModels(recipe, (model) => inReference(model, otherPath)));
+  const models = await openRecipeModels(here, { file, home, isNeeded }, complaints);
 
   const real = planDimensions(shared, places, modelLookup(named[0], models ?? []), complaints);
   const isWhole = real.slots.length === plain.slots.length;
@@ -52,7 +61,7 @@ export async function readRecipeSpec(
   if (start !== undefined && models !== undefined && !complaints.any) {
     checkPlan(start, modelsNamedIn(start, models), complaints);
   }
-  const template = await templateOf(source, slots, recipes);
+  const template = await templateOf(source, slots, recipes, otherPath);
   if (!complaints.any) checkSize(template, space, fields, complaints);
   return { template, space, recipes };
 }
@@ -61,10 +70,13 @@ async function templateOf(
   source: RecipeSource,
   slots: readonly Slot[],
   recipes: readonly Recipe[],
+  otherPath: OtherPath,
 ): Promise<SweepTemplate> {
   const references = recipes.flatMap(modelsOf).map(({ value }) => value);
-  return new SweepTemplate(source, slots, recipes, await findFolders(source.file, references));
+  return new SweepTemplate(source, slots, recipes, await findFolders(source.file, references), otherPath);
 }
+
+const nowhereElse: OtherPath = () => undefined;
 
 /** Many groups make a long recipe, and one beyond the limit could not be read again. */
 function checkSize(template: SweepTemplate, space: Space, fields: Fields, complaints: Complaints): void {

@@ -3,6 +3,8 @@ import { Document, Scalar } from "yaml";
 import { quote } from "../../../shared/quote.js";
 import { modelsOf } from "../../recipe/models.js";
 import type { ModelReference, Recipe } from "../../recipe/recipe.js";
+import type { OtherPath } from "../../sources/other-paths.js";
+import { partsOf } from "../../sources/remote-names.js";
 import type { ParameterValue, Point } from "../space.js";
 import type { RecipeTemplate } from "../types.js";
 import { put, putFilters, textOf } from "./document.js";
@@ -14,20 +16,31 @@ import { type Slot, valueIn } from "./slots.js";
 export class SweepTemplate implements RecipeTemplate {
   readonly file: string;
   readonly models: RecipeTemplate["models"];
+  readonly otherPath: OtherPath;
   readonly #document: Document;
   readonly #slots: readonly Slot[];
   readonly #folders: Folders;
   readonly #references: ReadonlyMap<string, ModelReference>;
 
   /** `recipes`: the recipe at points that together have all models that it may have. */
-  constructor(source: RecipeSource, slots: readonly Slot[], recipes: readonly Recipe[], folders: Folders) {
+  constructor(
+    source: RecipeSource,
+    slots: readonly Slot[],
+    recipes: readonly Recipe[],
+    folders: Folders,
+    otherPath: OtherPath,
+  ) {
     this.file = source.file;
+    this.otherPath = otherPath;
     this.#document = source.document;
     this.#slots = slots;
     this.#folders = folders;
     const bases = new Set(recipes.flatMap(({ base }) => (base === undefined ? [] : [base.value.text])));
     this.#references = new Map(recipes.flatMap(modelsOf).map(({ value }) => [value.text, value]));
-    const named = [...this.#references.keys()].map((name) => ({ name, isBase: bases.has(name) }));
+    const named = [...this.#references].map(([name, reference]) => {
+      const [[, part]] = partsOf(reference);
+      return { name, isBase: bases.has(name), copy: otherPath(part) };
+    });
     this.models = named.toSorted((a, b) => Number(b.isBase) - Number(a.isBase));
   }
 

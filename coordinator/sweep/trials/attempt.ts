@@ -1,4 +1,3 @@
-import { toSafeNumber } from "../../../shared/bytes.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import type {
   PieceReceipt,
@@ -8,6 +7,7 @@ import type {
 import { quote } from "../../../shared/quote.js";
 import type { Agent } from "../../dispatch/agents.js";
 import type { Dispatchable } from "../../dispatch/dispatchable.js";
+import { readProgress } from "../../dispatch/progress.js";
 import { UnitCheck } from "../../dispatch/unit-check.js";
 import { Watchdog, type WatchdogOptions } from "../../dispatch/watchdog.js";
 import type { BatchOutput } from "../../evaluate/types.js";
@@ -50,8 +50,9 @@ export async function runTrialAttempt(
       if (done === true || value === undefined) break;
       const { event } = value;
       if (event.case === "progress") {
-        read += toSafeNumber(event.value.bytesRead);
-        written += toSafeNumber(event.value.bytesWritten);
+        const { bytesRead, bytesWritten } = readProgress(event.value, label);
+        read += bytesRead;
+        written += bytesWritten;
         onProgress?.(read, written);
       } else if (event.case === "receipt") check.receipt(event.value);
       else if (event.case === "result") onBatch?.(check.result(event.value));

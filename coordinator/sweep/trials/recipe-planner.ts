@@ -8,6 +8,7 @@ import { MustBeStored } from "../../plan/stored-stages.js";
 import type { Plan } from "../../plan/types.js";
 import { parseRecipes } from "../../recipe/parse.js";
 import type { RecipeFile } from "../../recipe/recipe.js";
+import { inRecipe, type OtherPath } from "../../sources/other-paths.js";
 import { assertSameSources } from "./same-sources.js";
 
 /** A recipe's plan, and the name of the bytes that come out of it. */
@@ -23,11 +24,16 @@ const maxOpenSets = 256;
 /** Plans recipe after recipe over the same models, whose headers are read once. */
 export class RecipePlanner {
   readonly #file: string;
+  readonly #otherPath: OtherPath | undefined;
   readonly #opened = new Map<string, Promise<readonly OpenModel[]>>();
 
-  /** `file`: where paths in the recipes start from, and what complaints name. It need not exist. */
-  constructor(file: string) {
+  /**
+   * `file`: where paths in the recipes start from, and what complaints name. It need not exist. `otherPath`: where models
+   * on servers were downloaded to.
+   */
+  constructor(file: string, otherPath?: OtherPath) {
     this.#file = file;
+    this.#otherPath = otherPath;
   }
 
   /**
@@ -35,7 +41,8 @@ export class RecipePlanner {
    * models that were written anew since they were opened.
    */
   async plan(text: string): Promise<PlannedWeights> {
-    const recipe = parseRecipes(text, this.#file);
+    const parsed = parseRecipes(text, this.#file);
+    const recipe = this.#otherPath === undefined ? parsed : inRecipe(parsed, this.#otherPath);
     const plan = this.#merge(recipe, await this.#open(recipe));
     await assertSameSources(plan.sources);
     return { plan, weights: weightsOf(plan) };

@@ -45,7 +45,7 @@ export async function openTrialRunner(spec: SweepSpec, options: RunnerOptions): 
 async function open(spec: SweepSpec, options: RunnerOptions, keeper: Keeper): Promise<Trials> {
   const { agents: wanted, onEvent } = options;
   const rows = new RowCache();
-  const planner = new RecipePlanner(spec.template.file);
+  const planner = new RecipePlanner(spec.template.file, spec.template.otherPath);
   const start = await planner.plan(spec.template.render(startPoint(spec.space)));
   const tasks = await readTaskParts(spec, rows);
   options.signal?.throwIfAborted();

@@ -27,6 +27,50 @@ test("createConfinement() follows links that stay inside, as those of a Hugging 
   expect(createConfinement([given.root]).readable(join(given.root, "models/link"))).toBe(join(given.root, "a"));
 });
 
+test("createConfinement() lets URLs below those among its roots through, and no others", async () => {
+  await using given = await folders();
+  const urls = ["https://host/models", "s3://bucket/a", "hf://owner", "hf://other/model"];
+  const { fetchable, readable, roots } = createConfinement([given.root, ...urls]);
+  expect(roots).toEqual([given.root]);
+  for (const url of [
+    "https://host/models/a/b.safetensors",
+    "s3://bucket/a/b",
+    "hf://owner/m@v1/f",
+    "hf://other/model/f",
+  ]) {
+    expect(fetchable(url)).toBe(url);
+    expect(() => readable(url)).toThrow(expect.objectContaining({ code: "path_refused" }));
+  }
+  const refused = [
+    ...[
+      "https://host/models-of-others/a",
+      "https://host/models/../a",
+      "https://host/models/%2e%2e/a",
+      "https://other/models/a",
+    ],
+    ...[
+      "s3://bucket/ab",
+      "s3://other/a/b",
+      "hf://owners/m/f",
+      "hf://other/model-2/f",
+      `${given.root}/a`,
+      "file:///etc/passwd",
+    ],
+  ];
+  for (const url of refused) {
+    expect(() => fetchable(url), url).toThrow(expect.objectContaining({ code: "path_refused" }));
+  }
+  expect(() => createConfinement([given.root]).fetchable("hf://owner/m/f")).toThrow("no URL is among");
+});
+
+test.each(["https://host/a/../b", "http://host/a", "https://me:secret@host/a", "hf://../a"])(
+  "createConfinement() takes no root such as %s",
+  (root) => {
+    expect(() => createConfinement([root])).toThrow(expect.objectContaining({ code: "usage" }));
+    expect(() => createConfinement([root])).not.toThrow("secret");
+  },
+);
+
 test("createConfinement() refuses what lies outside, however it is reached", async () => {
   await using given = await folders();
   await symlink(given.outside, join(given.root, "out"));

@@ -9,6 +9,7 @@ const fileBytes = 20 << 20;
 const byteAt = (source: number, position: number): number => (source * 31 + position * 7 + (position >> 8)) & 255;
 
 interface Given {
+  readonly isOnServer?: boolean;
   readonly streams?: number;
   readonly budgetBytes?: number;
   readonly extents?: readonly Extent[];
@@ -18,7 +19,8 @@ interface Given {
 }
 
 /** A reader whose main thread answers before it is waited for. */
-function open({ streams = 2, budgetBytes = 256 << 20, extents = [], lookUp = () => undefined, onFetch }: Given = {}) {
+function open(given: Given = {}) {
+  const { streams = 2, budgetBytes = 256 << 20, extents = [], lookUp = () => undefined, onFetch } = given;
   const arena = createArena(budgetBytes);
   const fetched: FetchMessage[] = [];
   const fetch = (message: FetchMessage): void => {
@@ -27,7 +29,8 @@ function open({ streams = 2, budgetBytes = 256 << 20, extents = [], lookUp = () 
     if (onFetch !== undefined) onFetch(message, window, arena);
     else fill(message, window);
   };
-  const files = new RemoteFiles({ arena, streams, extents: new Extents(extents), fetch, lookUp });
+  const isOnServer = (): boolean => given.isOnServer === true;
+  const files = new RemoteFiles({ arena, streams, extents: new Extents(extents), isOnServer, fetch, lookUp });
   const read = (source: number, position: number, length: number): void => {
     const into = new Uint8Array(length);
     files.read(source, fileBytes, into, position);
@@ -68,6 +71,19 @@ test("what is read in sequence is fetched ahead of its reader", () => {
   const ahead = Math.max(...fetched.map(({ offset, length }) => offset + length)) - (2 << 20);
   expect(ahead).toBeGreaterThanOrEqual(2 << 20);
   expect(ahead).toBeLessThanOrEqual(6 << 20);
+});
+
+test("from a server several windows are fetched ahead at a time, for a few large requests", () => {
+  const { read, fetched } = open({ isOnServer: true, extents: [{ file: 0, begin: 0, end: fileBytes }] });
+  const batches: number[] = [];
+  for (let at = 0; at < fileBytes; at += 128 * kib) {
+    const before = fetched.length;
+    read(0, at, 128 * kib);
+    if (fetched.length > before) batches.push(fetched.length - before);
+  }
+  expect(bytesOf(fetched)).toBe(fileBytes);
+  expect(batches.length).toBeLessThanOrEqual(8);
+  expect(Math.max(...batches)).toBeGreaterThanOrEqual(8);
 });
 
 test("scattered reads fetch no more than one small window each", () => {

@@ -1,0 +1,26 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readPins, writePins } from "../../../../coordinator/sources/pins.js";
+import { withTempDir } from "../../../support/checkpoints.js";
+
+test("pins are what was written, or none", async () => {
+  await using folder = await withTempDir();
+  const directory = join(folder.path, "mirrors");
+  expect(await readPins(directory)).toEqual(new Map());
+  const pins = [
+    { url: "hf://a/b", found: "hf://a/b@0", license: "mit", files: [] },
+    { url: "https://host/a", found: "https://host/a", files: [{ name: "config.json", bytes: 3, modifiedMs: 5 }] },
+  ];
+  await writePins(directory, pins);
+  expect([...(await readPins(directory)).values()]).toEqual(pins);
+});
+
+test.each(["", "{", "[]", '{"format":"amalgam-pins","version":2,"models":[]}'])(
+  "what Amalgam did not write is refused: %j",
+  async (text) => {
+    await using folder = await withTempDir();
+    await writeFile(join(folder.path, "pins.json"), text);
+    await expect(readPins(folder.path)).rejects.toMatchObject({ code: "output_refused" });
+  },
+);
