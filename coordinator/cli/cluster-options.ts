@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import type { Bus } from "../../shared/bus/bus.js";
+import type { BusRole } from "../../shared/bus/nats/options.js";
 import { AmalgamError } from "../../shared/errors.js";
-import { readSecurity, type Security } from "../../shared/rpc/security.js";
+import { liveCredentials, readSecurity, type Security } from "../../shared/rpc/security.js";
 
 /** Options of every command that connects to what runs elsewhere. */
 export interface TlsOptions {
@@ -39,6 +40,12 @@ export function securityOf({ tlsCa, tlsCert, tlsKey }: TlsOptions): Security {
   return readSecurity({ ca: tlsCa, certificate: tlsCert, key: tlsKey });
 }
 
+/** As whom NATS hears the holder of a certificate: answers come to where its role may listen. */
+export function busRoleOf(roles: readonly string[]): BusRole {
+  if (roles.includes("operator") || roles.includes("viewer")) return "client";
+  return roles.includes("coordinator") ? "coordinator" : roles.includes("agent") ? "agent" : "client";
+}
+
 /** Connects, does it, and leaves. `command` is what operators of NATS see of it. */
 export async function onCluster<Result>(
   options: ClusterOptions,
@@ -46,6 +53,8 @@ export async function onCluster<Result>(
   act: (bus: Bus) => Promise<Result>,
 ): Promise<Result> {
   const { openBus } = await import("../../shared/bus/nats/open.js");
-  await using bus = await openBus({ url: options.nats, security: securityOf(options), name: `amalgam ${command}` });
+  const security = securityOf(options);
+  const role = busRoleOf(liveCredentials(security)?.identity.roles ?? []);
+  await using bus = await openBus({ url: options.nats, security, name: `amalgam ${command}`, role });
   return await act(bus);
 }

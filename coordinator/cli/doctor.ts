@@ -1,7 +1,8 @@
 import { examine, type Finding } from "../../shared/bus/nats/doctor.js";
 import type { SecurityFiles } from "../../shared/rpc/security.js";
-import { readSecurity } from "../../shared/rpc/security.js";
+import { liveCredentials, readSecurity } from "../../shared/rpc/security.js";
 import { formatQuantity } from "../plan/report.js";
+import { busRoleOf } from "./cluster-options.js";
 import type { Terminal } from "./terminal.js";
 
 /** Words of `amalgam doctor`. */
@@ -16,7 +17,10 @@ export interface DoctorOptions {
 /** `amalgam doctor`: a line for each thing that was looked at; 1 when there is a problem, warnings count as 0. */
 export async function doctor(options: DoctorOptions, { stdout }: Terminal): Promise<number> {
   const files: SecurityFiles = { ca: options.tlsCa, certificate: options.tlsCert, key: options.tlsKey };
-  const findings = await examine({ url: options.nats, security: readSecurity(files), name: "amalgam doctor" });
+  const security = readSecurity(files);
+  const wanted = liveCredentials(security)?.identity.roles ?? [];
+  const role = busRoleOf(wanted);
+  const findings = await examine({ url: options.nats, security, name: "amalgam doctor", role }, wanted);
   const problems = findings.filter(({ level }) => level === "problem").length;
   const warnings = findings.filter(({ level }) => level === "warning").length;
   if (options.json) stdout.write(`${JSON.stringify({ isFit: problems === 0, findings })}\n`);

@@ -75,6 +75,15 @@ export interface Queue {
   publish(id: string, body: string): Promise<void>;
   /** Waits for a message; undefined when the signal is aborted. The engine's absence is waited out. */
   take(signal: AbortSignal): Promise<Delivery | undefined>;
+  /** How long the queue is. */
+  backlog(): Promise<Backlog>;
+}
+
+export interface Backlog {
+  /** Messages that nobody was given yet. */
+  readonly pending: number;
+  /** Messages that were given out more than once and are not acknowledged. */
+  readonly redelivered: number;
 }
 
 /** How long a taker may be silent. */
@@ -96,10 +105,14 @@ export interface Delivery {
 export interface Feed {
   /** `topic` is a job's id or a node's name as a word. Never fails: an event that cannot be told is dropped. */
   append(topic: string, body: string): void;
-  /** All events of a topic (all topics without), oldest first; with `follow` also those to come, until aborted. */
+  /**
+   * All events of a topic (all topics without), oldest first; with `follow` also those to come, until aborted. `last`: of
+   * what is there only the latest so many entries of all topics, and those of the topic among them.
+   */
   read(options: {
     readonly topic?: string;
     readonly follow?: boolean;
+    readonly last?: number;
     readonly signal?: AbortSignal;
   }): AsyncGenerator<FeedEntry, void, void>;
 }

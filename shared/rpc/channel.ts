@@ -59,7 +59,7 @@ export function assertLoopback(host: string, act: string): void {
   if (isLoopback(host)) return;
   throw new AmalgamError(
     "usage",
-    `${act} ${quote(host)}: connections are neither encrypted nor authenticated, so only loopback addresses such as "127.0.0.1" are allowed; anything else takes --tls-ca, --tls-cert and --tls-key`,
+    `${act} ${quote(host)}: connections are neither encrypted nor authenticated, so only loopback addresses such as "127.0.0.1" are allowed; anything else takes --tls-ca, --tls-cert and --tls-key, which "amalgam certs" makes`,
     { details: { host } },
   );
 }

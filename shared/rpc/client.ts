@@ -1,11 +1,13 @@
 import type { DescMessage, DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
-import { Client, type ClientReadableStream, InterceptingCall, type Interceptor } from "@grpc/grpc-js";
+import { Client, type ClientReadableStream, InterceptingCall, type Interceptor, Metadata } from "@grpc/grpc-js";
 import { AmalgamError } from "../errors.js";
 import { clientOptions, parseAddress } from "./channel.js";
-import { channelCredentials, loopback, type Security } from "./security.js";
+import { channelCredentials, liveCredentials, loopback, type Security } from "./security.js";
 import { decoder, encoder } from "./service-definition.js";
 import { fromStatus } from "./status.js";
+import { Explanations } from "./tls/explanations.js";
+import { type Expectation, ServerCheck } from "./tls/server-check.js";
 
 /** Messages of a stream that are decoded ahead of the reader. */
 const readAhead = 2;
@@ -15,6 +17,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** For the whole call. Default: none. */
   readonly timeoutMs?: number;
+  /** W3C trace context, which goes along as metadata. */
+  readonly traceparent?: string | undefined;
 }
 
 type Call<Method> = Method extends {
@@ -51,44 +55,73 @@ export function createClient<Methods extends GenServiceMethods>(
   service: GenService<Methods>,
   address: string,
   security: Security = loopback,
+  expected: Partial<Expectation> = {},
 ): RpcClient<Methods> {
-  const client = new Client(address, channelCredentials(security, parseAddress(address).host), clientOptions);
+  const { host } = parseAddress(address);
+  const live = liveCredentials(security);
+  const check = live && new ServerCheck(address, () => live.identity, { role: "agent", ...expected });
+  const client = new Client(address, channelCredentials(security, host, check), clientOptions);
+  const peer: Peer = { address, explain: live && check ? new Explanations(address, live, check).explain : wantsTls };
   const calls: Record<string, unknown> = { close: () => client.close() };
   for (const method of service.methods) {
-    if (method.methodKind === "unary") calls[method.localName] = unary(client, method, address);
-    if (method.methodKind === "server_streaming") calls[method.localName] = serverStreaming(client, method, address);
+    if (method.methodKind === "unary") calls[method.localName] = unary(client, method, peer);
+    if (method.methodKind === "server_streaming") calls[method.localName] = serverStreaming(client, method, peer);
   }
   // Built from the same descriptor that the type is computed from.
   return calls as RpcClient<Methods>;
 }
 
-function unary(client: Client, method: DescMethod, peer: string) {
+/** The other side. */
+interface Peer {
+  readonly address: string;
+  /** Says more of a failure to connect, if there is more to say. */
+  readonly explain: (error: AmalgamError) => Promise<AmalgamError>;
+}
+
+function unary(client: Client, method: DescMethod, peer: Peer) {
   const path = `/${method.parent.typeName}/${method.name}`;
   const [encode, decode] = [encoder(method.input), decoder(method.output)];
   return (request: MessageInitShape<DescMessage>, options: CallOptions = {}): Promise<unknown> =>
     new Promise((resolve, reject) => {
       if (options.signal?.aborted) return reject(aborted(options.signal));
       const cancel = (): void => call.cancel();
-      const call = client.makeUnaryRequest(path, encode, decode, request, grpcOptions(options), (error, response) => {
-        options.signal?.removeEventListener("abort", cancel);
-        if (error === null) resolve(response);
-        else reject(failure(error, peer, options.signal));
-      });
+      const metadata = metadataOf(options);
+      const call = client.makeUnaryRequest(
+        path,
+        encode,
+        decode,
+        request,
+        metadata,
+        grpcOptions(options),
+        (error, response) => {
+          options.signal?.removeEventListener("abort", cancel);
+          if (error === null) resolve(response);
+          else void failure(error, peer, options.signal).then(reject);
+        },
+      );
       options.signal?.addEventListener("abort", cancel, { once: true });
     });
 }
 
-function serverStreaming(client: Client, method: DescMethod, peer: string) {
+function serverStreaming(client: Client, method: DescMethod, peer: Peer) {
   const path = `/${method.parent.typeName}/${method.name}`;
   const [encode, decode] = [encoder(method.input), decoder(method.output)];
   return async function* (request: MessageInitShape<DescMessage>, options: CallOptions = {}) {
     const { signal } = options;
     if (signal?.aborted) throw aborted(signal);
     const gate = new Gate();
-    const call: ClientReadableStream<unknown> = client.makeServerStreamRequest(path, encode, decode, request, {
-      ...grpcOptions(options),
-      interceptors: [gate.interceptor],
-    });
+    const metadata = metadataOf(options);
+    const call: ClientReadableStream<unknown> = client.makeServerStreamRequest(
+      path,
+      encode,
+      decode,
+      request,
+      metadata,
+      {
+        ...grpcOptions(options),
+        interceptors: [gate.interceptor],
+      },
+    );
     gate.stream = call;
     const cancel = (): void => {
       call.cancel();
@@ -102,7 +135,7 @@ function serverStreaming(client: Client, method: DescMethod, peer: string) {
         yield message;
       }
     } catch (error) {
-      throw failure(error, peer, signal);
+      throw await failure(error, peer, signal);
     } finally {
       signal?.removeEventListener("abort", cancel);
       // Without effect on a call that has ended. Otherwise the status comes as an error, which nobody reads any more.
@@ -146,6 +179,12 @@ class Gate {
   }
 }
 
+function metadataOf({ traceparent }: CallOptions): Metadata {
+  const metadata = new Metadata();
+  if (traceparent !== undefined) metadata.set("traceparent", traceparent);
+  return metadata;
+}
+
 function grpcOptions(options: CallOptions): { deadline?: number } {
   return options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
 }
@@ -155,12 +194,22 @@ function aborted(signal: AbortSignal): AmalgamError {
 }
 
 /** Only our own signal cancels. A call that is cancelled without it was ended by the other side, which is going away. */
-function failure(error: unknown, peer: string, signal: AbortSignal | undefined): AmalgamError {
+async function failure(error: unknown, peer: Peer, signal: AbortSignal | undefined): Promise<AmalgamError> {
   if (signal?.aborted) return aborted(signal);
-  const converted = fromStatus(error, peer);
-  if (converted.code !== "canceled") return converted;
-  return new AmalgamError("agent_lost", `Call to ${peer} failed: the other side ended it`, {
-    cause: error,
-    details: { peer },
-  });
+  const { address, explain } = peer;
+  const converted = fromStatus(error, address);
+  if (converted.code === "canceled") {
+    return new AmalgamError("agent_lost", `Call to ${address} failed: the other side ended it`, {
+      cause: error,
+      details: { peer: address },
+    });
+  }
+  return converted.code === "agent_lost" ? await explain(converted) : converted;
+}
+
+/** Without TLS: a server that hangs up before a word waits for a handshake. */
+async function wantsTls(error: AmalgamError): Promise<AmalgamError> {
+  if (!error.message.includes("Failed to connect")) return error;
+  const message = `${error.message}; if it takes TLS, give --tls-ca, --tls-cert and --tls-key`;
+  return new AmalgamError(error.code, message, { cause: error, details: error.details });
 }

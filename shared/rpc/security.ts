@@ -1,14 +1,22 @@
 import { readFileSync } from "node:fs";
 import { type ChannelCredentials, credentials, ServerCredentials } from "@grpc/grpc-js";
 import { AmalgamError } from "../errors.js";
+import { quote } from "../quote.js";
 import { assertLoopback } from "./channel.js";
+import { channelCredentialsOf } from "./tls/channel-credentials.js";
+import { type CredentialFiles, type Credentials, LiveCredentials } from "./tls/live-credentials.js";
+import type { ServerCheck } from "./tls/server-check.js";
+import { type Admission, LiveServerCredentials } from "./tls/server-credentials.js";
 
-/** How the two ends of a connection know each other. */
+/** How the two ends of a connection know each other. Plain data, so that threads can be handed it. */
 export type Security =
   /** Nobody but this machine can connect, so nothing is encrypted. */
   | { readonly kind: "loopback" }
-  /** Both ends show a certificate that `ca` signed; a server's names the host it is reached at. All PEM. */
-  | { readonly kind: "mutual-tls"; readonly ca: Buffer; readonly certificate: Buffer; readonly key: Buffer };
+  /** Both ends show a certificate that `ca` signed, with a role; a server's names the host it is reached at. */
+  | ({ readonly kind: "mutual-tls" } & Credentials & {
+        /** Where they were read, and are read again when they change. Undefined: they stay as they are. */
+        readonly files?: CredentialFiles | undefined;
+      });
 
 export const loopback: Security = { kind: "loopback" };
 
@@ -25,27 +33,70 @@ export function readSecurity({ ca, certificate, key }: SecurityFiles): Security 
   if (ca === undefined || certificate === undefined || key === undefined) {
     throw new AmalgamError("usage", 'Cannot use TLS: give all of "--tls-ca", "--tls-cert" and "--tls-key"');
   }
-  return { kind: "mutual-tls", ca: read(ca), certificate: read(certificate), key: read(key) };
+  const files = { ca, certificate, key };
+  return { kind: "mutual-tls", ...readCredentials(files), files };
 }
 
-/** What to connect to `host` with; refuses any but loopback addresses without TLS. */
-export function channelCredentials(security: Security, host: string): ChannelCredentials {
-  if (security.kind === "mutual-tls") {
-    const { ca, key, certificate } = security;
-    return credentials.createSsl(ca, key, certificate);
+const byFiles = new Map<string, LiveCredentials>();
+const bySecurity = new WeakMap<Security, LiveCredentials>();
+
+/**
+ * What `security` stands for now; undefined without TLS. One for each set of files in a thread. Fails with `usage` where
+ * files do not fit together or the certificate has expired.
+ */
+export function liveCredentials(security: Security): LiveCredentials | undefined {
+  if (security.kind === "loopback") return undefined;
+  const { files } = security;
+  const known = files === undefined ? bySecurity.get(security) : byFiles.get(keyOf(files));
+  if (known !== undefined) return known;
+  const live = openCredentials(security, files);
+  if (files === undefined) bySecurity.set(security, live);
+  else byFiles.set(keyOf(files), live);
+  return live;
+}
+
+/** A thread that starts late is handed what the files held when its program began, which may have expired since. */
+function openCredentials(handed: Credentials, files: CredentialFiles | undefined): LiveCredentials {
+  if (files !== undefined) {
+    try {
+      return new LiveCredentials(readCredentials(files), files);
+    } catch {
+      // They are being replaced, or what was handed is as bad and the reason is told below.
+    }
   }
+  return new LiveCredentials(handed, files);
+}
+
+/** Looks at all TLS files of this thread now, as on SIGHUP. */
+export async function reloadCredentials(): Promise<void> {
+  await Promise.all([...byFiles.values()].map((live) => live.reload()));
+}
+
+/** What to connect to `host` with; refuses any but loopback addresses without TLS. `check` is asked about the server. */
+export function channelCredentials(security: Security, host: string, check?: ServerCheck): ChannelCredentials {
+  const live = liveCredentials(security);
+  if (live !== undefined) return channelCredentialsOf(live, check);
   assertLoopback(host, "Cannot connect to");
   return credentials.createInsecure();
 }
 
-/** What to listen on `host` with; the same rule. Peers without a certificate of the same authority are refused. */
-export function serverCredentials(security: Security, host: string): ServerCredentials {
-  if (security.kind === "mutual-tls") {
-    const { ca, key, certificate } = security;
-    return ServerCredentials.createSsl(ca, [{ private_key: key, cert_chain: certificate }], true);
-  }
+/**
+ * What to listen on `host` with; the same rule. Peers without a certificate of the same authority are refused, and with one
+ * those whom `admission` does not let in.
+ */
+export function serverCredentials(security: Security, host: string, admission?: Admission): ServerCredentials {
+  const live = liveCredentials(security);
+  if (live !== undefined) return new LiveServerCredentials(live, admission);
   assertLoopback(host, "Cannot listen on");
   return ServerCredentials.createInsecure();
+}
+
+function readCredentials({ ca, certificate, key }: CredentialFiles): Credentials {
+  return { ca: read(ca), certificate: read(certificate), key: read(key) };
+}
+
+function keyOf(files: CredentialFiles): string {
+  return JSON.stringify([files.ca, files.certificate, files.key]);
 }
 
 function read(file: string): Buffer {
@@ -53,6 +104,9 @@ function read(file: string): Buffer {
     return readFileSync(file);
   } catch (error) {
     const { message } = AmalgamError.from(error);
-    throw new AmalgamError("usage", `Cannot read TLS file "${file}": ${message}`, { cause: error, details: { file } });
+    throw new AmalgamError("usage", `Cannot read TLS file ${quote(file)}: ${message}`, {
+      cause: error,
+      details: { file },
+    });
   }
 }

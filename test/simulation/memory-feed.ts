@@ -45,12 +45,15 @@ export class MemoryFeed implements Feed {
   async *read(options: {
     readonly topic?: string;
     readonly follow?: boolean;
+    readonly last?: number;
     readonly signal?: AbortSignal;
   }): AsyncGenerator<FeedEntry, void, void> {
+    const first = (entries: readonly FeedEntry[]): number =>
+      options.last === undefined ? 0 : Math.max(0, entries.length - options.last);
     let source = this.#events.entries;
-    let next = 0;
+    let next = first(source);
     while (!options.signal?.aborted) {
-      if (source !== this.#events.entries) [source, next] = [this.#events.entries, 0];
+      if (source !== this.#events.entries) [source, next] = [this.#events.entries, first(this.#events.entries)];
       const entry = source[next];
       if (entry === undefined) {
         if (!options.follow) return;

@@ -1,4 +1,4 @@
-import type { Delivery, Queue } from "../../shared/bus/bus.js";
+import type { Backlog, Delivery, Queue } from "../../shared/bus/bus.js";
 import type { Timer } from "../../shared/clock.js";
 import type { MemoryLink } from "./memory-link.js";
 import type { VirtualClock } from "./virtual-clock.js";
@@ -85,6 +85,14 @@ export class MemoryMessages {
     return this.#messages.includes(message);
   }
 
+  get backlog(): Backlog {
+    const times = this.#messages.map(({ deliveries }) => deliveries);
+    return {
+      pending: times.filter((count) => count === 0).length,
+      redelivered: times.filter((count) => count > 1).length,
+    };
+  }
+
   copy(): readonly MessageSnapshot[] {
     return this.#messages.map(({ id, body }) => ({ id, body }));
   }
@@ -147,6 +155,10 @@ export class MemoryQueue implements Queue {
       signal.addEventListener("abort", leave, { once: true });
       this.#messages.add(taker);
     });
+  }
+
+  async backlog(): Promise<Backlog> {
+    return this.#messages.backlog;
   }
 
   #deliver(message: Message): Delivery {

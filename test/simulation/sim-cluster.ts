@@ -2,6 +2,7 @@ import { CoordinatorService } from "../../coordinator/cluster/service.js";
 import type { Unit } from "../../coordinator/plan/types.js";
 import type { JobRecord } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
+import { textLog } from "../../shared/log/text-log.js";
 import { seeded } from "../support/random.js";
 import { Auditor } from "./auditor.js";
 import type { Bugs } from "./bugs.js";
@@ -120,7 +121,7 @@ export class SimCluster {
       leaseTtlMs,
       random,
       date: () => new Date(date()),
-      log: (line) => this.say(`${name}: ${line}`),
+      log: textLog((line) => this.say(`${name}: ${line}`)),
     });
     const leave = (): void => process.clock.whenRunning(() => stop.abort());
     const coordinator = { process, service, leave, hasLeft: false };

@@ -30,6 +30,7 @@ export interface StreamInfo {
 export interface ConsumerInfo {
   readonly name: string;
   readonly num_pending: number;
+  readonly num_redelivered: number;
   readonly delivered: { readonly consumer_seq: number };
 }
 

@@ -34,7 +34,7 @@ export class Connection implements AsyncDisposable {
       return new Connection(await sockets.during(() => connect(settings.client)), settings, sockets);
     } catch (error) {
       sockets.closeAll();
-      const { word, reason } = understand(error);
+      const { word, reason } = understand(error, settings);
       throw new AmalgamError(
         "bus_failed",
         `Cannot connect to NATS at ${quote(settings.shownUrl)}: ${reason}; see that nats-server runs there and takes these credentials`,
@@ -100,7 +100,7 @@ export class Connection implements AsyncDisposable {
         ...(Object.keys(fields).length > 0 ? { headers: head } : {}),
       });
     } catch (error) {
-      const { word, reason } = understand(error);
+      const { word, reason } = understand(error, this.settings);
       throw this.failure(act, reason, word, error);
     }
   }
@@ -142,8 +142,15 @@ export class Connection implements AsyncDisposable {
   }
 }
 
+/** What the server does not let its user do. A configuration for each role is in `deploy/nats/`. */
+function forbidden({ permissionContext }: NatsError, who: string): string {
+  const { operation = "use", subject = "some subject" } = permissionContext ?? {};
+  const act = operation === "subscription" ? "subscribe to" : operation === "publish" ? "publish to" : operation;
+  return `its permissions do not let ${who} ${act} ${quote(subject)}`;
+}
+
 /** The client's words for what people meet, without what it was given: an error must not show a password. */
-function understand(error: unknown): { readonly word: string; readonly reason: string } {
+function understand(error: unknown, { role, user }: Settings): { readonly word: string; readonly reason: string } {
   if (!(error instanceof NatsError)) {
     const { message } = AmalgamError.from(error);
     return { word: (error as NodeJS.ErrnoException | undefined)?.code ?? "unknown", reason: message };
@@ -157,7 +164,7 @@ function understand(error: unknown): { readonly word: string; readonly reason: s
     AUTHORIZATION_VIOLATION: "the server refuses these credentials",
     SERVER_OPT_NA: "the server does not offer TLS",
     AUTHENTICATION_EXPIRED: "the credentials have expired",
-    PERMISSIONS_VIOLATION: `the server does not permit it to this user (${error.permissionContext?.subject ?? "some subject"})`,
+    PERMISSIONS_VIOLATION: forbidden(error, user === undefined ? `${role}s` : `user ${quote(user)} (${role})`),
   };
   return { word: code, reason: reasons[code] ?? error.message };
 }

@@ -1,23 +1,16 @@
-import { randomUUID } from "node:crypto";
 import { formatBytes } from "../../bytes.js";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
-import type { Bus } from "../bus.js";
-import { type AccountInfo, callApi, codes, isCode, publish, type StreamInfo } from "./api.js";
+import { type AccountInfo, callApi, type StreamInfo } from "./api.js";
 import { Connection } from "./connection.js";
+import type { Finding } from "./finding.js";
 import { maxEventBytes, maxValueBytes, namesOf } from "./layout.js";
 import { NatsBus } from "./nats-bus.js";
+import { tryOperations } from "./operations.js";
 import { type BusOptions, type Settings, settle } from "./options.js";
 import { judgeVersion } from "./versions.js";
 
-/** Something that a NATS server, or the way to it, is or is not fit for. */
-export interface Finding {
-  readonly level: "ok" | "warning" | "problem";
-  readonly what: string;
-  readonly why: string;
-  /** What to do about it. */
-  readonly remedy?: string;
-}
+export type { Finding } from "./finding.js";
 
 /** A round trip from which on every operation of a cluster is felt to wait. */
 const slowRoundTripMs = 100;
@@ -31,8 +24,10 @@ const memoryBytes = 32 << 20;
 /**
  * Looks at the server as a coordinator or agent would use it, and tries every operation on something that nobody else
  * uses. Never fails: what cannot be examined is a finding. Leaves nothing behind but the cluster's empty streams.
+ *
+ * @param wanted roles, one of which the user's permissions have to do for. Default: any
  */
-export async function examine(options: BusOptions): Promise<readonly Finding[]> {
+export async function examine(options: BusOptions, wanted: readonly string[] = []): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   try {
     const settings = settle(options);
@@ -42,7 +37,7 @@ export async function examine(options: BusOptions): Promise<readonly Finding[]> 
     const account = await callApi<AccountInfo>(connection, "look for JetStream", "INFO");
     findings.push(...judgeStorage(account), judgePayload(connection), await judgeSync(connection));
     const bus = new NatsBus(connection);
-    findings.push(...(await tryOperations(connection, bus)));
+    findings.push(...(await tryOperations(connection, bus, wanted)));
     findings.push(await judgeReplicas(connection));
   } catch (error) {
     findings.push({ level: "problem", what: "connection", why: AmalgamError.from(error).message });
@@ -113,7 +108,7 @@ async function judgeSync(connection: Connection): Promise<Finding> {
   const seen = await isSyncedAlways(connection);
   if (seen === true) return { level: "ok", what, why: "what is acknowledged is on disk" };
   const start = seen === false ? "" : "the setting cannot be seen from here; unless it is changed, ";
-  return { level: "warning", what, why: `${start}${why}`, remedy };
+  return { level: "warning", what, why: `${start}${why}`, remedy, ...(seen === undefined && { isUnseen: true }) };
 }
 
 async function isSyncedAlways(connection: Connection): Promise<boolean | undefined> {
@@ -124,75 +119,6 @@ async function isSyncedAlways(connection: Connection): Promise<boolean | undefin
   } catch {
     return undefined;
   }
-}
-
-/** Each operation that coordinators and agents need, tried on a key of our own or so that the server has to decline. */
-async function tryOperations(connection: Connection, bus: Bus): Promise<readonly Finding[]> {
-  const { prefix } = connection.settings;
-  const { jobs, events } = namesOf(prefix);
-  const key = `doctor.${randomUUID()}`;
-  const elsewhere = { "Nats-Expected-Stream": "not-this-one" };
-  const declined = async (subject: string): Promise<void> => {
-    try {
-      await publish(connection, `publish to ${quote(subject)}`, subject, "", elsewhere);
-    } catch (error) {
-      if (!isCode(error, codes.otherStream)) throw error;
-    }
-  };
-  const steps: readonly (readonly [string, () => Promise<void>])[] = [
-    ["create streams", () => bus.restore()],
-    ["compare and set", () => compareAndSet(bus, key)],
-    ["beat", async () => void (await bus.nodes.put(key, "1"))],
-    ["list and watch", async () => void (await bus.nodes.entries("doctor."))],
-    ["queue jobs", () => declined(jobs.subject)],
-    ["take jobs", () => isServed(connection, `CONSUMER.MSG.NEXT.${jobs.stream}.${jobs.consumer}`)],
-    ["tell events", () => declined(`${events.subjects}doctor`)],
-    ["delete", () => erase(connection, bus, key)],
-  ];
-  const findings: Finding[] = [];
-  for (const [what, run] of steps) {
-    try {
-      await run();
-      findings.push({ level: "ok", what, why: "done" });
-    } catch (error) {
-      const { message, details } = AmalgamError.from(error);
-      const isForbidden = details["nats"] === "PERMISSIONS_VIOLATION";
-      findings.push({ level: "problem", what, why: message, ...(isForbidden ? { remedy: permissions(prefix) } : {}) });
-    }
-  }
-  return findings;
-}
-
-function permissions(prefix: string): string {
-  const subjects = ["$JS.API.>", "$JS.ACK.>", "$JS.FC.>", `$KV.${prefix}-*.>`, `${prefix}.>`].map(quote).join(", ");
-  return `Let this user publish to ${subjects}, and subscribe to "_INBOX.>"`;
-}
-
-/** Two who want the same key, and one with an old revision: just what leads to one leader per job. */
-async function compareAndSet({ state }: Bus, key: string): Promise<void> {
-  const created = await Promise.all([state.create(key, "a"), state.create(key, "b")]);
-  const [revision, ...others] = created.filter((found) => found !== undefined);
-  const next = revision === undefined ? undefined : await state.update(key, "c", revision);
-  const stale = revision === undefined ? undefined : await state.update(key, "d", revision);
-  if (others.length === 0 && next !== undefined && stale === undefined && (await state.get(key))?.value === "c") return;
-  throw new AmalgamError(
-    "bus_failed",
-    "Two writers of one key both succeeded, or none did: jobs could have two leaders",
-  );
-}
-
-/** A deleted key leaves a marker; the purge takes that away too. */
-async function erase(connection: Connection, { state, nodes }: Bus, key: string): Promise<void> {
-  const names = namesOf(connection.settings.prefix);
-  await Promise.all([state.delete(key), nodes.delete(key)]);
-  for (const { stream, subjects } of [names.state, names.nodes]) {
-    await callApi(connection, "delete", `STREAM.PURGE.${stream}`, { filter: `${subjects}${key}` });
-  }
-}
-
-/** A request that is malformed on purpose is refused by whoever serves it, without any effect. */
-async function isServed(connection: Connection, subject: string): Promise<void> {
-  await connection.request("take jobs", `$JS.API.${subject}`, "{");
 }
 
 async function judgeReplicas(connection: Connection): Promise<Finding> {

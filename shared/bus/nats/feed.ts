@@ -49,9 +49,11 @@ export class NatsFeed implements Feed {
   async *read(options: {
     readonly topic?: string;
     readonly follow?: boolean;
+    readonly last?: number;
     readonly signal?: AbortSignal;
   }): AsyncGenerator<FeedEntry, void, void> {
-    const { topic, follow = false } = options;
+    const { topic, follow = false, last } = options;
+    const first = (state: StreamInfo["state"]): number => (last === undefined ? 0 : Math.max(0, state.last_seq - last));
     if (topic !== undefined && !wordPattern.test(topic)) {
       throw new AmalgamError("usage", `Cannot read events of ${quote(topic)}: it is not one word`);
     }
@@ -63,7 +65,9 @@ export class NatsFeed implements Feed {
       try {
         const { created, state } = await healed(this.#restore, () => this.#info());
         // The stream is another one, or an older copy of it: everything in it is told.
-        if (created !== place.created || !(await this.#isIn(state, place))) place = { created, last: 0, time: 0n };
+        if (created !== place.created || (place.time > 0n && !(await this.#isIn(state, place)))) {
+          place = { created, last: first(state), time: 0n };
+        }
         for await (const entry of this.#once(filter, place.last + 1, follow, signal)) {
           if (entry === "whole") {
             isWhole = true;

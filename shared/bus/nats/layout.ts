@@ -44,7 +44,8 @@ export function namesOf(prefix: string): Names {
 export async function createAll(connection: Connection): Promise<void> {
   const { prefix, replicas, ackWaitMs } = connection.settings;
   const names = namesOf(prefix);
-  const bucket = { max_msgs_per_subject: 1, discard: "new", allow_rollup_hdrs: true };
+  // No rollups: a header would let whoever may write one key take all keys away.
+  const bucket = { max_msgs_per_subject: 1, discard: "new", allow_rollup_hdrs: false };
   await createStream(connection, {
     ...bucket,
     name: names.state.stream,
@@ -105,6 +106,8 @@ async function createQueue(connection: Connection, { stream, consumer }: Names["
 }
 
 async function createStream(connection: Connection, config: { readonly name: string } & Record<string, unknown>) {
+  // Looked for first: not everybody may create, and a server with little room left refuses before it looks.
+  if (await hasStream(connection, config.name)) return;
   try {
     await callApi(connection, `create stream "${config.name}"`, `STREAM.CREATE.${config.name}`, {
       retention: "limits",
@@ -112,9 +115,8 @@ async function createStream(connection: Connection, config: { readonly name: str
       ...config,
     });
   } catch (error) {
-    // Made by another version of ours, or changed by an administrator: theirs to decide. A server with little room left
-    // refuses before it looks whether there is anything to create.
-    if (isCode(error, codes.streamDiffers) || (await hasStream(connection, config.name))) return;
+    // Made meanwhile, by another version of ours or by an administrator: theirs to decide.
+    if (isCode(error, codes.streamDiffers)) return;
     throw error;
   }
 }
@@ -123,8 +125,9 @@ async function hasStream(connection: Connection, name: string): Promise<boolean>
   try {
     await callApi(connection, `look for stream "${name}"`, `STREAM.INFO.${name}`);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if (isCode(error, codes.streamNotFound)) return false;
+    throw error;
   }
 }
 

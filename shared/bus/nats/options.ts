@@ -2,6 +2,7 @@ import type { ConnectionOptions } from "nats";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
 import { ackWaitMs } from "../bus.js";
+import { checkNatsServer } from "./server-name.js";
 
 export interface BusOptions {
   /**
@@ -13,6 +14,11 @@ export interface BusOptions {
   readonly security?: BusSecurity;
   /** What the server's own lists call this connection. */
   readonly name: string;
+  /**
+   * As what it is connected to. Answers come below `_INBOX.<role>`, so that a server can keep each role to its own; what a role
+   * may do is the server's to say (`deploy/nats/`). Default `client`: whoever hands jobs in or looks on.
+   */
+  readonly role?: BusRole;
   /** How long one operation may take. Default 2,000. */
   readonly timeoutMs?: number;
   /** What the names of all streams and buckets begin with, so that clusters share a server. Default `amalgam`. */
@@ -25,10 +31,19 @@ export interface BusOptions {
   readonly allowUnsafe?: boolean;
 }
 
+export type BusRole = "agent" | "coordinator" | "client";
+
 /** How the ends of the connection know each other; `Security` of `shared/rpc/` is one. */
 export type BusSecurity =
   | { readonly kind: "loopback" }
-  | { readonly kind: "mutual-tls"; readonly ca: Buffer; readonly certificate: Buffer; readonly key: Buffer };
+  | {
+      readonly kind: "mutual-tls";
+      readonly ca: Buffer;
+      readonly certificate: Buffer;
+      readonly key: Buffer;
+      /** Where they are read again for each new connection. Default: they stay as they are. */
+      readonly files?: { readonly ca: string; readonly certificate: string; readonly key: string } | undefined;
+    };
 
 /** Options with their defaults, and the URL in its parts. */
 export interface Settings {
@@ -40,6 +55,11 @@ export interface Settings {
   readonly isLoopback: boolean;
   readonly isEncrypted: boolean;
   readonly hasCredentials: boolean;
+  readonly role: BusRole;
+  /** Undefined: the server knows it by certificate or token, if at all. */
+  readonly user: string | undefined;
+  /** What the subjects of answers begin with. */
+  readonly inboxPrefix: string;
   readonly timeoutMs: number;
   readonly prefix: string;
   readonly replicas: number;
@@ -53,19 +73,22 @@ export function settle(options: BusOptions): Settings {
   const servers = options.url.split(/,(?=\s*(?:nats|tls):\/\/)/i).map((text) => parseServer(text.trim()));
   const first = servers[0];
   if (first === undefined) throw new TypeError("split() gave nothing");
-  const { security = { kind: "loopback" }, timeoutMs = 2_000, prefix = "amalgam" } = options;
+  const { security = { kind: "loopback" }, timeoutMs = 2_000, prefix = "amalgam", role = "client" } = options;
+  const inboxPrefix = `_INBOX.${role}`;
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(prefix)) {
     throw new AmalgamError("usage", `Cannot use ${quote(prefix)} as a prefix: it takes letters, digits, "-" and "_"`);
   }
   const isLoopback = servers.every(({ host }) => isLoopbackHost(host));
   const isEncrypted = security.kind === "mutual-tls" || servers.every(({ isTls }) => isTls);
   const hasCredentials = security.kind === "mutual-tls" || first.user !== undefined || first.token !== undefined;
+  // The client hands on what it has no name for.
+  const identity: object = { checkServerIdentity: checkNatsServer(servers.map(({ host }) => host)) };
   const shownUrl = servers.map(({ shown }) => shown).join(",");
   if (!isLoopback && !(isEncrypted && hasCredentials)) {
     const lacks = [...(isEncrypted ? [] : ["TLS"]), ...(hasCredentials ? [] : ["credentials"])].join(" and ");
     throw new AmalgamError(
       "usage",
-      `Cannot use NATS at ${quote(shownUrl)} without ${lacks}: anyone on the way could read and change jobs. Give --tls-ca, --tls-cert and --tls-key, or a URL such as "tls://user:password@host:4222"`,
+      `Cannot use NATS at ${quote(shownUrl)} without ${lacks}: anyone on the way could read and change jobs. Give --tls-ca, --tls-cert and --tls-key, which "amalgam certs" makes, or a URL such as "tls://user:password@host:4222"`,
       { details: { url: shownUrl } },
     );
   }
@@ -73,6 +96,7 @@ export function settle(options: BusOptions): Settings {
     client: {
       servers: servers.map(({ address }) => address),
       name: options.name,
+      inboxPrefix,
       timeout: timeoutMs,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
@@ -87,13 +111,16 @@ export function settle(options: BusOptions): Settings {
       ignoreClusterUpdates: !isEncrypted,
       ...(first.user === undefined ? {} : { user: first.user, pass: first.password ?? "" }),
       ...(first.token === undefined ? {} : { token: first.token }),
-      ...(isEncrypted ? { tls: tlsOptions(security) } : {}),
+      ...(isEncrypted ? { tls: { ...tlsOptions(security), ...identity } } : {}),
     },
     ports: servers.map(({ address }) => Number(address.slice(address.lastIndexOf(":") + 1))),
     shownUrl,
     isLoopback,
     isEncrypted,
     hasCredentials,
+    role,
+    user: first.user,
+    inboxPrefix,
     timeoutMs,
     prefix,
     replicas: options.replicas ?? 1,
@@ -104,6 +131,9 @@ export function settle(options: BusOptions): Settings {
 
 function tlsOptions(security: BusSecurity): NonNullable<ConnectionOptions["tls"]> {
   if (security.kind === "loopback") return {};
+  const { files } = security;
+  // Named, files are read by the client whenever it connects again, so that a renewed certificate is used then.
+  if (files !== undefined) return { caFile: files.ca, certFile: files.certificate, keyFile: files.key };
   return { ca: String(security.ca), cert: String(security.certificate), key: String(security.key) };
 }
 

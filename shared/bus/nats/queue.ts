@@ -1,8 +1,8 @@
 import { createInbox, type Msg } from "nats";
 import { sleep, systemClock } from "../../clock.js";
 import { quote } from "../../quote.js";
-import type { Delivery, Queue } from "../bus.js";
-import { nanosecondsPerMs, publish, storedAt } from "./api.js";
+import type { Backlog, Delivery, Queue } from "../bus.js";
+import { type ConsumerInfo, callApi, nanosecondsPerMs, publish, storedAt } from "./api.js";
 import { assertFits } from "./bucket.js";
 import type { Connection } from "./connection.js";
 import { healed, type Names } from "./layout.js";
@@ -64,6 +64,13 @@ export class NatsQueue implements Queue {
     return undefined;
   }
 
+  async backlog(): Promise<Backlog> {
+    const { stream, consumer } = this.#names;
+    const subject = `CONSUMER.INFO.${stream}.${consumer}`;
+    const info = await callApi<ConsumerInfo>(this.#connection, "look at the queue of jobs", subject);
+    return { pending: info.num_pending, redelivered: info.num_redelivered };
+  }
+
   /** Fails only when the connection is closed, and always ends: the client's own requests have been seen to wait for ever after a reconnect. */
   #pull(signal: AbortSignal): Promise<Pulled> {
     const { nats } = this.#connection;
@@ -78,7 +85,7 @@ export class NatsQueue implements Queue {
         resolve(pulled);
       };
       const giveUp = (): void => settle({ kind: "silence" });
-      const inbox = createInbox();
+      const inbox = createInbox(this.#connection.settings.inboxPrefix);
       const subscription = nats.subscribe(inbox, {
         callback: (error, message) => {
           heardAt = performance.now();

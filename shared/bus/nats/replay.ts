@@ -1,4 +1,4 @@
-import { createInbox, type Msg } from "nats";
+import { createInbox, type Msg, nuid } from "nats";
 import { type ConsumerInfo, callApi, nanosecondsPerMs } from "./api.js";
 import type { Connection } from "./connection.js";
 import { type Position, parsePosition } from "./position.js";
@@ -63,7 +63,7 @@ export async function startReplay(connection: Connection, options: ReplayOptions
     // It is idle and does not wait for us, so nothing is left to deliver.
     else if (!stalled) catchUp();
   };
-  const inbox = createInbox();
+  const inbox = createInbox(connection.settings.inboxPrefix);
   const subscription = nats.subscribe(inbox, {
     callback: (error, message) => {
       if (isOver) return;
@@ -84,14 +84,17 @@ export async function startReplay(connection: Connection, options: ReplayOptions
   watchdog.unref();
   // A consumer in the server's memory may not be there any more after a reconnect.
   const stopListening = connection.onConnection(stop);
+  // The filter stands in the subject, where a server can tell who may read what.
+  const name = nuid.next();
   try {
     const { num_pending, delivered } = await callApi<ConsumerInfo>(
       connection,
       act,
-      `CONSUMER.CREATE.${options.stream}`,
+      `CONSUMER.CREATE.${options.stream}.${name}.${options.filter}`,
       {
         stream_name: options.stream,
         config: {
+          name,
           deliver_subject: inbox,
           filter_subject: options.filter,
           ...startOf(options.from),

@@ -37,18 +37,23 @@ describe.each(natsBinaries())("on nats-server ($binary)", ({ binary, reason }) =
     await admin.close();
   });
 
-  skipped("a user who may not publish jobs is told what to be granted", async () => {
+  skipped("a user who may not publish jobs is told what it may do, and what to be granted", async () => {
     await using server = await startNatsServer({
       binary,
       config: `authorization { users = [
         { user: u, password: p, permissions: { publish: { deny: ["amalgam.jobs", "$KV.amalgam-nodes.>"] } } }
       ] }`,
     });
-    const findings = await examine({ url: server.url.replace("//", "//u:p@"), name: "test" });
-    const problems = findings.filter(({ level }) => level === "problem");
-    expect(problems.map(({ what }) => what)).toEqual(["beat", "queue jobs", "delete"]);
-    expect(problems[0]?.remedy).toContain('"$KV.amalgam-*.>"');
+    const options = { url: server.url.replace("//", "//u:p@"), name: "test" };
+    const findings = await examine(options);
+    for (const what of ["beat", "queue jobs"]) expect(about(findings, what)).toMatchObject({ level: "warning" });
+    expect(about(findings, "queue jobs")?.why).toContain('user "u" (client) publish to "amalgam.jobs"');
+    const why = 'this user may do what a viewer does, and may not "beat", "queue jobs"';
+    expect(about(findings, "permissions")).toMatchObject({ level: "ok", why });
     expect(about(findings, "connection")).toMatchObject({ level: "ok" });
+    const [problem, ...others] = (await examine(options, ["operator"])).filter(({ level }) => level === "problem");
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({ what: "permissions", remedy: expect.stringContaining('"$KV.amalgam-*.>"') });
   });
 
   skipped("limits that are too tight are named", async () => {

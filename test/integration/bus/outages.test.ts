@@ -254,7 +254,7 @@ describe.each(natsBinaries())("on nats-server ($binary)", ({ binary, reason }) =
     await using bus = await openBus({ url: `nats://u:p@127.0.0.1:${server.port}`, name: "test", timeoutMs: 500 });
     await expect(bus.state.watch("orders.", () => {})).rejects.toMatchObject({
       code: "bus_failed",
-      message: expect.stringContaining("the server does not permit it to this user"),
+      message: expect.stringContaining('its permissions do not let user "u" (client) publish to'),
     });
   });
 

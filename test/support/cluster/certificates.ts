@@ -1,49 +1,74 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  type Authority,
+  createAuthority,
+  issue,
+  type Subject,
+  type Validity,
+  validFor,
+} from "../../../coordinator/certs/authority.js";
+import type { Role } from "../../../shared/rpc/tls/identity.js";
 
-/** Files in PEM: an authority, and one certificate that it signed for all of a test's hosts. */
+/** Files in PEM, as one end of a connection is given them. */
 export interface Certificates {
   readonly ca: string;
   readonly certificate: string;
   readonly key: string;
 }
 
-/** Why certificates cannot be made here, if they cannot. */
-export function noOpenssl(): string | undefined {
-  try {
-    execFileSync("openssl", ["version"], { stdio: "ignore" });
-    return undefined;
-  } catch {
-    return "openssl, which makes the certificates, is not installed";
+/** What a test's certificate says, where it is not as usual. */
+export interface CertificateOptions extends Partial<Subject> {
+  readonly validity?: Validity;
+}
+
+/** An authority and the certificates that it signed, in a folder of a test's. */
+export class TestAuthority {
+  readonly #folder: string;
+  readonly authority: Authority;
+
+  private constructor(folder: string, authority: Authority) {
+    this.#folder = folder;
+    this.authority = authority;
+  }
+
+  static async make(folder: string, name = "test authority"): Promise<TestAuthority> {
+    mkdirSync(folder, { recursive: true });
+    const authority = await createAuthority(name, { from: new Date(0), to: validFor(400).to });
+    writeFileSync(join(folder, "ca.pem"), authority.certificate);
+    return new TestAuthority(folder, authority);
+  }
+
+  get ca(): string {
+    return join(this.#folder, "ca.pem");
+  }
+
+  /** Files named for `name`, over those that are there. Default: for loopback, without a role. */
+  async issue(name: string, options: CertificateOptions = {}): Promise<Certificates> {
+    const { validity = validFor(2), ...subject } = options;
+    const wanted = { name, roles: [], hosts: ["127.0.0.1", "localhost"], ...subject };
+    const { certificate, key } = await issue(this.authority, wanted, validity);
+    const files = {
+      ca: this.ca,
+      certificate: join(this.#folder, `${name}.pem`),
+      key: join(this.#folder, `${name}.key`),
+    };
+    writeFileSync(files.key, key, { mode: 0o600 });
+    writeFileSync(files.certificate, certificate);
+    return files;
   }
 }
 
-export function makeCertificates(folder: string, addresses: readonly string[]): Certificates {
-  mkdirSync(folder, { recursive: true });
-  const at = (name: string): string => join(folder, name);
-  const openssl = (...argv: readonly string[]): void => {
-    execFileSync("openssl", argv, { stdio: ["ignore", "ignore", "pipe"] });
-  };
-  const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  openssl(
-    "req",
-    "-x509",
-    ...newKey,
-    "-keyout",
-    at("ca.key"),
-    "-out",
-    at("ca.pem"),
-    "-days",
-    "2",
-    "-subj",
-    "/CN=test ca",
-  );
-  openssl("req", ...newKey, "-keyout", at("host.key"), "-out", at("host.csr"), "-subj", "/CN=test host");
-  const names = ["IP:127.0.0.1", "DNS:localhost", ...addresses.map((address) => `IP:${address}`)];
-  const extensions = `subjectAltName=${names.join(",")}\nextendedKeyUsage=serverAuth,clientAuth\n`;
-  writeFileSync(at("host.ext"), extensions);
-  const signed = ["-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial", "-days", "2"];
-  openssl("x509", "-req", "-in", at("host.csr"), ...signed, "-extfile", at("host.ext"), "-out", at("host.pem"));
-  return { ca: at("ca.pem"), certificate: at("host.pem"), key: at("host.key") };
+/** One certificate for all of a test's hosts, which may be whoever it likes. */
+export async function makeCertificates(
+  folder: string,
+  addresses: readonly string[],
+  roles: readonly Role[] = ["agent", "coordinator", "operator"],
+): Promise<Certificates> {
+  const authority = await TestAuthority.make(folder);
+  return await authority.issue("host", { name: "", roles, hosts: ["127.0.0.1", "localhost", ...addresses] });
+}
+
+export function tlsWords({ ca, certificate, key }: Certificates): readonly string[] {
+  return ["--tls-ca", ca, "--tls-cert", certificate, "--tls-key", key];
 }

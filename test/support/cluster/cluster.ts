@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Role } from "../../../shared/rpc/tls/identity.js";
 import { type Outcome, type RunningCommand, startAmalgam } from "../command.js";
-import { type Certificates, makeCertificates, noOpenssl } from "./certificates.js";
+import { configureNats } from "../nats-configuration.js";
+import { type CertificateOptions, type Certificates, TestAuthority, tlsWords } from "./certificates.js";
 import { createLoopback, createNamespaces, type Host, type Network, noNamespaces } from "./network.js";
 import { NodeProcess } from "./node-process.js";
 
@@ -20,6 +22,8 @@ export interface ClusterOptions {
   readonly agents?: number;
   /** `namespaces` where they are permitted. @default "namespaces" */
   readonly network?: "namespaces" | "loopback";
+  /** Mutual TLS, and permissions of NATS for each role. @default where hosts have addresses of their own */
+  readonly secured?: boolean;
   /** Roots of an agent, counted from 1. @default the folder */
   readonly rootsOf?: (agent: number) => readonly string[];
   /** More words for an agent's command line. */
@@ -39,7 +43,7 @@ export interface SubmittedJob {
 
 /** Why a cluster of hosts with addresses of their own cannot be had here, if it cannot. */
 export function noHosts(): string | undefined {
-  return noNamespaces() ?? noOpenssl();
+  return noNamespaces();
 }
 
 /**
@@ -54,7 +58,8 @@ export class Cluster implements AsyncDisposable {
   readonly agents: readonly NodeProcess[];
   readonly #words: readonly string[];
   readonly #natsData: string;
-  readonly #another: (number: number, name: string) => NodeProcess;
+  readonly #certificates: Issued | undefined;
+  readonly #another: (number: number, name: string) => Promise<NodeProcess>;
 
   private constructor(parts: {
     folder: string;
@@ -64,7 +69,8 @@ export class Cluster implements AsyncDisposable {
     agents: readonly NodeProcess[];
     words: readonly string[];
     natsData: string;
-    another: (number: number, name: string) => NodeProcess;
+    certificates: Issued | undefined;
+    another: (number: number, name: string) => Promise<NodeProcess>;
   }) {
     this.folder = parts.folder;
     this.network = parts.network;
@@ -73,6 +79,7 @@ export class Cluster implements AsyncDisposable {
     this.agents = parts.agents;
     this.#words = parts.words;
     this.#natsData = parts.natsData;
+    this.#certificates = parts.certificates;
     this.#another = parts.another;
   }
 
@@ -86,17 +93,18 @@ export class Cluster implements AsyncDisposable {
     const wantsHosts = options.network !== "loopback" && noHosts() === undefined;
     const network = wantsHosts ? createNamespaces(hosts) : createLoopback(hosts);
     try {
-      const tls = wantsHosts
-        ? makeCertificates(
-            join(folder, "certificates"),
-            hosts.map((name) => network.host(name).address),
-          )
-        : undefined;
+      const tls =
+        (options.secured ?? wantsHosts)
+          ? await issueAll(join(folder, "certificates"), names, (name) => network.host(name).address)
+          : undefined;
       const natsData = options.natsData ?? join(folder, "nats-data");
-      const { process: nats, url } = await natsServer(options, network, natsData, tls);
-      const words = ["--nats", url, ...tlsWords(tls)];
+      const { process: nats, url } = await natsServer(options, network, natsData, tls?.get("nats"));
+      const wordsOf = (name: string): readonly string[] => {
+        const files = tls?.get(name);
+        return ["--nats", url, ...(files === undefined ? [] : tlsWords(files))];
+      };
       const program = (entry: string, name: string, host: Host, ...argv: readonly string[]): NodeProcess => {
-        const line = [process.execPath, entry, ...argv, ...words, "--name", name];
+        const line = [process.execPath, entry, ...argv, ...wordsOf(name), "--name", name];
         return new NodeProcess(name, host, line, (text) => text.includes("joined the cluster"));
       };
       const { rootsOf = () => [folder], agentOptions = () => [], coordinatorOptions = [], agentEntry } = options;
@@ -110,13 +118,19 @@ export class Cluster implements AsyncDisposable {
         folder,
         network,
         nats,
-        words,
+        words: wordsOf("client"),
         natsData,
+        certificates: tls,
         coordinators: names.coordinators.map((name) =>
           program(binary, name, network.host(name), "coordinator", ...coordinatorOptions),
         ),
         agents: names.agents.map((name, index) => agent(index + 1, name)),
-        another: agent,
+        another: async (number, name) => {
+          const { address } = network.host(at(names.agents, number - 1));
+          const options: CertificateOptions = { roles: ["agent"], hosts: [address] };
+          if (tls !== undefined) tls.set(name, await tls.authority.issue(name, options));
+          return agent(number, name);
+        },
       });
       try {
         await nats.start();
@@ -137,6 +151,12 @@ export class Cluster implements AsyncDisposable {
     return at(this.#words, 1);
   }
 
+  /** Who signs the cluster's certificates, and the certificates by node. */
+  get certificates(): Issued {
+    if (this.#certificates === undefined) throw new Error("The cluster has no certificates");
+    return this.#certificates;
+  }
+
   get nodes(): readonly NodeProcess[] {
     return [this.nats, ...this.coordinators, ...this.agents];
   }
@@ -146,7 +166,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** One more agent, like the numbered one in all but its name. Not started, and not ended with the cluster. */
-  anotherAgent(number: number, name: string): NodeProcess {
+  anotherAgent(number: number, name: string): Promise<NodeProcess> {
     return this.#another(number, name);
   }
 
@@ -212,17 +232,13 @@ async function natsServer(
 ): Promise<{ process: NodeProcess; url: string }> {
   const host = network.host("nats");
   const port = network.kind === "loopback" ? await freePort() : 4222;
-  const lines = [
-    `listen: "${host.address}:${port}"`,
-    `jetstream { store_dir: "${data}" }`,
-    ...(tls === undefined
-      ? []
-      : [`tls { cert_file: "${tls.certificate}", key_file: "${tls.key}", ca_file: "${tls.ca}", verify: true }`]),
-  ];
-  const config = join(folder, "nats.conf");
-  await mkdir(data, { recursive: true });
-  await writeFile(config, lines.join("\n"));
   if (!existsSync(nats)) throw new Error(`There is no nats-server at ${nats}`);
+  await mkdir(data, { recursive: true });
+  const listen = `${host.address}:${port}`;
+  const config =
+    tls === undefined
+      ? await openConfiguration(folder, listen, data)
+      : configureNats({ folder: join(folder, "nats"), nats, listen, tls, data });
   const url = `${tls === undefined ? "nats" : "tls"}://${host.address}:${port}`;
   return {
     process: new NodeProcess("nats", host, [nats, "-c", config], (line) => line.includes("Server is ready")),
@@ -230,8 +246,38 @@ async function natsServer(
   };
 }
 
-function tlsWords(tls: Certificates | undefined): readonly string[] {
-  return tls === undefined ? [] : ["--tls-ca", tls.ca, "--tls-cert", tls.certificate, "--tls-key", tls.key];
+/** On loopback, where whoever is there may do everything. */
+async function openConfiguration(folder: string, listen: string, data: string): Promise<string> {
+  const config = join(folder, "nats.conf");
+  await writeFile(config, `listen: "${listen}"\njetstream { store_dir: "${data}" }\n`);
+  return config;
+}
+
+/** A certificate for each host of the cluster, by name. */
+export class Issued extends Map<string, Certificates> {
+  readonly authority: TestAuthority;
+
+  constructor(authority: TestAuthority) {
+    super();
+    this.authority = authority;
+  }
+}
+
+async function issueAll(
+  folder: string,
+  names: { readonly coordinators: readonly string[]; readonly agents: readonly string[] },
+  addressOf: (name: string) => string,
+): Promise<Issued> {
+  const issued = new Issued(await TestAuthority.make(folder));
+  const add = async (name: string, ...roles: readonly Role[]): Promise<void> => {
+    issued.set(name, await issued.authority.issue(name, { roles, hosts: [addressOf(name)] }));
+  };
+  await add("nats");
+  // Whoever types commands hands in jobs, and now and then merges with the cluster's agents.
+  await add("client", "operator", "coordinator");
+  for (const name of names.coordinators) await add(name, "coordinator");
+  for (const name of names.agents) await add(name, "agent");
+  return issued;
 }
 
 async function freePort(): Promise<number> {

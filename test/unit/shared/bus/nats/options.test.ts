@@ -29,7 +29,7 @@ test("settle() takes several servers, and the first one's credentials", () => {
 test("settle() takes mutual TLS for encryption and for credentials", () => {
   const { client, isEncrypted, hasCredentials } = settle({ url: "nats://10.0.0.1", security: tls, name: "test" });
   expect([isEncrypted, hasCredentials]).toEqual([true, true]);
-  expect(client.tls).toEqual({ ca: "ca", cert: "certificate", key: "key" });
+  expect(client.tls).toEqual({ ca: "ca", cert: "certificate", key: "key", checkServerIdentity: expect.any(Function) });
 });
 
 test.each([

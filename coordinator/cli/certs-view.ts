@@ -1,0 +1,41 @@
+import type { CertificateFolder, IssuedFile } from "../certs/folder.js";
+import { formatQuantity } from "../plan/report.js";
+
+/** What was made, what goes where, and what to type there. */
+export function describeSet(made: CertificateFolder): string {
+  const { ca, caKey, issued, isNewAuthority } = made;
+  const lines = [
+    `${isNewAuthority ? "A new authority" : "The authority"}: every node gets ${ca}; ${caKey} stays here, whoever has it lets anybody in`,
+    ...issued.map(describeFile),
+    "",
+    ...commands(made),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function describeFile({ subject, certificate, key, validTo }: IssuedFile): string {
+  const { roles, name, hosts } = subject;
+  const who = roles.length === 0 ? "NATS" : `${roles.join(" and ")} ${name}`;
+  const reached = hosts.length === 0 ? "" : `, reached at ${hosts.join(", ")}`;
+  return `${who}: ${certificate} and ${key}, until ${validTo.toISOString().slice(0, 10)}${reached}`;
+}
+
+/** One line for each kind of node: the others' differ in their names. */
+function commands({ ca, issued }: CertificateFolder): readonly string[] {
+  const nats = issued.find(({ subject }) => subject.roles.length === 0)?.subject.hosts[0] ?? "NATS-HOST";
+  const url = `--nats tls://${nats}:4222`;
+  const of = (role: string): IssuedFile | undefined =>
+    issued.find(({ subject }) => subject.roles.some((held) => held === role));
+  const tls = ({ certificate, key }: IssuedFile): string => `--tls-ca ${ca} --tls-cert ${certificate} --tls-key ${key}`;
+  const lines: string[] = [];
+  const [agent, coordinator, operator] = [of("agent"), of("coordinator"), of("operator") ?? of("viewer")];
+  if (agent !== undefined) {
+    const host = agent.subject.hosts[0] ?? "HOST";
+    lines.push(`  amalgam agent --root DIR --host ${host} ${url} ${tls(agent)}`);
+  }
+  if (coordinator !== undefined) lines.push(`  amalgam coordinator ${url} ${tls(coordinator)}`);
+  if (operator !== undefined) lines.push(`  amalgam status ${url} ${tls(operator)}`);
+  if (lines.length === 0) return [`${formatQuantity(issued.length, "certificate")} made`];
+  const nodes = "Names come from certificates. NATS takes deploy/nats/amalgam.conf, which knows the roles.";
+  return [nodes, ...lines, "Renew with amalgam certs FOLDER --renew; nodes use new files without a restart."];
+}

@@ -1,0 +1,78 @@
+import { X509Certificate } from "node:crypto";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import { AmalgamError } from "../../errors.js";
+import { quote } from "../../quote.js";
+import { describeIdentity, type Identity, identityOf, type Role } from "./identity.js";
+
+/** Whom a client expects to find. */
+export interface Expectation {
+  readonly role: Role;
+  /** The certificate's name. Default: any. */
+  readonly name?: string | undefined;
+}
+
+/**
+ * What a client asks of the certificate of the server at `address`, once its chain has been verified: that it is for this
+ * host, has the role, is of our cluster and, where a name is known, is that node's. A certificate that was stolen from one
+ * agent must not pass for another one's.
+ */
+export class ServerCheck {
+  readonly #address: string;
+  readonly #own: () => Identity;
+  readonly #expected: Expectation;
+  #refusal: AmalgamError | undefined;
+
+  constructor(address: string, own: () => Identity, expected: Expectation) {
+    this.#address = address;
+    this.#own = own;
+    this.#expected = expected;
+  }
+
+  /** Why the last certificate was refused. */
+  get refusal(): AmalgamError | undefined {
+    return this.#refusal;
+  }
+
+  /** For `tls.connect()`. */
+  readonly checkServerIdentity = (host: string, certificate: PeerCertificate): Error | undefined => {
+    this.#refusal = this.#judge(host, certificate);
+    return this.#refusal;
+  };
+
+  #judge(host: string, certificate: PeerCertificate): AmalgamError | undefined {
+    const identity = identityOf(new X509Certificate(certificate.raw));
+    const mismatch = checkServerIdentity(host, certificate);
+    if (mismatch !== undefined) {
+      const names = quote(certificate.subjectaltname ?? "nothing");
+      return this.#refuse(identity, `its certificate is for ${names}, not for ${quote(host)}`);
+    }
+    const reason = whyNot(identity, this.#own(), this.#expected);
+    return reason === undefined ? undefined : this.#refuse(identity, reason);
+  }
+
+  #refuse(identity: Identity, reason: string): AmalgamError {
+    const message = `Cannot trust ${this.#address}, which shows the certificate of ${describeIdentity(identity)}: ${reason}`;
+    return refusedHandshake(message, this.#address);
+  }
+}
+
+function whyNot(peer: Identity, own: Identity, { role, name }: Expectation): string | undefined {
+  if (!peer.roles.includes(role)) return `it has not the role of ${role}`;
+  if (peer.cluster !== own.cluster) return `it is ${otherCluster(peer, own)}`;
+  if (name !== undefined && peer.name !== name) return `the node that is said to be there is ${quote(name)}`;
+  return undefined;
+}
+
+/**
+ * The two ends do not take one another. Another agent may well serve, and files may be replaced at any moment: worth another
+ * try. `details.tls` tells it from an agent that is gone.
+ */
+export function refusedHandshake(message: string, peer: string): AmalgamError {
+  return new AmalgamError("agent_lost", message, { details: { peer, tls: "refused" } });
+}
+
+/** For messages. */
+export function otherCluster(peer: Identity, own: Identity): string {
+  if (own.cluster !== undefined) return `not of cluster ${quote(own.cluster)}, as ours is`;
+  return `of cluster ${quote(peer.cluster ?? "")}, and ours has no name`;
+}

@@ -1,0 +1,93 @@
+import { X509Certificate } from "node:crypto";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { identityOf } from "../../../shared/rpc/tls/identity.js";
+import { withWorkplace } from "../../support/command.js";
+
+// "amalgam certs": what it makes, what it leaves alone, and what it says.
+
+const words = ["--agent", "a1=10.0.0.7,a1.lan,::1", "--coordinator", "c1", "--operator", "ann", "--nats", "10.0.0.1"];
+
+test("makes an authority and a certificate for each, whose keys nobody else can read", async () => {
+  await using work = await withWorkplace();
+  const { code, stdout } = await work.run("certs", work.at("tls"), ...words, "--viewer", "bob", "--cluster", "blue");
+  expect(code).toBe(0);
+  const files = ["a1", "ann", "bob", "c1", "ca", "nats"].flatMap((name) => [`${name}.key`, `${name}.pem`]);
+  expect((await readdir(work.at("tls"))).sort()).toEqual(files);
+  expect((await stat(work.at("tls"))).mode & 0o777).toBe(0o700);
+  for (const file of files.filter((name) => name.endsWith(".key"))) {
+    expect((await stat(work.at("tls", file))).mode & 0o777).toBe(0o600);
+  }
+  const authority = new X509Certificate(await readFile(work.at("tls", "ca.pem")));
+  const agent = new X509Certificate(await readFile(work.at("tls", "a1.pem")));
+  expect([agent.verify(authority.publicKey), agent.ca, authority.ca]).toEqual([true, false, true]);
+  expect(identityOf(agent)).toMatchObject({ name: "a1", roles: ["agent"], cluster: "blue" });
+  expect([agent.checkIP("10.0.0.7"), agent.checkHost("a1.lan"), agent.checkHost("localhost")]).toEqual([
+    "10.0.0.7",
+    "a1.lan",
+    undefined,
+  ]);
+  const days = (Date.parse(agent.validTo) - Date.now()) / 86_400_000;
+  expect(Math.round(days)).toBe(30);
+  expect(stdout).toContain(
+    "amalgam agent --root DIR --host 10.0.0.7 --nats tls://10.0.0.1:4222 --tls-ca tls/ca.pem --tls-cert tls/a1.pem --tls-key tls/a1.key",
+  );
+});
+
+test("adds to what is there, never writes over it, and renews when told to", async () => {
+  await using work = await withWorkplace();
+  const serials = async (): Promise<readonly string[]> =>
+    await Promise.all(
+      ["ca", "a1", "c1"].map(async (name) => {
+        return new X509Certificate(await readFile(work.at("tls", `${name}.pem`))).serialNumber;
+      }),
+    );
+  await work.run("certs", work.at("tls"), "--agent", "a1=10.0.0.7", "--coordinator", "c1");
+  const [ca, ...before] = await serials();
+
+  const again = await work.run("certs", work.at("tls"), "--agent", "a1=10.0.0.7", "--agent", "a2=10.0.0.8");
+  expect(again).toMatchObject({ code: 2, stdout: "" });
+  expect(again.stderr).toBe(
+    'Cannot make certificates in "tls": "a1.pem", "a1.key" are there already; "--renew" puts new ones in their place\n',
+  );
+  expect(await readdir(work.at("tls"))).not.toContain("a2.pem");
+
+  expect((await work.run("certs", work.at("tls"), "--agent", "a2=10.0.0.8")).code).toBe(0);
+  expect(await serials()).toEqual([ca, ...before]);
+
+  expect((await work.run("certs", work.at("tls"), "--renew", "--agent", "a1=10.0.0.9")).code).toBe(0);
+  const [sameCa, renewed, untouched] = await serials();
+  expect([sameCa, untouched]).toEqual([ca, before[1]]);
+  expect(renewed).not.toBe(before[0]);
+
+  const { stdout } = await work.run("certs", work.at("tls"), "--renew", "--json", "--days", "3");
+  const { issued } = JSON.parse(stdout) as { issued: { name: string; hosts: string[]; validTo: string }[] };
+  expect(issued.map(({ name, hosts }) => [name, ...hosts])).toEqual([["a1", "10.0.0.9"], ["a2", "10.0.0.8"], ["c1"]]);
+  expect(Math.round((Date.parse(issued[0]?.validTo ?? "") - Date.now()) / 86_400_000)).toBe(3);
+});
+
+test.each([
+  [[], /^Cannot make certificates for nobody/],
+  [["--agent", "../a=h"], /^Cannot use "\.\.\/a" for "--agent": a name takes up to 63 letters/],
+  [["--agent", "ca=h"], /^Cannot use "ca" for "--agent": that is the name of another file/],
+  [["--agent", "a=*.lan"], /^Cannot use "\*\.lan" for "--agent": it is no host/],
+  [["--nats", "10.0.0.300"], /^Cannot use "10\.0\.0\.300" for "--nats": it is no host/],
+  [["--agent", "a=h", "--viewer", "a"], /^Cannot make two certificates named "a"/],
+  [["--renew"], /^Cannot renew certificates in "tls": there is no authority, "ca\.pem"/],
+  [["--operator", "a", "--cluster", "a:agent"], /^Cannot use "a:agent" for "--cluster"/],
+  [["--operator", "a", "--days", "0"], /number from 1/],
+])("refuses %j", async (argv, complaint) => {
+  await using work = await withWorkplace();
+  const { code, stderr } = await work.run("certs", work.at("tls"), ...argv);
+  expect(code).toBe(2);
+  expect(stderr.replace(/^error: .*is invalid\. /, "")).toMatch(complaint);
+});
+
+test("an authority whose key is another one's is not used", async () => {
+  await using work = await withWorkplace();
+  await work.run("certs", work.at("one"), "--viewer", "a");
+  await work.run("certs", work.at("two"), "--viewer", "a");
+  await writeFile(work.at("one", "ca.key"), await readFile(work.at("two", "ca.key")));
+  const { code, stderr } = await work.run("certs", work.at("one"), "--viewer", "b");
+  expect([code, stderr]).toEqual([2, 'Cannot issue certificates: "one/ca.key" is not the key of "one/ca.pem"\n']);
+});
