@@ -36,6 +36,11 @@ const shortEscapes: ReadonlyMap<string, string> = new Map([
   ["\t", "\\t"],
 ]);
 
+/** Text that others have put together, such as the system's errors with a path in them, safe to print. */
+export function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (found) => shortEscapes.get(found) ?? escapeUnits(found));
+}
+
 function escapeText(text: string): string {
   return text.replace(/["\\\p{C}\p{Zl}\p{Zp}]/gu, (found) => shortEscapes.get(found) ?? escapeUnits(found));
 }

@@ -23,6 +23,11 @@ export const badSyntax: readonly BadRecipe[] = [
     "models:\n  - model: ./a\n base_model: ./b\n",
     ["3:1  Not valid YAML: all mapping items must start at the same column"],
   ],
+  [
+    "a directive that acts on the terminal",
+    "%YAML 1.\u001d_\u202e\nname: x\n",
+    ["1:7  Not valid YAML: unsupported YAML version 1.\\u001d_\\u202e"],
+  ],
   ["an open quote", 'name: "linear\nseed: 1\n', ["3:1  Not valid YAML: a quoted string is still open here"]],
   [
     "an open bracket",
