@@ -25,6 +25,16 @@ export function newJobId(output: string, random: string = randomBytes(3).toStrin
   return `${stem === "" ? "job" : stem}-${random}`;
 }
 
+/** Who submits a job, and when. */
+export interface Submission {
+  readonly id: string;
+  readonly by: string;
+  /** @default now */
+  readonly at?: string;
+  /** W3C trace context that the job is a part of. */
+  readonly traceparent?: string | undefined;
+}
+
 /** The records of jobs in the engine. All fail with `bus_failed` when it does not answer, after a few tries. */
 export class JobStore {
   readonly #bus: Bus;
@@ -38,7 +48,7 @@ export class JobStore {
   /** Writes the record, then tells the coordinators. `usage` when the id is in use. */
   async submit(
     request: JobRequest,
-    { id, by, at = new Date().toISOString() }: { readonly id: string; readonly by: string; readonly at?: string },
+    { id, by, at = new Date().toISOString(), traceparent }: Submission,
   ): Promise<JobRecord> {
     const record: JobRecord = {
       id,
@@ -48,6 +58,7 @@ export class JobStore {
       starts: 0,
       submittedBy: by,
       submittedAt: at,
+      ...(traceparent !== undefined && { traceparent }),
     };
     const value = JSON.stringify(record);
     await this.#insist(async () => {

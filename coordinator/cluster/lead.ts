@@ -1,4 +1,5 @@
 import type { ClusterEvent, JobRecord, JobState, ProgressRecord } from "../../shared/cluster/records.js";
+import type { UnitsRecord } from "../../shared/cluster/units-record.js";
 import type { Registry } from "./registry.js";
 
 /** Carries one job out, from whatever state its journal is in. Rejects with why it could not. */
@@ -28,8 +29,8 @@ export interface Lead {
   setState(state: LeadState, fields?: LeadFields): Promise<void>;
   /** Gives the job into other hands though the lead may never come back, as when its storage hangs. */
   abandon(why: string): void;
-  /** At most one a second is told, the latest. */
-  progress(progress: ProgressRecord): void;
+  /** At most one a second is told, the latest. `units` makes what is shown of them, when it is told. */
+  progress(progress: ProgressRecord, units?: () => UnitsRecord): void;
   /** Tells the cluster's event stream, under the job's id, and the log. */
   event(level: ClusterEvent["level"], type: string, message: string, fields?: ClusterEvent["fields"]): void;
 }

@@ -1,7 +1,9 @@
 import { ackWaitMs, type Bus, type Delivery, wordOf } from "../../shared/bus/bus.js";
 import { type Clock, sleep } from "../../shared/clock.js";
 import { type ClusterEvent, isOver, type JobRecord, type ProgressRecord } from "../../shared/cluster/records.js";
+import type { UnitsRecord } from "../../shared/cluster/units-record.js";
 import { AmalgamError } from "../../shared/errors.js";
+import type { Log } from "../../shared/log/log.js";
 import { quote } from "../../shared/quote.js";
 import { unlessAborted } from "../../shared/unless-aborted.js";
 import { moved } from "./job-states.js";
@@ -26,7 +28,9 @@ export interface LeadingContext {
   readonly registry: Registry;
   readonly lead: LeadJob;
   readonly date: () => Date;
-  readonly log: (line: string) => void;
+  readonly log: Log;
+  /** Hears what the cluster is told of the job. */
+  readonly onEvent?: ((event: ClusterEvent) => void) | undefined;
 }
 
 /** One job in this coordinator's hands, from the lease that was taken to its release. */
@@ -253,7 +257,7 @@ export class Leading {
       },
       abandon: (why) => this.#abandon(why),
       setState: (state, fields) => this.#setState(state, fields),
-      progress: (progress) => this.#tellProgress(progress),
+      progress: (progress, units) => this.#tellProgress(progress, units),
       event: (level, type, message, fields) => this.#event(level, type, message, fields),
     };
   }
@@ -265,9 +269,9 @@ export class Leading {
     if (this.#interruption === "lost") this.#stop.signal.throwIfAborted();
   }
 
-  #tellProgress(progress: ProgressRecord): void {
+  #tellProgress(progress: ProgressRecord, units: (() => UnitsRecord) | undefined): void {
     if (this.#settled.signal.aborted) return;
-    this.#progress.add(progress);
+    this.#progress.add(progress, units);
     this.#unitsDoneAtFirst ??= progress.unitsDone;
     const { starts, startsWell } = this.#led.record;
     if (progress.unitsDone <= this.#unitsDoneAtFirst || startsWell === starts) return;
@@ -276,7 +280,7 @@ export class Leading {
   }
 
   #event(level: ClusterEvent["level"], type: string, message: string, fields?: ClusterEvent["fields"]): void {
-    const { bus, date, name, log } = this.#context;
+    const { bus, date, name, log, onEvent } = this.#context;
     const { id } = this.#led.record;
     const event: ClusterEvent = {
       at: date().toISOString(),
@@ -288,6 +292,7 @@ export class Leading {
       ...(fields && { fields }),
     };
     bus.events.append(wordOf(id), JSON.stringify(event));
-    if (level !== "debug") log(`${level} ${id}: ${message}`);
+    log[level](message, { ...fields, job: id, event: type });
+    onEvent?.(event);
   }
 }

@@ -42,6 +42,11 @@ export class Liveness {
       .sort((left, right) => (left.record.name < right.record.name ? -1 : 1));
   }
 
+  /** Whether it was heard of and is not gone: alive, or not heard often enough yet. */
+  knows(name: string): boolean {
+    return this.#nodes.has(name);
+  }
+
   /** True when it tells something that others want to know: a node that came, or one that changed more than its beat. */
   hear(record: NodeRecord): boolean {
     const before = this.#nodes.get(record.name);
@@ -79,8 +84,13 @@ export function patienceMs(record: NodeRecord): number {
 
 /** Whether two records of a node differ in nothing but what changes all the time. */
 function sameFacts(left: NodeRecord, right: NodeRecord): boolean {
-  if (left.roots.length !== right.roots.length || left.roots.some((root, i) => root !== right.roots[i])) return false;
-  return (Object.keys(left) as (keyof NodeRecord)[]).every((name) => passing.has(name) || left[name] === right[name]);
+  return (Object.keys(left) as (keyof NodeRecord)[]).every((name) => passing.has(name) || same(left[name], right[name]));
 }
 
-const passing: ReadonlySet<keyof NodeRecord> = new Set(["beat", "running", "roots"]);
+const passing: ReadonlySet<keyof NodeRecord> = new Set(["beat", "running"]);
+
+/** Lists, too, are other objects in every beat. */
+function same(left: unknown, right: unknown): boolean {
+  if (!Array.isArray(left) || !Array.isArray(right)) return left === right;
+  return left.length === right.length && left.every((item, i) => item === right[i]);
+}

@@ -2,8 +2,16 @@ import { hostname } from "node:os";
 import { ackWaitMs, type Bus, type Delivery } from "../../shared/bus/bus.js";
 import { type Clock, sleep } from "../../shared/clock.js";
 import { claimName } from "../../shared/cluster/claim-name.js";
-import { defaultBeatMs, isOver, type JobRecord, keys, type NodeRecord } from "../../shared/cluster/records.js";
+import {
+  type ClusterEvent,
+  defaultBeatMs,
+  isOver,
+  type JobRecord,
+  keys,
+  type NodeRecord,
+} from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
+import type { Log } from "../../shared/log/log.js";
 import { kernelsVersion, packageVersion, protocolVersion } from "../../shared/rpc/version.js";
 import { beat } from "./beats.js";
 import { JobStore } from "./jobs.js";
@@ -41,8 +49,17 @@ export interface CoordinatorOptions {
   readonly random?: () => number;
   /** For people: never compared. @default the system's */
   readonly date?: () => Date;
-  readonly log: (line: string) => void;
+  readonly log: Log;
+  /** Hears what the cluster is told of the jobs led here. */
+  readonly onEvent?: ((event: ClusterEvent) => void) | undefined;
+  /** A lease is taken from a coordinator that fell silent. */
+  readonly onLeaseExpired?: (() => void) | undefined;
 }
+
+/** Nobody need listen. */
+type Listeners = "onEvent" | "onLeaseExpired";
+
+type Complete = Required<Omit<CoordinatorOptions, Listeners>> & Pick<CoordinatorOptions, Listeners>;
 
 /**
  * A coordinator among others: takes jobs from the queue, leads each under a lease, stands by for those that others lead,
@@ -50,7 +67,7 @@ export interface CoordinatorOptions {
  */
 export class CoordinatorService {
   readonly #bus: Bus;
-  readonly #options: Required<CoordinatorOptions>;
+  readonly #options: Complete;
   readonly #jobs: JobStore;
   readonly #open = new OpenJobs();
   readonly #host = hostname();
@@ -173,7 +190,7 @@ export class CoordinatorService {
       await this.#look(id, registry, delivery);
     } catch (error) {
       const reason = AmalgamError.from(error);
-      if (reason.code !== "bus_failed") this.#options.log(`error ${id}: ${reason.message}`);
+      if (reason.code !== "bus_failed") this.#options.log.error(reason.message, { job: id, code: reason.code });
       delivery?.later(this.#options.leaseTtlMs / 5);
     } finally {
       this.#looking.delete(id);
@@ -215,9 +232,11 @@ export class CoordinatorService {
     registry: Registry,
     delivery: Delivery | undefined,
   ): Promise<void> {
-    const { name: holder, instance, clock, leaseTtlMs: ttlMs } = this.#options;
+    const { name: holder, instance, clock, leaseTtlMs: ttlMs, onLeaseExpired } = this.#options;
     const lease = await Lease.tryTake(this.#bus.state, record.id, { holder, instance, clock, ttlMs }, seen, epoch);
     if (lease === undefined) return delivery?.later(ttlMs);
+    // One that was given up names no instance.
+    if (seen !== undefined && !["", instance].includes(seen.record.instance)) onLeaseExpired?.();
     const leading = new Leading({ ...this.#options, bus: this.#bus, registry }, lease, record);
     if (delivery !== undefined) leading.attach(delivery);
     const ended = leading.run().finally(() => {

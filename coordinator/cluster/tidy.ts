@@ -2,19 +2,22 @@ import type { Bus, Entry } from "../../shared/bus/bus.js";
 import { type Clock, sleep } from "../../shared/clock.js";
 import { isOver, jobRecord, keys, parseRecord } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
+import type { Log } from "../../shared/log/log.js";
 
 const lookMs = 60_000;
 /** Far longer than a node is silent that comes back under the same record. */
 const silentMs = 600_000;
 /** How long people can look up how a job ended. */
 const endedMs = 14 * 24 * 3_600_000;
+/** How long a page shows how far a job was that has ended: it is kept in the engine's memory. */
+const shownMs = 3_600_000;
 
 export interface TidyOptions {
   readonly clock: Clock;
   /** Spreads what several coordinators would do at the same moment. */
   readonly random: () => number;
   readonly date: () => Date;
-  readonly log: (line: string) => void;
+  readonly log: Log;
 }
 
 /** Removes from the engine what nobody needs any more, now and then, until the signal. Never fails. */
@@ -30,13 +33,17 @@ export async function tidy(bus: Bus, options: TidyOptions, signal: AbortSignal):
     }
     try {
       for (const key of silent.look(await bus.nodes.entries("nodes."), clock.now())) await bus.nodes.delete(key);
-      for (const id of endedLongAgo(await bus.state.entries("jobs."), date())) {
+      const jobs = await bus.state.entries("jobs.");
+      for (const kind of ["units.", "progress."]) {
+        for (const key of notShown(await bus.nodes.entries(kind), jobs, date())) await bus.nodes.delete(key);
+      }
+      for (const id of endedLongAgo(jobs, date())) {
         await bus.state.delete(keys.job(id));
         await bus.state.delete(keys.lease(id));
       }
     } catch (error) {
       // The engine is away, or does not let us: what is left over can wait.
-      options.log(`warning cannot tidy up: ${AmalgamError.from(error).message}`);
+      options.log.warning(`Cannot tidy up: ${AmalgamError.from(error).message}`);
     }
   }
 }
@@ -47,6 +54,17 @@ export function endedLongAgo(entries: readonly Entry[], now: Date): readonly str
     const record = parseRecord(jobRecord, value);
     if (record === undefined || !isOver(record.state) || record.endedAt === undefined) return [];
     return now.getTime() - Date.parse(record.endedAt) > endedMs ? [record.id] : [];
+  });
+}
+
+/** Among the keys under which leaders tell how far jobs are, those of jobs that ended an hour ago, or have no record. */
+export function notShown(told: readonly Entry[], jobs: readonly Entry[], now: Date): readonly string[] {
+  const ends = new Map(jobs.map(({ key, value }) => [key, parseRecord(jobRecord, value)?.endedAt] as const));
+  return told.flatMap(({ key }) => {
+    const job = key.replace(/^[a-z]+\./, "jobs.");
+    const endedAt = ends.get(job);
+    const isShown = ends.has(job) && (endedAt === undefined || now.getTime() - Date.parse(endedAt) <= shownMs);
+    return isShown ? [] : [key];
   });
 }
 

@@ -26,6 +26,8 @@ export const nodeRecord = z.object({
   slots: count,
   memoryBytes: count,
   roots: z.array(z.string().max(4096)).max(1000),
+  /** Of an agent: what it runs models on, the best first, such as `cuda` and `cpu`. */
+  devices: z.array(z.string().max(60)).max(16).optional(),
   /** Units that run; jobs that a coordinator leads. */
   running: count,
   /** Grows with every beat of the instance. */
@@ -50,7 +52,10 @@ export const longestWaitMs = 365 * 24 * 3_600_000;
 export const jobRequest = z.object({
   /** The recipe's text and where it stood: models' relative paths count from its folder. */
   recipe: z.object({ text: z.string().max(maxRecipeLength), file: z.string().max(4096) }),
+  /** A folder, or `s3://bucket/prefix`. */
   output: z.string().max(4096),
+  /** Of an output on S3: the folder in which the work on it is staged, as coordinators see it. */
+  staging: z.string().max(4096).optional(),
   /** `auto`: agents that see the output's file system write themselves, others stream. */
   assembly: z.enum(["auto", "direct", "stream"]),
   unitBytes: z.number().positive().optional(),
@@ -98,6 +103,8 @@ export const jobRecord = z.object({
   code: z.string().max(40).optional() as unknown as z.ZodOptional<z.ZodType<ErrorCode>>,
   /** The plan's digest, once there is a plan. */
   digest: z.string().max(64).optional(),
+  /** W3C trace context of whoever submitted it. */
+  traceparent: z.string().max(400).optional(),
 });
 export type JobRecord = z.infer<typeof jobRecord>;
 
@@ -160,6 +167,7 @@ export const keys = {
   job: (id: string): string => `jobs.${wordOf(id)}`,
   lease: (id: string): string => `leases.${wordOf(id)}`,
   progress: (id: string): string => `progress.${wordOf(id)}`,
+  units: (id: string): string => `units.${wordOf(id)}`,
   order: (nodeName: string): string => `orders.${wordOf(nodeName)}`,
 } as const;
 

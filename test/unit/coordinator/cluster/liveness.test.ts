@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Liveness } from "../../../../coordinator/cluster/liveness.js";
+import type { NodeRecord } from "../../../../shared/cluster/records.js";
 import { nodeRecordOf } from "./records.js";
 
 const namesOf = (liveness: Liveness): readonly string[] => liveness.alive.map(({ record }) => record.name);
@@ -50,6 +51,10 @@ test("only what matters to others counts as a change", () => {
   liveness.hear(nodeRecordOf("a", { beat: 2 }));
   expect(liveness.hear(nodeRecordOf("a", { beat: 3, running: 2 }))).toBe(false);
   expect(liveness.hear(nodeRecordOf("a", { beat: 4, state: "draining" }))).toBe(true);
+  const lists = (): Partial<NodeRecord> => ({ state: "draining", roots: ["/models"], devices: ["cuda", "cpu"] });
+  expect(liveness.hear(nodeRecordOf("a", { beat: 5, ...lists() }))).toBe(true);
+  expect(liveness.hear(nodeRecordOf("a", { beat: 6, ...lists() }))).toBe(false);
+  expect(liveness.hear(nodeRecordOf("a", { beat: 7, ...lists(), devices: ["cpu"] }))).toBe(true);
   expect(liveness.hear(nodeRecordOf("a", { beat: 1, instance: "a#2" }))).toBe(true);
   expect(liveness.alive[0]?.record.instance).toBe("a#2");
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { endedLongAgo, SilentRecords, tidy } from "../../../../coordinator/cluster/tidy.js";
+import { endedLongAgo, notShown, SilentRecords, tidy } from "../../../../coordinator/cluster/tidy.js";
 import { keys } from "../../../../shared/cluster/records.js";
+import { noLog } from "../../../../shared/log/log.js";
 import { MemoryEngine } from "../../../simulation/memory-bus.js";
 import { VirtualClock } from "../../../simulation/virtual-clock.js";
 
@@ -43,6 +44,17 @@ test("only jobs that ended long ago are forgotten", () => {
   expect(endedLongAgo(entries, new Date("2026-02-01T00:00:00Z"))).toEqual(["a"]);
 });
 
+test("what was shown of units goes an hour after their job, or with it", () => {
+  const now = new Date("2026-02-01T12:00:00Z");
+  const jobs = [
+    { key: "jobs.old", revision: 1, value: job("old", "done", "2026-02-01T10:00:00Z") },
+    { key: "jobs.new", revision: 2, value: job("new", "failed", "2026-02-01T11:30:00Z") },
+    { key: "jobs.led", revision: 3, value: job("led", "running") },
+  ];
+  const units = ["old", "new", "led", "lost"].map((id) => entry(`units.${id}`, 1));
+  expect(notShown(units, jobs, now)).toEqual(["units.old", "units.lost"]);
+});
+
 test("tidy() removes them from the engine, lease included, and outlives its absence", async () => {
   const clock = new VirtualClock();
   const engine = new MemoryEngine(clock);
@@ -51,10 +63,11 @@ test("tidy() removes them from the engine, lease included, and outlives its abse
   await bus.state.create(keys.lease("a"), "{}");
   await bus.state.create(keys.job("c"), job("c", "running"));
   await bus.nodes.put(keys.node("dead"), "{}");
+  for (const id of ["a", "c"]) await bus.nodes.put(keys.progress(id), "{}");
   const over = new AbortController();
   const tidying = tidy(
     bus,
-    { clock, random: () => 0.5, date: () => new Date("2026-02-01T00:00:00Z"), log: () => undefined },
+    { clock, random: () => 0.5, date: () => new Date("2026-02-01T00:00:00Z"), log: noLog },
     over.signal,
   );
   engine.stop();
@@ -66,6 +79,7 @@ test("tidy() removes them from the engine, lease included, and outlives its abse
   );
   expect(left).toEqual([false, false, true]);
   expect(await bus.nodes.get(keys.node("dead"))).toBeUndefined();
+  expect((await bus.nodes.entries("progress.")).map(({ key }) => key)).toEqual(["progress.c"]);
   over.abort();
   await clock.advance(1);
   await tidying;

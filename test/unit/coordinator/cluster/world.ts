@@ -4,6 +4,7 @@ import { seenLease } from "../../../../coordinator/cluster/lease-state.js";
 import { CoordinatorService } from "../../../../coordinator/cluster/service.js";
 import { sleep } from "../../../../shared/clock.js";
 import { type JobRecord, jobRecord, keys, type LeaseRecord, parseRecord } from "../../../../shared/cluster/records.js";
+import { textLog } from "../../../../shared/log/text-log.js";
 import { type MemoryBus, MemoryEngine } from "../../../simulation/memory-bus.js";
 import { ProcessClock, VirtualClock } from "../../../simulation/virtual-clock.js";
 import { someRequest } from "./records.js";
@@ -60,7 +61,7 @@ export class World {
       lead: (lead) => this.#lead(name, clock, lead),
       random: () => 0.5,
       date: () => new Date(this.clock.now()),
-      log: (line) => this.log.push(`${name}: ${line}`),
+      log: textLog((line) => this.log.push(`${name}: ${line}`)),
       ...options,
     });
     const term = new AbortController();
