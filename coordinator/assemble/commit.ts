@@ -4,6 +4,10 @@ import { basename, dirname, join } from "node:path";
 import { mapBounded } from "../../shared/checkpoint/bounded.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import type { Made } from "../provenance/made.js";
+import { type Sign, signatureName } from "../provenance/signing/signature-file.js";
+import { describeSources, describeStages } from "../provenance/source-facts.js";
+import type { Delivery } from "../sinks/sink.js";
 import { writeCompanions, writeIndex } from "./companions.js";
 import { hasErrno, syncDirectory, syncFile, writeDurably, writeError } from "./durable.js";
 import { restoreReplaced } from "./leftovers.js";
@@ -21,6 +25,14 @@ export interface CommitResult {
 
 export interface CommitOptions {
   readonly recipeText: string;
+  /** What else decided the bytes. */
+  readonly made?: Made | undefined;
+  /** Signs the output with all its files, whose facts it is given. */
+  readonly sign?: Sign | undefined;
+  /** On the way to a server: there the output appears, instead of in a folder. */
+  readonly delivery?: Delivery | undefined;
+  /** See `PublishOptions`. */
+  readonly onSent?: ((sent: number, bytes: number) => void) | undefined;
   /** Ends it as long as nothing of the output was moved; what was staged stays. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -44,7 +56,11 @@ export async function commit(staging: Staging, options: CommitOptions): Promise<
     await step("held");
     // From here on it is too late.
     options.signal?.throwIfAborted();
-    await replaceOutput(staging);
+    if (options.delivery === undefined) await replaceOutput(staging);
+    else {
+      const { delivery, onSent, signal } = options;
+      await delivery.publish({ assertOurs: () => lock.assertHeld(), onSent, signal });
+    }
   } catch (error) {
     throw await lock.reasonOf(error);
   }
@@ -56,13 +72,13 @@ export async function commit(staging: Staging, options: CommitOptions): Promise<
   });
   await step("rename-synced");
   await staging.close();
-  return { directory: outputDirectory, ...finished };
+  return { directory: options.delivery?.url ?? outputDirectory, ...finished };
 }
 
 /** Checks the weights, brings them to the disk, and writes what belongs to them. */
 async function finishFiles(
   staging: Staging,
-  { recipeText, signal }: CommitOptions,
+  { recipeText, made, sign, signal }: CommitOptions,
 ): Promise<Omit<CommitResult, "directory">> {
   const { plan, files, layout, step, version, pieces } = staging.parts;
   const sha256s = await staging.finish(signal);
@@ -77,8 +93,8 @@ async function finishFiles(
 
   await removeAllBut(layout.files, new Set(plan.files.map(({ name }) => name)));
   const { files: companions, warnings } = await writeCompanions(plan, layout.files);
-  const facts = { recipeText, amalgam: version };
-  await writeDurably(join(layout.files, cardName), formatModelCard(plan, facts));
+  const facts = { recipeText, amalgam: version, made };
+  const card = await writeOwn(layout.files, cardName, formatModelCard(plan, facts));
   await step("companions-written");
   const index = await writeIndex(plan, layout.files);
   await step("index-written");
@@ -86,11 +102,22 @@ async function finishFiles(
     return { name, bytes, sha256: sha256s[file] ?? "" };
   });
   const all = index === undefined ? companions : [...companions, index];
-  const manifest = buildManifest(plan, pieces, { ...facts, weights, companions: all });
-  await writeDurably(join(layout.files, manifestName), formatManifest(manifest));
+  const sources = await describeSources(plan);
+  const stages = await describeStages(plan);
+  const manifest = buildManifest(plan, pieces, { ...facts, sources, stages, weights, companions: all });
+  const own = await writeOwn(layout.files, manifestName, formatManifest(manifest));
+  if (sign !== undefined) {
+    await writeDurably(join(layout.files, signatureName), sign([...weights, ...all, card, own]));
+  }
   await syncDirectory(layout.files);
   await step("manifest-written");
   return { manifest, warnings };
+}
+
+async function writeOwn(directory: string, name: string, text: string): Promise<ManifestFile> {
+  const content = Buffer.from(text);
+  await writeDurably(join(directory, name), content);
+  return { name, bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") };
 }
 
 /**

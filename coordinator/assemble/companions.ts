@@ -9,33 +9,14 @@ import { openRegularFile, readSmallFile } from "../../shared/checkpoint/regular-
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import type { Plan } from "../plan/types.js";
+import { licensesOf } from "../provenance/licenses/combine.js";
+import { companionNames, licenseNames } from "./companion-names.js";
 import { uniformDtype, withDtype } from "./config-dtype.js";
 import { editConfig } from "./config-edit.js";
 import { openOwn, writeDurably, writeFully } from "./durable.js";
 import type { ManifestFile } from "./manifest.js";
 
 const configName = "config.json";
-
-/** What a model needs besides weights and config, in the names that transformers, its processors and vLLM read. */
-const copied = [
-  "generation_config.json",
-  "tokenizer.json",
-  "tokenizer.model",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.json",
-  "vocab.txt",
-  "merges.txt",
-  "spiece.model",
-  "sentencepiece.bpe.model",
-  "tekken.json",
-  "chat_template.jinja",
-  "chat_template.json",
-  "preprocessor_config.json",
-  "processor_config.json",
-  "video_preprocessor_config.json",
-] as const;
 
 /** Largest file copied; the largest published tokenizers have some 35 MB. */
 const maxCompanionBytes = 256 << 20;
@@ -47,19 +28,24 @@ export interface Companions {
   readonly warnings: readonly string[];
 }
 
+const none: Companions = { files: [], warnings: [] };
+
 /**
- * Writes `config.json`, the tokenizer's files and the like into the directory, from the models that the plan names. Only
+ * Writes `config.json`, the tokenizer's files, the licence if all models have the same, and the like into the directory, from the models that the plan names. Only
  * regular files that are really the model's are read: a link out of its directory would publish a stranger's file. One
  * that cannot be copied is a warning, since the weights are what took hours.
  */
 export async function writeCompanions(plan: Plan, directory: string): Promise<Companions> {
   const { configFrom, tokenizerFrom, files: made, withheld } = plan.companions;
   const fromConfig = await copyFrom(plan, configFrom, [configName], directory);
-  const names = copied.filter((name) => !made.has(name) && !withheld.includes(name));
+  const names = companionNames.filter((name) => !made.has(name) && !withheld.includes(name));
   const fromTokenizer = await copyFrom(plan, tokenizerFrom, names, directory);
-  const files = [...fromConfig.files, ...fromTokenizer.files];
+  // Several licences have one name: whose text it would be, the card says instead.
+  const isOne = licensesOf(plan.models).license !== undefined && !licensesOf(plan.models).isMixed;
+  const terms = isOne || plan.models.length === 1 ? await copyFrom(plan, configFrom, licenseNames, directory) : none;
+  const files = [...fromConfig.files, ...fromTokenizer.files, ...terms.files];
   for (const [name, bytes] of made) files.push(await writeBytes(join(directory, name), name, bytes));
-  return { files, warnings: [...new Set([...fromConfig.warnings, ...fromTokenizer.warnings])] };
+  return { files, warnings: [...new Set([...fromConfig.warnings, ...fromTokenizer.warnings, ...terms.warnings])] };
 }
 
 async function copyFrom(plan: Plan, place: number, names: readonly string[], directory: string): Promise<Companions> {

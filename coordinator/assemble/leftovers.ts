@@ -45,6 +45,7 @@ export async function stagedPlan(entries: StagingEntries | undefined): Promise<s
  */
 export async function removeStaged(lock: Lock): Promise<void> {
   const { paths, generation } = lock;
+  await endUploads(paths.root);
   const all = (await readStaging(paths.root))?.ours ?? [];
   const entries = all.filter((entry) => entry.path !== paths.lock && entry.generation <= generation);
   const bars = new Set<StagingEntry>();
@@ -55,6 +56,16 @@ export async function removeStaged(lock: Lock): Promise<void> {
   await removeFiles(lock);
   // Never a directory: what was moved there since we looked is the output.
   for (const { path } of bars) await unlink(path).catch(passOver("ENOENT", "EISDIR", "EPERM"));
+}
+
+/**
+ * Takes back what was sent to a server and is not part of an output: nobody would know of it once the staging directory is
+ * gone, and it costs money as long as it is there.
+ */
+export async function endUploads(root: string): Promise<void> {
+  if (entriesOf(await readStaging(root), "uploads").length === 0) return;
+  const { endRecordedUploads } = await import("../sinks/s3/end-uploads.js");
+  await endRecordedUploads(root);
 }
 
 /**

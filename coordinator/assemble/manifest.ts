@@ -4,46 +4,57 @@ import { z } from "zod";
 import { readSmallFile } from "../../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import { kernelsVersion, protocolVersion } from "../../shared/rpc/version.js";
 import type { Plan } from "../plan/types.js";
+import {
+  count,
+  type FileFacts,
+  fileFacts,
+  type SourceFacts,
+  type StageFacts,
+  sha256,
+  sourceFacts,
+  stageFacts,
+} from "../provenance/facts.js";
+import type { Made } from "../provenance/made.js";
 import { anyNumber, encodeNumber } from "./journal-records.js";
 import type { Pieces } from "./pieces.js";
 
 export const manifestName = "amalgam.json";
 
 /** Largest manifest read; one of 140,000 tensors takes some 20 MB. */
-const maxManifestBytes = 256 << 20;
-
-const count = z.int().nonnegative();
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-/** Names are joined to the directory that is verified, so they must not lead out of it. */
-const plainName = z
-  .string()
-  .max(255)
-  .regex(/^(?!\.{1,2}$)[^/\\\p{Cc}]+$/u);
-const file = z.object({ name: plainName, bytes: count, sha256 });
+export const maxManifestBytes = 256 << 20;
 
 const manifestSchema = z.object({
   format: z.literal("amalgam-manifest"),
   version: z.literal(1),
-  madeWith: z.object({ amalgam: z.string(), node: z.string() }),
+  /** `kernels` names the arithmetic and decides bytes; the others say whom to ask. Missing: of an earlier Amalgam. */
+  madeWith: z.object({
+    amalgam: z.string(),
+    node: z.string(),
+    protocol: z.int().optional(),
+    kernels: z.string().optional(),
+  }),
+  /** See `readMade()`, which reads it: what a later Amalgam makes can be verified all the same. */
+  made: z.looseObject({ kind: z.string() }).optional(),
   planDigest: z.string(),
   method: z.string(),
   seed: z.number(),
   recipe: z.object({ sha256, text: z.string() }),
   models: z.array(
-    z.object({
-      name: z.string(),
+    sourceFacts.extend({
       base: z.boolean(),
       tensors: count,
       bytes: count,
       /** NaN and infinite elements that the merge read from it. */
       nonFinite: count,
       parameters: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])),
-      files: z.array(z.object({ name: z.string(), bytes: count, headerSha256: sha256 })),
     }),
   ),
-  weights: z.array(file),
-  companions: z.array(file),
+  /** Documents that were merged by themselves first; what they were made from is in none of the models above. */
+  stages: z.array(stageFacts).optional(),
+  weights: z.array(fileFacts),
+  companions: z.array(fileFacts),
   numbers: z.object({
     nonFinite: count,
     overflowed: count,
@@ -59,10 +70,15 @@ const manifestSchema = z.object({
  * the same bytes, so nothing of a machine, a run or a date is in it.
  */
 export type Manifest = z.infer<typeof manifestSchema>;
-export type ManifestFile = z.infer<typeof file>;
+export type ManifestFile = FileFacts;
 
 export interface ManifestFacts {
   readonly recipeText: string;
+  /** What else decided the bytes; see {@link Made}. */
+  readonly made?: Made | undefined;
+  /** What is known of each of the plan's models. Default: what the plan says of their weights. */
+  readonly sources?: readonly SourceFacts[] | undefined;
+  readonly stages?: readonly StageFacts[] | undefined;
   readonly amalgam: string;
   readonly weights: readonly ManifestFile[];
   readonly companions: readonly ManifestFile[];
@@ -82,22 +98,21 @@ export function buildManifest(plan: Plan, pieces: Pieces, facts: ManifestFacts):
   return {
     format: "amalgam-manifest",
     version: 1,
-    madeWith: { amalgam: facts.amalgam, node: process.versions.node },
+    madeWith: madeWith(facts.amalgam),
+    ...(facts.made === undefined ? {} : { made: facts.made }),
     planDigest: plan.digest,
     method: plan.method,
     seed: plan.seed,
-    recipe: { sha256: createHash("sha256").update(facts.recipeText).digest("hex"), text: facts.recipeText },
+    recipe: recipeFacts(facts.recipeText),
     models: plan.models.map(({ name, isBase, tensors, bytes, parameters }, model) => ({
-      name,
+      ...(facts.sources?.[model] ?? { name, files: plannedFiles(plan, model) }),
       base: isBase,
       tensors,
       bytes,
       nonFinite: inputs[model] ?? 0,
       parameters: { ...parameters },
-      files: plan.sources
-        .filter((source) => source.model === model)
-        .map(({ name, bytes, headerSha256 }) => ({ name, bytes, headerSha256 })),
     })),
+    ...(facts.stages === undefined || facts.stages.length === 0 ? {} : { stages: [...facts.stages] }),
     weights: [...facts.weights],
     companions: [...facts.companions],
     numbers: {
@@ -107,6 +122,24 @@ export function buildManifest(plan: Plan, pieces: Pieces, facts: ManifestFacts):
     },
     tensors,
   };
+}
+
+/** Which software makes an output, in a manifest. */
+export function madeWith(amalgam: string): Manifest["madeWith"] {
+  return { amalgam, node: process.versions.node, protocol: protocolVersion, kernels: kernelsVersion };
+}
+
+export function recipeFacts(text: string): Manifest["recipe"] {
+  return { sha256: createHash("sha256").update(text).digest("hex"), text };
+}
+
+/** What a plan knows of a model's weights, in its order: those of an adapter come after the model's own. */
+export function plannedFiles(plan: Plan, model: number): SourceFacts["files"] {
+  return plan.sources
+    .filter((source) => source.model === model)
+    .map(({ name, bytes, headerSha256, remote }) => {
+      return { name, bytes, headerSha256, ...(remote?.version === undefined ? {} : { version: remote.version }) };
+    });
 }
 
 /** NaN and infinite elements read from each model. */
@@ -135,9 +168,18 @@ export function formatManifest(manifest: Manifest): string {
  * Reads the manifest of an output directory. One that is missing, broken or not ours is a `checkpoint_malformed`, since
  * the directory may come from anywhere.
  */
-export async function readManifest(directory: string): Promise<Manifest> {
-  const path = join(directory, manifestName);
+export function readManifest(directory: string): Promise<Manifest> {
+  return readManifestFile(join(directory, manifestName));
+}
+
+/** The same of a manifest that lies by itself. */
+export async function readManifestFile(path: string): Promise<Manifest> {
   const text = Buffer.from(await readSmallFile(path, { maxBytes: maxManifestBytes, followLinks: false })).toString();
+  return parseManifest(text, path);
+}
+
+/** The manifest of a text; `path` is what messages call it. Fails as {@link readManifest} does. */
+export function parseManifest(text: string, path: string): Manifest {
   const parsed = manifestSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -22,10 +22,20 @@ export interface StagingPaths {
   readonly replaced: string;
   /** A small file with a random text, by which others prove that they see this directory. */
   readonly probe: string;
+  /** What was sent of an output that goes to a server. */
+  readonly uploads: string;
 }
 
 /** What an entry of a staging directory is. */
-export type StagingKind = "lock" | "journal" | "unfinished-journal" | "output" | "replaced" | "probe";
+export type StagingKind =
+  | "lock"
+  | "journal"
+  | "unfinished-journal"
+  | "output"
+  | "replaced"
+  | "probe"
+  | "uploads"
+  | "unfinished-uploads";
 
 export interface StagingEntry {
   readonly kind: StagingKind;
@@ -49,6 +59,8 @@ const affixes: readonly (readonly [kind: StagingKind, prefix: string, suffix: st
   ["output", "output.", ""],
   ["replaced", "replaced.", ""],
   ["probe", "probe.", ""],
+  ["uploads", "uploads.", ".jsonl"],
+  ["unfinished-uploads", "uploads.", ".jsonl.new"],
 ];
 
 export function stagingRoot(output: string): string {
@@ -65,6 +77,7 @@ export function stagingPaths(root: string, generation: number): StagingPaths {
     files: path("output"),
     replaced: path("replaced"),
     probe: path("probe"),
+    uploads: path("uploads"),
   };
 }
 

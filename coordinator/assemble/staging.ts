@@ -77,6 +77,7 @@ export class Staging implements AsyncDisposable {
   readonly #stop = new AbortController();
   /** By tensor, what another attempt may write to after it was accepted. */
   readonly #contested = new Map<number, ElementRange[]>();
+  #onWhole: (file: number) => void = () => undefined;
   #committed = false;
 
   constructor(parts: StagingParts) {
@@ -128,6 +129,7 @@ export class Staging implements AsyncDisposable {
     for (const file of new Set(added.map(({ tensor }) => tensorOf(plan, tensor).file))) {
       this.#digests.advance(file);
       this.parts.files.syncAhead(file);
+      if (this.parts.pieces.isFileWhole(file)) this.#onWhole(file);
     }
     await this.parts.step("accepted");
   }
@@ -143,6 +145,12 @@ export class Staging implements AsyncDisposable {
       ranges.push({ begin, end });
       this.#contested.set(tensor, ranges);
     }
+  }
+
+  /** Calls `listener` with every file all of whose pieces are in place, now and as more become so. One listener at a time. */
+  whenWhole(listener: (file: number) => void): void {
+    this.#onWhole = listener;
+    for (const file of this.parts.plan.files.keys()) if (this.parts.pieces.isFileWhole(file)) listener(file);
   }
 
   /** Records results of a statistics pass. Like pieces, the first result for a place counts. */

@@ -4,7 +4,7 @@ import type { Plan } from "../plan/types.js";
 import { hasErrno, openOwn, syncDirectory, writeFully } from "./durable.js";
 import { type ForeignHistory, type JobHistory, jobRecord, readHistory, type Software } from "./job-history.js";
 import { formatRecord } from "./journal-records.js";
-import { removeFiles, restoreReplaced } from "./leftovers.js";
+import { endUploads, removeFiles, restoreReplaced } from "./leftovers.js";
 import type { Lock } from "./lock.js";
 import { readJournal } from "./read-journal.js";
 import { entriesOf, readStaging, type StagingKind, stagingPaths } from "./staging-paths.js";
@@ -86,7 +86,8 @@ export async function adoptFiles(lock: Lock): Promise<void> {
 
 /** Begins with no files. Bytes of another plan must not be among ours, nor come through handles that are still open. */
 export async function beginFiles(lock: Lock): Promise<void> {
-  await removePredecessors(lock, "journal", "unfinished-journal");
+  await endUploads(lock.paths.root);
+  await removePredecessors(lock, "journal", "unfinished-journal", "uploads", "unfinished-uploads");
   await removeFiles(lock);
   await mkdir(lock.paths.files);
   await syncDirectory(lock.paths.root);

@@ -5,13 +5,16 @@ import { openCheckpoint } from "../../shared/checkpoint/open.js";
 import { readHeader } from "../../shared/checkpoint/read-header.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
-import { type ManifestFile, manifestName, readManifest } from "../assemble/manifest.js";
+import { type Manifest, type ManifestFile, manifestName, readManifest } from "../assemble/manifest.js";
 import { hashFile } from "../assemble/reading.js";
+import { adapterWeightsName } from "../lora/adapter.js";
+import { signatureName } from "../provenance/signing/signature-file.js";
+import { type TrustedKey, verifySignature } from "../provenance/signing/verify-signature.js";
 
 /** What is wrong with one file. */
 export interface Finding {
   readonly file: string;
-  readonly kind: "missing" | "size" | "header" | "digest" | "extra" | "index" | "unreadable";
+  readonly kind: "missing" | "size" | "header" | "digest" | "extra" | "index" | "unreadable" | "signature" | "unsigned";
   /** A sentence that names the file and the numbers. */
   readonly problem: string;
 }
@@ -26,9 +29,13 @@ export interface VerifyReport {
   /** By file name; empty when the directory is what the manifest says. */
   readonly findings: readonly Finding[];
   readonly isSound: boolean;
+  /** `unchecked`: there is a signature, and nobody said whose it should be. */
+  readonly signature: "none" | "unchecked" | "valid" | "invalid";
 }
 
 export interface VerifyOptions {
+  /** Who must have signed the output, all of it. Default: nobody need have. */
+  readonly key?: TrustedKey | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called after each file. */
   readonly onFile?: ((file: string, bytes: number) => void) | undefined;
@@ -40,7 +47,7 @@ const concurrency = 8;
 /**
  * Checks an output directory against its own `amalgam.json`, every byte of it, without network or source models. Throws
  * only when there is no readable manifest; everything else is a finding, so that one report names all that is wrong.
- * The model card is not checked, since people edit it.
+ * The model card is not checked, since people edit it; with a key it is, with everything else that was signed.
  */
 export async function verifyOutput(directory: string, options: VerifyOptions = {}): Promise<VerifyReport> {
   const manifest = await readManifest(directory);
@@ -52,10 +59,12 @@ export async function verifyOutput(directory: string, options: VerifyOptions = {
     options.onFile?.(file.name, file.bytes);
     return finding ?? [];
   });
+  const signature = await checkSignature(directory, listed, found.flat(), options);
   const findings = [
     ...found.flat(),
+    ...signature.findings,
     ...(await findExtraWeights(directory, new Set(weights.map(({ name }) => name)))),
-    ...(found.flat().length === 0 && weights.length > 0 ? await checkIndex(directory, manifest.tensors.length) : []),
+    ...(found.flat().length === 0 && weights.length > 0 ? await checkIndex(directory, manifest) : []),
   ];
   return {
     directory,
@@ -65,7 +74,29 @@ export async function verifyOutput(directory: string, options: VerifyOptions = {
     bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
     findings: findings.toSorted((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)),
     isSound: findings.length === 0,
+    signature: signature.state,
   };
+}
+
+/** What a file's own finding says already is not said again. */
+async function checkSignature(
+  directory: string,
+  listed: readonly ManifestFile[],
+  found: readonly Finding[],
+  { key, signal }: VerifyOptions,
+): Promise<{ readonly state: VerifyReport["signature"]; readonly findings: readonly Finding[] }> {
+  if (key === undefined) {
+    const isThere = await lstat(join(directory, signatureName)).then(
+      () => true,
+      () => false,
+    );
+    return { state: isThere ? "unchecked" : "none", findings: [] };
+  }
+  const wrong = new Set(found.map(({ file }) => file));
+  const known = new Map(listed.filter(({ name }) => !wrong.has(name)).map(({ name, sha256 }) => [name, sha256]));
+  const findings = await verifySignature(directory, key, known, signal);
+  const isInvalid = findings.length + found.length > 0;
+  return { state: isInvalid ? "invalid" : "valid", findings: findings.filter(({ file }) => !wrong.has(file)) };
 }
 
 /** The first thing that is wrong with a file: what comes after it follows from it. */
@@ -112,9 +143,11 @@ async function findExtraWeights(directory: string, known: ReadonlySet<string>): 
 }
 
 /** Whether index and headers agree, and name as many tensors as were merged. */
-async function checkIndex(directory: string, tensors: number): Promise<Finding[]> {
+async function checkIndex(directory: string, { weights, tensors: rows }: Manifest): Promise<Finding[]> {
+  const tensors = rows.length;
   try {
-    const checkpoint = await openCheckpoint(directory);
+    const adapter = weights.find(({ name }) => name === adapterWeightsName);
+    const checkpoint = await openCheckpoint(adapter === undefined ? directory : join(directory, adapter.name));
     if (checkpoint.tensors.size === tensors) return [];
     const counts = `${formatCount(checkpoint.tensors.size)} tensors and should have ${formatCount(tensors)}`;
     return [{ file: manifestName, kind: "index", problem: `The checkpoint has ${counts}` }];

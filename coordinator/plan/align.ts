@@ -4,6 +4,7 @@ import type { Complaints } from "../recipe/complaints.js";
 import type { VocabularyPlan } from "../tokenizer/types.js";
 import { nameIn } from "./aliases.js";
 import { type OutlinedTensor, type SliceMember, templateOf } from "./outline.js";
+import { quantizedBecause } from "./quantized.js";
 import type { ModelTensor, StageModel } from "./stage-model.js";
 import { inOutputVocabulary, vocabulariesDiffer } from "./vocabulary-rows.js";
 
@@ -58,6 +59,11 @@ export class Aligner {
     }
     const copied = { outlined, shape: reference.shape, inputs: [reference], isCopied: true };
     if (outlined.isCopied) return copied;
+    const quantized = slice.members.length > 1 ? quantizedBecause(template.model, reference) : undefined;
+    if (quantized !== undefined) {
+      this.#complain(template, `Cannot merge tensor ${quote(reference.name)}: ${quantized}`);
+      return undefined;
+    }
     if (!isComputable(reference.dtype)) {
       this.#noteCopy("no method computes on their dtype", template, outlined.name);
       return copied;
@@ -104,10 +110,12 @@ export class Aligner {
     found: ModelTensor | undefined,
     reference: ModelTensor,
   ): string | undefined {
+    const subject = `Cannot merge tensor ${quote(name)}`;
+    const quantized = found && quantizedBecause(member.model, found);
+    if (quantized !== undefined && slice.members.length > 1) return `${subject}: ${quantized}`;
     if (found !== undefined && isComputable(found.dtype) && isSameShape(found.shape, reference.shape)) return undefined;
     const template = templateOf(slice).model;
     const [own, theirs] = [quote(member.model.name), quote(template.name)];
-    const subject = `Cannot merge tensor ${quote(name)}`;
     if (found === undefined) return `${subject}: ${own} does not have it, ${theirs} does`;
     if (!isComputable(found.dtype)) {
       return `${subject}: it is ${found.dtype} in ${own}, which no method computes on, and ${reference.dtype} in ${theirs}`;

@@ -63,7 +63,7 @@ export function listSources(models: readonly OpenModel[]): { sources: PlannedSou
 
 /** What the plan says of a model. */
 export function plannedModel(
-  { name, checkpoint }: OpenModel,
+  { name, checkpoint, adapter, cards }: OpenModel,
   isBase: boolean,
   parameters: PlannedModel["parameters"],
 ): PlannedModel {
@@ -71,7 +71,8 @@ export function plannedModel(
   const bytes = files.reduce((total, file) => total + file.bytes, 0);
   const dtypes: Partial<Record<Dtype, number>> = {};
   for (const { dtype } of tensors.values()) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1;
-  return { name, directory, isBase, tensors: tensors.size, bytes, dtypes, parameters };
+  const adapterDirectory = adapter?.adapter.directory;
+  return { name, directory, adapterDirectory, cards, isBase, tensors: tensors.size, bytes, dtypes, parameters };
 }
 
 /** What opening the models found that is no error. */

@@ -2,6 +2,7 @@ import { schedule } from "../../shared/expression/passes.js";
 import type { ParameterValue } from "../../shared/methods/parameter.js";
 import { quote } from "../../shared/quote.js";
 import { editedConfig } from "../architecture/edited-config.js";
+import { licenseWarnings } from "../provenance/licenses/combine.js";
 import { Complaints } from "../recipe/complaints.js";
 import type { Recipe, RecipeFile } from "../recipe/recipe.js";
 import { assemblePlan, listSources, type PlanOptions, plannedModel, warningsOnOpening } from "./assemble-plan.js";
@@ -30,14 +31,15 @@ export function planMerge(file: RecipeFile, models: readonly OpenModel[], option
   const last = stages.at(-1);
   if (last === undefined) throw new RangeError("A recipe has at least one document");
 
+  const described = models.map((model) => describeModel(model, file.stages));
   const merged = {
     method: last.method.name,
     seed: last.recipe.seed,
-    models: models.map((model) => describeModel(model, file.stages)),
+    models: described,
     sources,
     tensors: last.tensors,
     companions,
-    warnings,
+    warnings: [...warnings, ...licenseWarnings(described)],
   };
   return assemblePlan(merged, options);
 }

@@ -49,7 +49,10 @@ export function planToJson(plan: Plan, cost: Estimate): unknown {
     method,
     seed,
     digest,
-    models: models.map(({ directory: _, ...model }) => model),
+    models: models.map(({ directory: _, adapterDirectory: __, cards = [], ...model }) => {
+      const license = cards.find((card) => card.license !== undefined)?.license;
+      return license === undefined ? model : { ...model, license };
+    }),
     tensors: plan.tensors.length,
     ...cost,
     files: plan.files.map(({ name, bytes }) => ({ name, bytes })),

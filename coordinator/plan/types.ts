@@ -3,6 +3,7 @@ import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import type { Program } from "../../shared/expression/program.js";
 import type { ParameterValue } from "../../shared/methods/parameter.js";
 import type { ConfigEdit } from "../architecture/config-edits.js";
+import type { SourceCard } from "../provenance/source-card.js";
 
 /**
  * Every byte of the output, named: what we derived from a recipe and the headers of its sources. Pure data; the same
@@ -42,6 +43,10 @@ export interface PlannedModel {
   /** As the recipe names it. */
   readonly name: string;
   readonly directory: string;
+  /** Of the adapter that is applied to it. */
+  readonly adapterDirectory?: string | undefined;
+  /** What it says of itself, and its adapter if it has one: licence, languages. Not in the digest. */
+  readonly cards?: readonly SourceCard[] | undefined;
   /** Of a model on a server: its URL, pinned (`hf://owner/name@COMMIT`). Not in the digest. */
   readonly origin?: string | undefined;
   readonly isBase: boolean;

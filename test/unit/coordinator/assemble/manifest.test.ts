@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { buildManifest, formatManifest, readManifest } from "../../../../coordinator/assemble/manifest.js";
 import { Pieces } from "../../../../coordinator/assemble/pieces.js";
+import { describeSources } from "../../../../coordinator/provenance/source-facts.js";
+import { kernelsVersion } from "../../../../shared/rpc/version.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 import { makePlan, resultFor, testRecipe } from "../../../support/plans.js";
 
@@ -75,4 +77,36 @@ test("readManifest() refuses what is broken or would lead out of the directory, 
   }
   await writeFile(path, entry("model.safetensors"));
   expect((await readManifest(dir.path)).weights).toHaveLength(1);
+});
+
+test("A manifest says what a later run needs: how it was made, from what, and by which arithmetic", async () => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  const made = { kind: "merge", shardBytes: 1e6 } as const;
+  const models = plan.models.map((model) => ({ ...model, origin: `hf://org/${model.name.slice(2)}@0123` }));
+  const remote = { url: "hf://org/a@0123/model.safetensors", version: "abc" };
+  const remotePlan = { ...plan, models, sources: plan.sources.map((source) => ({ ...source, remote })) };
+  const sources = await describeSources(remotePlan);
+  const manifest = buildManifest(remotePlan, new Pieces(plan), { ...facts, made, sources });
+  expect(manifest.madeWith).toMatchObject({ amalgam: "1.2.3", kernels: kernelsVersion });
+  expect(manifest.made).toEqual(made);
+  expect(manifest.models[0]).toMatchObject({
+    name: "./a",
+    origin: "hf://org/a@0123",
+    files: [{ name: "model.safetensors", version: "abc" }],
+    small: [{ name: "config.json" }, { name: "tokenizer.json" }, { name: "tokenizer_config.json" }],
+  });
+  // Its tokenizer is not the output's.
+  expect(manifest.models[1]?.small?.map(({ name }) => name)).toEqual(["config.json"]);
+  await writeFile(join(dir.path, "amalgam.json"), formatManifest(manifest));
+  expect(await readManifest(dir.path)).toEqual(manifest);
+});
+
+test("What a later Amalgam writes into a manifest, and we do not know, stands in nobody's way", async () => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  const manifest = buildManifest(plan, new Pieces(plan), facts);
+  const later = { ...manifest, made: { kind: "fusion", more: 1 }, seal: "x" };
+  await writeFile(join(dir.path, "amalgam.json"), JSON.stringify(later));
+  expect((await readManifest(dir.path)).made).toEqual({ kind: "fusion", more: 1 });
 });

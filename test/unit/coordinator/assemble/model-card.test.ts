@@ -63,3 +63,66 @@ test("formatModelCard() lets no name and no recipe break out of its place", asyn
   ]);
   expect(body).toContain("| ``x`\\|<script>alert(1)</script> # Heading ---`` | a \\| b \\<b\\>  |");
 });
+
+const silent = { languages: [], datasets: [] };
+
+test("formatModelCard() names models of the Hub by where they were found, and of other servers not", async () => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  const models = [
+    { ...model, name: "org/one@main", directory: "/mirror/1", origin: "hf://org/one@0123" },
+    { ...model, name: "other/two", directory: "/mirror/2", origin: "https://host/other/two" },
+    { ...model, name: "hf://org/three", directory: "/mirror/3" },
+    { ...model, name: "org/four@main", directory: "/models/four" },
+  ];
+  const { front, body } = split(formatModelCard({ ...plan, models }, { recipeText: testRecipe, amalgam: "1" }));
+  expect(front["base_model"]).toEqual(["org/one", "org/three", "org/four"]);
+  expect(body).not.toMatch(/mirror|\/models\//);
+});
+
+test("formatModelCard() takes over what all sources are for, and the languages of any", async () => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  const card = (name: string, more: object) => [{ name, ...silent, ...more }];
+  const one = {
+    ...model,
+    name: "one",
+    cards: card("one", { pipelineTag: "text-generation", languages: ["en", "no"] }),
+  };
+  const two = {
+    ...model,
+    name: "two",
+    cards: card("two", { pipelineTag: "text-generation", languages: ["no"], datasets: ["a/b"] }),
+  };
+  const three = { ...model, name: "three", cards: card("three", {}) };
+  const frontOf = (...models: readonly PlannedModel[]) =>
+    split(formatModelCard({ ...plan, models }, { recipeText: testRecipe, amalgam: "1" })).front;
+  expect(frontOf(one, two)).toMatchObject({
+    pipeline_tag: "text-generation",
+    language: ["en", "no"],
+    datasets: ["a/b"],
+  });
+  expect(frontOf(one, two, three)).not.toHaveProperty("pipeline_tag");
+  expect(frontOf(three)).not.toHaveProperty("license");
+});
+
+test("formatModelCard() lets nothing that a source's card says break out of its place", async () => {
+  await using dir = await withTempDir();
+  const plan = await makePlan(dir.path);
+  const evil = 'x: "y" # <b>|`';
+  const cards = [
+    { name: evil, license: "other", licenseName: evil, licenseLink: evil, languages: [evil], datasets: ["- a"] },
+  ];
+  const { front, body } = split(
+    formatModelCard({ ...plan, models: [{ ...model, cards }] }, { recipeText: testRecipe, amalgam: "1" }),
+  );
+  expect(front).toMatchObject({
+    license: "other",
+    license_name: evil,
+    license_link: evil,
+    language: [evil],
+    datasets: ["- a"],
+  });
+  expect(body).toContain("## Licences");
+  expect(body).not.toContain("<b>|");
+});
