@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { AmalgamError } from "../shared/errors.js";
 import { packageVersion } from "../shared/rpc/version.js";
 import { type CommitResult, commit } from "./assemble/commit.js";
+import { removeLeftovers } from "./assemble/leftovers.js";
 import { openStaging } from "./assemble/open-staging.js";
 import { inspectOutput } from "./assemble/output-directory.js";
 import type { Staging } from "./assemble/staging.js";
@@ -13,6 +14,8 @@ import { methodOf } from "./plan/check-method.js";
 import { planHere } from "./plan/planner.js";
 import type { Plan } from "./plan/types.js";
 import { readRecipe } from "./recipe/read.js";
+import type { Delivery } from "./sinks/sink.js";
+import { mergeOverMirrors } from "./sources/mirror-for-merge.js";
 import { StoredDocuments } from "./stored-documents.js";
 
 export type * from "./job/types.js";
@@ -23,9 +26,13 @@ export type * from "./job/types.js";
  */
 export async function runMerge(job: MergeJob): Promise<JobResult> {
   const started = performance.now();
-  const { tidyUp, ...result } = await runRecipe({ ...job, recipe: await readRecipe(job.recipeFile) }, started);
-  await tidyUp();
-  return result;
+  const read = await readRecipe(job.recipeFile);
+  read.stages.forEach(methodOf);
+  return mergeOverMirrors(read, job, async ({ recipe, files: mirrors, planner }) => {
+    const { tidyUp, ...result } = await runRecipe({ ...job, recipe, mirrors, planner: planner(planHere) }, started);
+    await tidyUp();
+    return result;
+  });
 }
 
 export interface RecipeResult extends JobResult {
@@ -37,22 +44,32 @@ export interface RecipeResult extends JobResult {
 }
 
 /** `started`: when the user asked for it, by `performance.now()`. */
-export async function runRecipe(job: RecipeJob, started: number): Promise<RecipeResult> {
-  const { recipe } = job;
+export async function runRecipe(wanted: RecipeJob, started: number): Promise<RecipeResult> {
+  const { recipe } = wanted;
+  const job: RecipeJob = { ...wanted, made: { kind: "merge", shardBytes: wanted.shardBytes } };
   recipe.stages.forEach(methodOf);
   const store = async (plan: Plan, output: string): Promise<void> => {
     const cluster = job.cluster && { ...job.cluster, planned: undefined };
     const onEvent = (event: JobEvent): void =>
       job.onEvent?.(event.type === "planned" ? { ...event, isStage: true } : event);
-    await runPlan(plan, recipe.text, { ...job, output, cluster, overwrite: true, onEvent }, started);
+    await runPlan(
+      plan,
+      recipe.text,
+      { ...job, output, sink: undefined, cluster, overwrite: true, sign: undefined, onEvent },
+      started,
+    );
   };
-  const { output, shardBytes, planner = planHere } = job;
+  const { output, overwrite, shardBytes, planner = planHere } = job;
   const documents = new StoredDocuments(output, { shardBytes }, planner, store, (name, reason) => {
     job.onEvent?.({ type: "stage", name, reason });
   });
   const planned = (): Promise<Plan> => planAgain(() => documents.plan(recipe), job.cluster?.planned);
   const tidyUp = (): Promise<void> => documents.remove();
-  const complete = await documents.planIfComplete(recipe);
+  const { sink, signal } = job;
+  const complete = await documents.planIfComplete(
+    recipe,
+    sink && ((plan) => sink.isComplete(plan, { overwrite, signal })),
+  );
   if (complete === undefined) {
     return { ...(await runPlan(await planned(), recipe.text, job, started)), tidyUp };
   }
@@ -64,9 +81,9 @@ export async function runRecipe(job: RecipeJob, started: number): Promise<Recipe
 export async function runPlan(plan: Plan, recipeText: string, job: PlanRun, started: number): Promise<JobResult> {
   job.onEvent?.({ type: "planned", plan });
   const totals = new Totals();
-  const { state, directory } = await inspectOutput(plan, job.output, { overwrite: job.overwrite });
+  const { isComplete, directory } = await inspectPlace(plan, job);
   let committed: CommitResult | undefined;
-  if (state !== "complete") {
+  if (!isComplete) {
     const { overwrite, signal, cluster } = job;
     const staging = await openStaging(plan, directory, {
       version: packageVersion(),
@@ -81,6 +98,18 @@ export async function runPlan(plan: Plan, recipeText: string, job: PlanRun, star
     if (staging !== "complete") committed = await finish(job, plan, staging, totals, recipeText);
   }
   return { plan, committed, ...totals, seconds: secondsSince(started) };
+}
+
+/** Whether there is nothing to do; `directory` is where the work is staged beside. */
+async function inspectPlace(
+  plan: Plan,
+  { output, overwrite, sink, signal }: PlanRun,
+): Promise<{ readonly isComplete: boolean; readonly directory: string }> {
+  const { state, directory } = await inspectOutput(plan, output, { overwrite });
+  if (sink === undefined) return { isComplete: state === "complete", directory };
+  const isComplete = await sink.isComplete(plan, { overwrite, signal });
+  if (isComplete) await removeLeftovers(plan, directory);
+  return { isComplete, directory };
 }
 
 function secondsSince(started: number): number {
@@ -98,12 +127,17 @@ async function finish(
   recipeText: string,
 ): Promise<CommitResult> {
   await using staging = opened;
+  const { overwrite, signal } = job;
+  await using delivery = await job.sink?.open(staging, { overwrite, signal });
   if (staging.resumed.keptPieces + staging.resumed.redonePieces > 0) {
     job.onEvent?.({ type: "resumed", resumed: staging.resumed });
   }
   try {
-    return await mergeAndCommit(job, plan, staging, totals, recipeText);
+    return await mergeAndCommit(job, plan, { staging, delivery }, totals, recipeText);
   } catch (reason) {
+    // What cannot be taken back now, gc takes back.
+    if (isCanceledForGood(AmalgamError.from(reason))) await delivery?.abandon().catch(() => undefined);
+    await delivery?.[Symbol.asyncDispose]();
     // Over, with nothing to go on from. Otherwise the next leader comes.
     if (staging.isEmpty && !goesOn(AmalgamError.from(reason))) await staging.discard();
     throw reason;
@@ -113,11 +147,11 @@ async function finish(
 async function mergeAndCommit(
   job: PlanRun,
   plan: Plan,
-  staging: Staging,
+  { staging, delivery }: { readonly staging: Staging; readonly delivery: Delivery | undefined },
   totals: Totals,
   recipeText: string,
 ): Promise<CommitResult> {
-  const { security, signal, mirrors } = job;
+  const { security, signal, mirrors, made, sign } = job;
   const leadership = { job: fencedName(plan, staging), fence: BigInt(staging.generation) };
   for (let attempt = 1; ; attempt += 1) {
     const isToBeRedone = (reason: unknown): boolean =>
@@ -136,13 +170,19 @@ async function mergeAndCommit(
     const dismissed = crew[Symbol.asyncDispose]();
     try {
       await job.cluster?.assertLeading();
-      return await commit(staging, { recipeText, signal });
+      const onSent = (sent: number, bytes: number): void => job.onEvent?.({ type: "sending", sent, bytes });
+      return await commit(staging, { recipeText, made, sign, signal, delivery, onSent });
     } catch (reason) {
       if (!isToBeRedone(reason)) throw reason;
     } finally {
       await dismissed;
     }
   }
+}
+
+/** A user ended the job, and not only this process: what was sent would cost money for nobody. */
+function isCanceledForGood({ code, details }: AmalgamError): boolean {
+  return code === "canceled" && details["by"] === "user";
 }
 
 /** Whether a lead ends and the job does not. A coordinator that shuts down cancels as well; see `Leading`. */

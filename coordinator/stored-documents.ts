@@ -58,18 +58,23 @@ export class StoredDocuments {
 
   /**
    * The plan, if the output is complete for it, found without merging a document: from outlines of those that are gone.
-   * Undefined when there may be something to do. The files that it names are gone when it is returned.
+   * Undefined when there may be something to do. The files that it names are gone when it is returned. `isThere` tells of
+   * an output that goes elsewhere than into the folder; what it fails with is better known before documents are merged.
    */
-  async planIfComplete(recipe: RecipeFile): Promise<Plan | undefined> {
-    if (recipe.stages.length < 2 || !(await isComplete(this.#output))) return undefined;
+  async planIfComplete(recipe: RecipeFile, isThere?: (plan: Plan) => Promise<boolean>): Promise<Plan | undefined> {
+    if (recipe.stages.length < 2 || (isThere === undefined && !(await isComplete(this.#output)))) return undefined;
+    let plan: Plan;
     try {
-      const plan = await this.#planFromOutlines(recipe);
-      const { state } = await inspectOutput(plan, this.#output, { overwrite: true });
-      return state === "complete" ? plan : undefined;
+      plan = await this.#planFromOutlines(recipe);
+      if (isThere === undefined) {
+        const { state } = await inspectOutput(plan, this.#output, { overwrite: true });
+        return state === "complete" ? plan : undefined;
+      }
     } catch {
       // Whatever it is, the job itself meets it and says so, or can do without outlines.
       return undefined;
     }
+    return (await isThere(plan)) ? plan : undefined;
   }
 
   /** Removes what was stored for the plan: nothing builds on it any more. What others store for the same output stays. */

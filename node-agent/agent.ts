@@ -3,14 +3,22 @@ import { Server, type ServerCredentials, type UntypedServiceImplementation } fro
 import { AmalgamError } from "../shared/errors.js";
 import { AgentService } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
-import { formatAddress, serverOptions } from "../shared/rpc/channel.js";
+import { formatAddress, maxMessageBytes, serverOptions } from "../shared/rpc/channel.js";
 import { encodeMergeResponse } from "../shared/rpc/chunk-encoder.js";
 import { loopback, type Security, serverCredentials } from "../shared/rpc/security.js";
+import { guardServer } from "../shared/rpc/server/guard.js";
+import { serverLimits } from "../shared/rpc/server/limits.js";
+import { tellRefusedCalls } from "../shared/rpc/server/refused-calls.js";
 import { type Serialize, serviceDefinition } from "../shared/rpc/service-definition.js";
+import { watchHandshakes } from "../shared/rpc/tls/handshakes.js";
+import type { Refusal } from "../shared/rpc/tls/server-credentials.js";
 import { kernelsVersion, packageVersion, protocolVersion } from "../shared/rpc/version.js";
+import { rolesThatMayCall } from "./callers.js";
 import { Evaluations } from "./evaluate/evaluations.js";
 import type { Provider } from "./evaluate/providers.js";
 import { Fences, type FencesOptions } from "./fences.js";
+import { GrpcHealth } from "./operate/grpc-health.js";
+import type { WorkObserver } from "./operate/work-observer.js";
 import { WorkerPool } from "./pool.js";
 import { createConfinement } from "./roots.js";
 import { createAgentService } from "./service.js";
@@ -27,6 +35,10 @@ export interface AgentOptions extends AgentSettings {
   readonly security?: Security;
   /** Called for orders that are refused or stopped because a later leader has been heard. */
   readonly onFenced?: FencesOptions["onFenced"];
+  /** Called for everybody who is not let in, or may not do what it asks for. */
+  readonly onRefused?: (refusal: Refusal) => void;
+  /** Follows work: metrics, traces. */
+  readonly observer?: WorkObserver | undefined;
 }
 
 export interface RunningAgent extends AsyncDisposable {
@@ -35,12 +47,14 @@ export interface RunningAgent extends AsyncDisposable {
   readonly name: string;
   readonly slots: number;
   readonly memoryBytes: number;
-  /** Resolved. */
+  /** Folders, resolved, then URLs. */
   readonly roots: readonly string[];
   /** Execution providers of ONNX Runtime, best first. Empty: it does not evaluate. */
   readonly providers: readonly Provider[];
   /** Units, slices of evaluations and trials that run or wait. A trial that is merged or run counts as these, too. */
   readonly running: number;
+  /** It takes no more work. */
+  readonly isDraining: boolean;
   /**
    * Refuses new units with `agent_draining`, lets running ones finish for up to `graceMs` (default 0), then ends
    * everything. Calling it again shortens the grace. `told`: the cluster has been told to send no more; until then, and
@@ -57,26 +71,29 @@ const tellMs = 1_000;
 /** Starts worker threads and a gRPC server. The agent serves until it is closed. */
 export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const settings = completeSettings(options);
-  const { security = loopback, onFenced } = options;
-  const credentials = serverCredentials(security, settings.host);
+  const { security = loopback, onFenced, onRefused, observer } = options;
+  const credentials = serverCredentials(security, settings.host, { rolesFor: rolesThatMayCall, onRefused });
   const confinement = createConfinement(settings.roots);
-  const { roots } = confinement;
+  const roots = [...confinement.roots, ...confinement.urls];
   const { name, slots, memoryBytes, ioBytesPerSecond, providers } = settings;
   const entry = options.worker ?? new URL("./worker.js", import.meta.url);
   const limit = ioBytesPerSecond === undefined ? {} : { ioBytesPerSecond };
   const pool = new WorkerPool({ entry, workers: slots, memoryBytes, roots, security, ...limit });
-  const evaluations = providers.length === 0 ? undefined : new Evaluations(evaluationOptions(options, settings, roots));
+  const evaluations =
+    providers.length === 0 ? undefined : new Evaluations(evaluationOptions(options, settings, confinement.roots));
   const place = evaluations === undefined ? undefined : placeForTrials(settings);
   const trials = evaluations && place && new Trials({ pool, evaluations, place });
   const draining = new AmalgamError("agent_draining", `Agent ${quote(name)} takes no more units: it is shutting down`);
   let isDraining = false;
 
-  const server = new Server(serverOptions);
+  const interceptors = onRefused === undefined ? [] : [tellRefusedCalls(onRefused)];
+  const server = new Server({ ...serverOptions, interceptors });
   const service = createAgentService({
     pool,
     evaluations,
     trials,
     confinement,
+    observer,
     fences: new Fences({ agent: name, ...(onFenced === undefined ? {} : { onFenced }) }),
     refusal: () => (isDraining ? draining : undefined),
     describe: () => ({
@@ -96,7 +113,15 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     serviceDefinition(AgentService, { merge: encodeMergeResponse as Serialize }),
     service as unknown as UntypedServiceImplementation,
   );
+  const health = new GrpcHealth();
+  server.addService(health.definition, health.handlers);
   const port = await bind(server, credentials, settings.host, settings.port);
+  if (onRefused !== undefined) watchHandshakes(server, onRefused);
+  guardServer(server, {
+    limits: { heldBytes: serverLimits.heldBytes + 2 * slots * maxMessageBytes },
+    sendsOneByOne: (method) => method.endsWith("/Read"),
+    onRefused,
+  });
 
   let hurry = (): void => undefined;
   let closing: Promise<void> | undefined;
@@ -115,6 +140,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   };
   const close: RunningAgent["close"] = async ({ graceMs = 0, told } = {}) => {
     isDraining = true;
+    health.drain();
     closing ??= shutDown(told);
     const timer = setTimeout(() => hurry(), graceMs);
     await closing;
@@ -129,6 +155,9 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     providers,
     get running() {
       return pool.size + (evaluations?.size ?? 0) + (trials?.size ?? 0);
+    },
+    get isDraining() {
+      return isDraining;
     },
     close,
     [Symbol.asyncDispose]: () => close(),

@@ -70,7 +70,7 @@ function assertPiece(piece: Piece, program: Program, { slots, modelwide }: Sched
   assertRandomStreams(piece, program, refuse);
   const isWhole = piece.begin === 0n && piece.end === BigInt(elements);
   const gathersItself = statistics.length === 0 && isWhole && !modelwide && request.task.case !== "gatherStatistics";
-  if (slots > 0 && !gathersItself && statistics.length !== slots) {
+  if (!gathersItself && statistics.length !== slots) {
     throw refuse(`${statistics.length} statistics, its program ${slots}`);
   }
 }

@@ -2,6 +2,8 @@ import { existsSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { AmalgamError } from "../shared/errors.js";
+import type { LogFormat } from "../shared/log/log.js";
+import { openLog } from "../shared/log/open-log.js";
 import { findParent, runEmbedded } from "./embedded.js";
 import { type Ending, serve } from "./serve.js";
 import { agentUsage, parseAgentArguments } from "./settings.js";
@@ -16,23 +18,32 @@ export { type AgentOptions, type RunningAgent, runAgent } from "./agent.js";
 export async function main(argv: readonly string[]): Promise<number> {
   quietGrpc();
   endOnSurprise();
+  let format: LogFormat = "text";
   try {
     const command = parseAgentArguments(argv, process.env);
     if (command === undefined) {
       console.log(agentUsage);
       return 0;
     }
+    format = command.telling.format;
     await serve(command, listenForSignals(), console);
     // A connection to a NATS server that does not answer takes its time to close.
     setTimeout(() => void leave(0), goodbyeMs).unref();
     return 0;
   } catch (reason) {
     const error = AmalgamError.from(reason);
-    console.error(error.message);
+    await tellEnd(error, format);
     return error.exitCode;
   } finally {
     await endThreads(goodbyeMs);
   }
+}
+
+/** Whoever reads lines of JSON gets the last one so, too. */
+async function tellEnd({ message, code }: AmalgamError, format: LogFormat): Promise<void> {
+  if (format === "text") return console.error(message);
+  const log = await openLog({ format, base: { role: "agent" }, write: (line) => void process.stderr.write(line) });
+  log.error(message, { code });
 }
 
 /** How long goodbyes may take: after the second signal, and when all is done. */

@@ -27,6 +27,7 @@ import type { Fences, Order } from "./fences.js";
 import { listFolder } from "./files/list.js";
 import { locateFiles } from "./files/locate.js";
 import { RangeReader } from "./files/read-range.js";
+import type { WorkCall, WorkDescription, WorkObserver } from "./operate/work-observer.js";
 import type { WorkerPool } from "./pool.js";
 import {
   type EvaluateResponseInit,
@@ -55,6 +56,8 @@ export interface AgentServiceOptions {
   /** Which leaders may give orders. */
   readonly fences: Fences;
   readonly confinement: Confinement;
+  /** Follows work: metrics, traces. */
+  readonly observer?: WorkObserver | undefined;
 }
 
 /** What grpc-js calls: the face of the agent. It translates, hands on, and translates back. */
@@ -71,29 +74,29 @@ export interface AgentServiceHandlers {
 }
 
 export function createAgentService(options: AgentServiceOptions): AgentServiceHandlers {
-  const { pool, evaluations, trials, describe, refusal, fences, confinement } = options;
+  const { pool, evaluations, trials, describe, refusal, fences, confinement, observer } = options;
   const ranges = new RangeReader(confinement, pool.ioLimit);
   return {
     describe: (call, callback) => answer(callback, call.request.leadership, async () => describe()),
     merge: (call) =>
-      work(call, call.request, (listener, signal) => {
+      work("merge", call, call.request, (listener, signal) => {
         assertRequest(call.request);
         return pool.run(call.request, listener, signal);
       }),
     factorize: (call) =>
-      work(call, call.request.leadership, (listener, signal) => {
+      work("factorize", call, call.request.leadership, (listener, signal) => {
         assertFactorizeRequest(call.request);
         return pool.factorize(call.request, listener, signal);
       }),
     evaluate: (call) =>
-      work(call, call.request.leadership, (listener, signal) => {
+      work("evaluate", call, call.request.leadership, (listener, signal) => {
         if (evaluations === undefined)
           throw new AmalgamError("usage", 'The agent does not evaluate: it was started with "--no-eval"');
         assertEvaluateRequest(call.request);
         return evaluations.run(call.request, listener, signal);
       }),
     try: (call) =>
-      work(call, call.request.leadership, (listener, signal) => {
+      work("try", call, call.request.leadership, (listener, signal) => {
         if (trials === undefined) throw noTrials();
         assertTryRequest(call.request);
         return trials.run(call.request, listener, signal);
@@ -129,15 +132,23 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
 
   /** Runs a unit whose events go out on a call, until it is done, the call is canceled or its leader is fenced off. */
   function work(
+    name: WorkCall,
     call: ResponseStream,
     order: Order | undefined,
     start: (listener: WorkListener, signal: AbortSignal) => Promise<void>,
   ): void {
     const responses = new Responses(call);
     const refuse = refusal();
+    const watch = observer?.begin(describeWork(name, call));
     serve(call, order, run).then(
-      () => responses.end(),
-      (error: unknown) => responses.fail(error),
+      () => {
+        watch?.ended();
+        responses.end();
+      },
+      (error: unknown) => {
+        watch?.ended(AmalgamError.from(error));
+        responses.fail(error);
+      },
     );
 
     async function run(signal: AbortSignal): Promise<void> {
@@ -146,7 +157,15 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
       responses.progress(0, 0, 0);
       const waiting = setInterval(() => responses.progress(0, 0, 0), waitingProgressMs);
       try {
-        await start({ onStart: () => clearInterval(waiting), onEvent: (...event) => responses.send(...event) }, signal);
+        const onStart = (): void => {
+          clearInterval(waiting);
+          watch?.started();
+        };
+        const onEvent: WorkListener["onEvent"] = (event, taken) => {
+          watch?.observe(event);
+          responses.send(event, taken);
+        };
+        await start({ onStart, onEvent }, signal);
       } finally {
         clearInterval(waiting);
       }
@@ -173,6 +192,17 @@ export function createAgentService(options: AgentServiceOptions): AgentServiceHa
     using admission = fences.admit(order);
     await run(AbortSignal.any([canceled.signal, admission.signal]));
   }
+}
+
+function describeWork(name: WorkCall, { request, metadata }: ResponseStream): WorkDescription {
+  const traceparent = metadata.get("traceparent")[0];
+  return {
+    call: name,
+    ...("job" in request && { job: request.job }),
+    ...("unit" in request && { unit: request.unit }),
+    ...("epoch" in request && { attempt: request.epoch }),
+    ...(typeof traceparent === "string" && { traceparent }),
+  };
 }
 
 function noTrials(): AmalgamError {

@@ -2,6 +2,8 @@ import { availableParallelism, hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { parseBytes } from "../shared/bytes.js";
 import { AmalgamError } from "../shared/errors.js";
+import type { HttpWords } from "../shared/http/listen.js";
+import { type LogFormat, type LogLevel, logFormats, logLevels } from "../shared/log/log.js";
 import { quote } from "../shared/quote.js";
 import type { SecurityFiles } from "../shared/rpc/security.js";
 import { suggest } from "../shared/suggest.js";
@@ -9,7 +11,7 @@ import { autoProviders, isProvider, type Provider, providerNames } from "./evalu
 
 /** What an agent is. */
 export interface AgentSettings {
-  /** The folders below which it reads and writes. At least one. */
+  /** The folders below which it reads and writes, and the URLs below which it reads. At least one. */
   readonly roots: readonly string[];
   /** @default "127.0.0.1" */
   readonly host?: string;
@@ -46,8 +48,19 @@ export interface AgentCommand {
   readonly tls: SecurityFiles;
   /** How long units may go on after the first SIGTERM. */
   readonly graceMs: number;
+  /** Where it is asked for metrics and health. */
+  readonly http: HttpWords;
+  readonly telling: Telling;
   /** Undefined: the agent serves whoever connects, and tells nobody of itself. */
   readonly cluster: ClusterSettings | undefined;
+}
+
+/** How a process says what it does. */
+export interface Telling {
+  readonly format: LogFormat;
+  readonly level: LogLevel;
+  /** Send OpenTelemetry traces. */
+  readonly traces: boolean;
 }
 
 /** How an agent becomes a member of a cluster. */
@@ -82,13 +95,14 @@ export const agentUsage = `Usage: amalgam agent --root DIR [--root DIR ...] [opt
 
 Runs units for coordinators, reading and writing only below its roots.
 
-  --root DIR           a folder it may read and write; repeatable
+  --root DIR|URL       a folder it may read and write, or an address below which it may read from servers, such as
+                       https://host/models, s3://bucket, hf://owner or hf://owner/name; repeatable
   --port PORT          default: any free one
   --host HOST          what it listens on, default ${defaults.host}; any but a loopback address takes TLS
   --slots N            units at once, default: one per core
   --memory SIZE        what all slots together may hold for tensor data, default 2GiB
   --io-limit SIZE      reads and writes at most so many bytes per second, default: as fast as it can
-  --name NAME          what it is called, default: host name and process id
+  --name NAME          what it is called, default: as its certificate says, or host name and process id
   --grace SECONDS      how long units may go on after SIGTERM, default ${defaults.graceMs / 1000}; a second SIGTERM ends them at once
 
 For evaluating checkpoints:
@@ -106,6 +120,14 @@ As a member of a cluster:
   --nats URL           the cluster's NATS server, default: AMALGAM_NATS of the environment
   --nats-wait SECONDS  how long it may take to answer at the start, default ${defaults.natsWaitMs / 1000}
   --advertise HOST[:PORT]  where others reach the agent, default: where it listens
+
+To see what it does:
+  --http HOST:PORT     serve /metrics, /healthz and /readyz there, default: nowhere
+  --http-tls-cert FILE the certificate to show there, PEM; default: that of --tls-cert
+  --http-tls-key FILE  its key, PEM
+  --log-format FORM    text or json, default text
+  --log-level LEVEL    ${logLevels.join(", ")}: the least that is told, default info
+  --traces             send OpenTelemetry traces, to OTEL_EXPORTER_OTLP_ENDPOINT
 
 TLS, with both sides showing a certificate (all three, or none):
   --tls-ca FILE        who signed the certificates of the others, PEM; default: AMALGAM_TLS_CA
@@ -160,6 +182,12 @@ export function parseAgentArguments(
       key: values["tls-key"] ?? given("AMALGAM_TLS_KEY"),
     },
     graceMs: milliseconds("--grace", values.grace) ?? defaults.graceMs,
+    http: { http: values.http, httpTlsCert: values["http-tls-cert"], httpTlsKey: values["http-tls-key"] },
+    telling: {
+      format: oneOf("--log-format", values["log-format"], logFormats) ?? "text",
+      level: oneOf("--log-level", values["log-level"], logLevels) ?? "info",
+      traces: values.traces === true,
+    },
     cluster,
   };
 }
@@ -192,6 +220,12 @@ function parse(argv: readonly string[]) {
         "tls-ca": { type: "string" },
         "tls-cert": { type: "string" },
         "tls-key": { type: "string" },
+        http: { type: "string" },
+        "http-tls-cert": { type: "string" },
+        "http-tls-key": { type: "string" },
+        "log-format": { type: "string" },
+        "log-level": { type: "string" },
+        traces: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     }).values;
@@ -212,6 +246,19 @@ function providersOf(name: string): readonly Provider[] {
   const near = suggest(name, [...providerNames, "auto"]);
   const known = `it is none of ${providerNames.join(", ")} and auto`;
   throw refused("--provider", name, near === undefined ? known : `${known}; did you mean ${quote(near)}?`);
+}
+
+function oneOf<Word extends string>(
+  option: string,
+  text: string | undefined,
+  words: readonly Word[],
+): Word | undefined {
+  if (text === undefined) return undefined;
+  const found = words.find((word) => word === text);
+  if (found !== undefined) return found;
+  const near = suggest(text, words);
+  const known = `it is none of ${words.join(", ")}`;
+  throw refused(option, text, near === undefined ? known : `${known}; did you mean ${quote(near)}?`);
 }
 
 function integer(option: string, text: string | undefined): number | undefined {

@@ -65,6 +65,8 @@ export type WorkerMessage =
       readonly bytesRead: number;
       readonly bytesWritten: number;
       readonly ioSeconds: number;
+      /** Of these, in writes. */
+      readonly writeSeconds?: number;
     }
   | {
       readonly type: "chunk";

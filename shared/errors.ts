@@ -1,3 +1,5 @@
+import { printable } from "./quote.js";
+
 /**
  * Why something failed, as one word from a closed set. It decides three things and nothing else does: whether another
  * try can help, the process's exit code, and the gRPC status on the wire.
@@ -112,7 +114,7 @@ export class AmalgamError extends Error {
       const errno = (reason as NodeJS.ErrnoException).code;
       if (reason.name === "AbortError") return new AmalgamError("canceled", "Canceled", { cause: reason });
       if (errno !== undefined) {
-        return new AmalgamError(codeOfErrno(errno), reason.message, { cause: reason, details: { errno } });
+        return new AmalgamError(codeOfErrno(errno), printable(reason.message), { cause: reason, details: { errno } });
       }
       return new AmalgamError("internal", `${reason.name}: ${reason.message}`, { cause: reason });
     }

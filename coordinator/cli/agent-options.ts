@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { withTlsOptions } from "./cluster-options.js";
-import { size, wholeNumber, withOverwrite, withSizes } from "./options.js";
+import { size, wholeNumber, withOverwrite, withSign, withSizes, withStaging } from "./options.js";
 
 /** Agents that a command starts for itself. `what` one of their slots works on, such as `units`. */
 export function withLocalAgents(command: Command, what: string): Command {
@@ -24,7 +24,8 @@ export function withRunOptions(command: Command): Command {
       .choices(["direct", "stream"] as const)
       .default("direct" as const),
   );
-  return withOverwrite(withSizes(command)).option(
+  const folder = " (default: the current folder)";
+  return withStaging(withSign(withOverwrite(withSizes(command))), folder).option(
     "--json",
     "one event per line for machines, instead of progress",
     false,

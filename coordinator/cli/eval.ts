@@ -20,6 +20,7 @@ import {
 } from "./evaluation-agents.js";
 import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
+import { localModels } from "./local-models.js";
 import { toText } from "./results-table.js";
 import type { Terminal } from "./terminal.js";
 
@@ -45,12 +46,13 @@ export async function evalCommand(
   { stdout, stderr, agentEntry }: Terminal,
 ): Promise<number> {
   const taskFile = words.at(-1) ?? "";
-  const models = subjectsOf(words.slice(0, -1), options);
+  const named = subjectsOf(words.slice(0, -1), options);
   assertForOwnAgents(options);
   const view = createEvaluationView({ json: options.json, stdout, stderr });
   try {
-    const result = await interruptible((signal) =>
-      withAgents(options, { entry: agentEntry, command: "eval", ...idleWorkers }, (agents) =>
+    const result = await interruptible(async (signal) => {
+      const models = await inLocalFolders(named, { json: options.json, signal }, { stdout, stderr });
+      return await withAgents(options, { entry: agentEntry, command: "eval", ...idleWorkers }, (agents) =>
         evaluate({
           ...{ taskFile, models, agents, signal },
           ...{
@@ -65,8 +67,8 @@ export async function evalCommand(
           security: startsAgents(options) ? undefined : securityOf(options),
           onEvent: (event) => view.observe(event),
         }),
-      ),
-    );
+      );
+    });
     view.close();
     stdout.write(show(result, options, stdout));
     return 0;
@@ -78,6 +80,17 @@ export async function evalCommand(
     };
     throw failure(reason, stdout, { json: options.json, isKept, kept: "The answers so far are" });
   }
+}
+
+/** A model runs from files, so one on a server is downloaded, into a folder that agents elsewhere must see as well. */
+async function inLocalFolders(
+  models: readonly SubjectRequest[],
+  options: Parameters<typeof localModels>[1],
+  terminal: Parameters<typeof localModels>[2],
+): Promise<readonly SubjectRequest[]> {
+  const names = models.map(({ path }) => path);
+  const copies = await localModels(names, options, terminal);
+  return models.map((model, i) => ({ ...model, path: copies[i]?.path ?? model.path }));
 }
 
 function show(result: EvaluationResult, { json, markdown, out }: EvalOptions, stdout: NodeJS.WriteStream): string {

@@ -1,9 +1,10 @@
 import { dtypeFromRecipe } from "../../shared/checkpoint/dtypes.js";
-import { AmalgamError } from "../../shared/errors.js";
-import { quote } from "../../shared/quote.js";
 import { type ExtractEvent, type Extracted, type ExtractJob, extractLora } from "../lora/extract.js";
+import { readExpression } from "../lora/module-filter.js";
 import { formatQuantity } from "../plan/report.js";
+import type { LocalCopy } from "../sources/local-copies.js";
 import { interruptible } from "./interrupt.js";
+import { localModels } from "./local-models.js";
 import { defaultSlots } from "./plan.js";
 import type { Terminal } from "./terminal.js";
 
@@ -33,9 +34,12 @@ export async function extractLoraCommand(
 ): Promise<number> {
   const started = performance.now();
   const show = options.json ? jsonLines(stdout) : progressLines(stderr);
-  const extracted = await interruptible((signal) =>
-    extractLora({
+  const extracted = await interruptible(async (signal) => {
+    const { json } = options;
+    const copies = await localModels([options.model, options.base], { json, signal }, { stdout, stderr });
+    return await extractLora({
       ...jobOf(output, options),
+      ...inPlace(options, copies),
       agents: {
         kind: "local",
         count: options.agents,
@@ -46,8 +50,8 @@ export async function extractLoraCommand(
       },
       signal,
       onEvent: show,
-    }),
-  );
+    });
+  });
   const seconds = (performance.now() - started) / 1000;
   stdout.write(
     options.json ? `${JSON.stringify(summarize(extracted, seconds))}\n` : describe(output, extracted, seconds),
@@ -55,43 +59,31 @@ export async function extractLoraCommand(
   return 0;
 }
 
+/** Models on servers are read from their copies here, and called what they are called there. */
+function inPlace(
+  { model, base }: ExtractLoraOptions,
+  [modelCopy, baseCopy]: readonly LocalCopy[],
+): Pick<ExtractJob, "model" | "base" | "names"> {
+  return {
+    model: modelCopy?.path ?? model,
+    base: baseCopy?.path ?? base,
+    names: { model: modelCopy?.url ?? model, base: baseCopy?.url ?? base },
+  };
+}
+
 function jobOf(output: string, options: ExtractLoraOptions): Omit<ExtractJob, "agents" | "signal" | "onEvent"> {
   const dtype = options.dtype === undefined ? undefined : dtypeFromRecipe(options.dtype);
   return {
     ...{ model: options.model, base: options.base, output, maxRank: options.maxRank, epsilon: options.svEpsilon },
-    ...{ distributeScale: options.distributeScale, dtype, command: commandOf(options) },
+    ...{ distributeScale: options.distributeScale, dtype },
     options: {
       embedLora: options.embedLora,
       saveModules: options.saveModule,
-      include: options.includeRegex.map(expression),
-      exclude: options.excludeRegex.map(expression),
+      include: options.includeRegex.map(readExpression),
+      exclude: options.excludeRegex.map(readExpression),
       skipUndecomposable: options.skipUndecomposable,
     },
   };
-}
-
-/** What decides the bytes: agents and memory do not. */
-function commandOf(options: ExtractLoraOptions): readonly string[] {
-  return [
-    ...["extract-lora", "--model", options.model, "--base", options.base, "--max-rank", String(options.maxRank)],
-    ...(options.svEpsilon === 0 ? [] : ["--sv-epsilon", String(options.svEpsilon)]),
-    ...(options.distributeScale ? [] : ["--no-distribute-scale"]),
-    ...(options.embedLora ? ["--embed-lora"] : []),
-    ...options.saveModule.flatMap((name) => ["--save-module", name]),
-    ...options.includeRegex.flatMap((text) => ["--include-regex", text]),
-    ...options.excludeRegex.flatMap((text) => ["--exclude-regex", text]),
-    ...(options.skipUndecomposable ? ["--skip-undecomposable"] : []),
-    ...(options.dtype === undefined ? [] : ["--dtype", options.dtype]),
-    "extracted-adapter",
-  ];
-}
-
-function expression(text: string): RegExp {
-  try {
-    return new RegExp(text);
-  } catch (error) {
-    throw new AmalgamError("usage", `Cannot use ${quote(text)} as an expression: ${(error as Error).message}`);
-  }
 }
 
 function jsonLines(stdout: NodeJS.WriteStream): (event: ExtractEvent) => void {

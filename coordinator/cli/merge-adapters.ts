@@ -4,6 +4,8 @@ import { quote } from "../../shared/quote.js";
 import type { Combination } from "../lora/combine.js";
 import { mergeAdapters } from "../lora/merge-adapters.js";
 import { formatQuantity } from "../plan/report.js";
+import { interruptible } from "./interrupt.js";
+import { localModels } from "./local-models.js";
 import type { Terminal } from "./terminal.js";
 
 export interface MergeAdaptersOptions {
@@ -17,17 +19,24 @@ export interface MergeAdaptersOptions {
 export async function mergeAdaptersCommand(
   paths: readonly string[],
   options: MergeAdaptersOptions,
-  { stdout }: Terminal,
+  { stdout, stderr }: Terminal,
 ): Promise<number> {
   const output = paths.at(-1);
-  const adapters = paths.slice(0, -1).map(readWeighted);
-  if (output === undefined || adapters.length === 0) throw new AmalgamError("usage", "Name an adapter and the output");
+  const named = paths.slice(0, -1).map(readWeighted);
+  if (output === undefined || named.length === 0) throw new AmalgamError("usage", "Name an adapter and the output");
   if (options.rank !== undefined && options.method !== "svd") {
     throw new AmalgamError("usage", `--rank goes with --method svd; ${options.method} decides the rank itself`);
   }
   const dtype = dtypeFromRecipe(options.dtype);
   if (dtype === undefined) throw new AmalgamError("usage", `Unknown dtype ${quote(options.dtype)}`);
   const { method: combination, rank } = options;
+  const names = named.map(({ directory }) => directory);
+  const { json } = options;
+  const copies = await interruptible((signal) => localModels(names, { json, signal }, { stdout, stderr }));
+  const adapters = named.map((adapter, i) => {
+    const { path: directory, url } = copies[i] ?? { path: adapter.directory, url: undefined };
+    return { ...adapter, directory, ...(url === undefined ? {} : { name: url }) };
+  });
   const merged = await mergeAdapters({ adapters, output, combination, rank, dtype });
   if (options.json) stdout.write(`${JSON.stringify({ output, ...merged })}\n`);
   else {

@@ -1,15 +1,22 @@
+import { resolve } from "node:path";
 import { formatBytes } from "../../shared/bytes.js";
 import type { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote, quoteList } from "../../shared/quote.js";
 import type { Manifest } from "../assemble/manifest.js";
+import { efficiencyOf } from "../job/efficiency.js";
 import { type AgentsWanted, isResumable, type JobEvent, type JobResult, type PlanRun, runMerge } from "../job.js";
+import type { MergePage } from "../page/open-merge-page.js";
 import { formatQuantity } from "../plan/report.js";
+import { signOutput } from "../provenance/signing/sign-output.js";
+import { openDestination } from "../sinks/destination.js";
 import { securityOf, type TlsOptions } from "./cluster-options.js";
 import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
 import { defaultSlots } from "./plan.js";
+import { signerFrom } from "./sign.js";
 import type { Terminal } from "./terminal.js";
 import { createView } from "./view.js";
+import { whoAmI } from "./who.js";
 
 /** Options of every command that makes a checkpoint. */
 export interface RunOptions extends TlsOptions {
@@ -22,13 +29,51 @@ export interface RunOptions extends TlsOptions {
   readonly unitSize?: number | undefined;
   readonly shardSize: number;
   readonly overwrite: boolean;
+  /** Where an output on S3 is staged. */
+  readonly staging?: string | undefined;
+  /** The file of a private key. */
+  readonly sign?: string | undefined;
   readonly json: boolean;
+  /** Where the status page is served while it runs. */
+  readonly http?: string | undefined;
 }
 
 /** `amalgam merge`. */
 export function merge(recipeFile: string, output: string, options: RunOptions, terminal: Terminal): Promise<number> {
   const { shardSize: shardBytes } = options;
-  return carryOut(output, options, terminal, (run) => runMerge({ ...run, recipeFile, shardBytes }));
+  return carryOut(output, options, terminal, async (run) => {
+    const page = await pageOf(recipeFile, output, options, terminal);
+    if (page === undefined) return await runMerge({ ...run, recipeFile, shardBytes });
+    const onEvent = (event: JobEvent): void => {
+      run.onEvent?.(event);
+      page.observe(event);
+    };
+    try {
+      const result = await runMerge({ ...run, onEvent, recipeFile, shardBytes });
+      await page.end();
+      return result;
+    } catch (reason) {
+      await page.end(reason);
+      throw reason;
+    }
+  });
+}
+
+async function pageOf(
+  recipeFile: string,
+  output: string,
+  options: RunOptions,
+  { stdout, stderr }: Terminal,
+): Promise<MergePage | undefined> {
+  if (options.http === undefined) return undefined;
+  const { readHttpWords } = await import("../../shared/http/listen.js");
+  const settings = readHttpWords({ http: options.http }, securityOf(options));
+  if (settings === undefined) return undefined;
+  const { openMergePage } = await import("../page/open-merge-page.js");
+  const page = await openMergePage({ recipeFile, output: resolve(output), by: whoAmI() }, settings);
+  if (options.json) stdout.write(`${JSON.stringify({ event: "http", url: page.url })}\n`);
+  else stderr.write(`Shown at ${page.url}\n`);
+  return page;
 }
 
 /**
@@ -40,17 +85,21 @@ export async function carryOut(
   { stdout, stderr, agentEntry }: Terminal,
   job: (run: PlanRun) => Promise<JobResult>,
 ): Promise<number> {
+  // A key that cannot be used is known before hours of work.
+  const sign = options.sign === undefined ? undefined : await signerFrom(options.sign, { stderr });
+  const destination = await openDestination(output, options.staging);
   const view = createView({ json: options.json, stdout, stderr });
   let hasWork = false;
   try {
     const result = await interruptible((signal) =>
       job({
-        output,
+        ...destination,
         agents: agentsOf(options, agentEntry),
         security: options.agent === undefined ? undefined : securityOf(options),
         assembly: options.assembly,
         unitBytes: options.unitSize,
         overwrite: options.overwrite,
+        sign,
         signal,
         onEvent: (event) => {
           hasWork ||= isWork(event);
@@ -59,6 +108,10 @@ export async function carryOut(
       }),
     );
     view.close();
+    if (sign !== undefined && result.committed === undefined) {
+      if (destination.sink === undefined) await signOutput(output, sign);
+      else stderr.write(`warning: ${output} was complete before, and is not signed: sign a copy with "amalgam sign"\n`);
+    }
     stdout.write(options.json ? `${JSON.stringify(summarize(result))}\n` : `${describe(result, output)}\n`);
     return 0;
   } catch (reason) {
@@ -78,14 +131,6 @@ function agentsOf(options: RunOptions, entry: URL): AgentsWanted {
 /** Whether something was done by now that another run need not do again. */
 function isWork(event: JobEvent): boolean {
   return event.type === "resumed" || (event.type === "dispatch" && event.event.type === "finished");
-}
-
-/**
- * The share of the time that went into moving bytes: what the same reads and writes alone would have taken on as many
- * threads, which no merge can go below, over what it took. Undefined where nobody measured it.
- */
-export function efficiencyOf({ ioSeconds, slots, seconds }: JobResult): number | undefined {
-  return slots === 0 || seconds === 0 || ioSeconds === 0 ? undefined : Math.min(1, ioSeconds / slots / seconds);
 }
 
 function summarize(result: JobResult): Record<string, unknown> {

@@ -1,6 +1,11 @@
 import { runPlan } from "../job.js";
+import { inMoeConfig, moeReferences } from "../moe/config.js";
 import { openMoeModels, planMoe } from "../moe/plan-moe.js";
 import { readMoeConfig } from "../moe/read-config.js";
+import type { Plan } from "../plan/types.js";
+import type { Made } from "../provenance/made.js";
+import { mirrorReferences, type ReferenceMirrors } from "../sources/mirror-for-job.js";
+import { accessForPlan, withMirrors } from "../sources/mirror-for-merge.js";
 import { carryOut, type RunOptions } from "./merge.js";
 import { showPlan } from "./plan.js";
 import type { Terminal } from "./terminal.js";
@@ -20,10 +25,22 @@ export async function moe(
 ): Promise<number> {
   const started = performance.now();
   const config = await readMoeConfig(configFile, options);
-  const plan = planMoe(config, await openMoeModels(config), { shardBytes: options.shardSize });
+  const { shardSize: shardBytes, allowIdenticalExperts } = options;
+  const planOver = (mirrors: ReferenceMirrors): Promise<Plan> =>
+    mirrors.planned(async () => {
+      const mirrored = inMoeConfig(config, mirrors.otherPath);
+      return planMoe(mirrored, await openMoeModels(mirrored), { shardBytes });
+    });
   if (options.plan) {
-    showPlan(plan, options, terminal);
+    const mirrors = await mirrorReferences(moeReferences(config), config.file, accessForPlan());
+    showPlan(await planOver(mirrors).finally(() => mirrors.remove()), options, terminal);
     return 0;
   }
-  return carryOut(output, options, terminal, (run) => runPlan(plan, config.text, run, started));
+  const made: Made = { kind: "moe", shardBytes, allowIdenticalExperts };
+  return carryOut(output, options, terminal, (run) =>
+    withMirrors(config, moeReferences(config), run, async (mirrors) => {
+      const plan = await planOver(mirrors);
+      return runPlan(plan, config.text, { ...run, mirrors: mirrors.files, made }, started);
+    }),
+  );
 }

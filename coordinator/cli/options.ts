@@ -54,6 +54,15 @@ export function withSizes(command: Command): Command {
     .addOption(new Option("--shard-size <size>", "largest output file").argParser(size).default(5e9, "5GB"));
 }
 
+export function withSign(command: Command): Command {
+  return command.option("--sign <key.pem>", "sign the output with this private key before it appears");
+}
+
+/** Where the work on an output is staged that goes to a server. */
+export function withStaging(command: Command, suffix = ""): Command {
+  return command.option("--staging <folder>", `where the work on an output on S3 is staged until it is there${suffix}`);
+}
+
 export function withOverwrite(command: Command): Command {
   const what = "replace an output that Amalgam made, and discard unfinished work of another recipe";
   return command.option("--overwrite", what, false);

@@ -2,14 +2,14 @@ import { availableParallelism } from "node:os";
 import { quote } from "../../shared/quote.js";
 import { methodOf } from "../plan/check-method.js";
 import { estimate } from "../plan/estimate.js";
-import { openModels } from "../plan/open-models.js";
-import { planMerge } from "../plan/plan.js";
+import { type Planner, planHere } from "../plan/planner.js";
 import { formatPlan, planToJson } from "../plan/report.js";
 import { MustBeStored, upTo } from "../plan/stored-stages.js";
 import type { Plan } from "../plan/types.js";
 import { chooseUnitBytes, cutUnits } from "../plan/units.js";
 import { readRecipe } from "../recipe/read.js";
 import type { RecipeFile } from "../recipe/recipe.js";
+import { mirrorForPlan } from "../sources/mirror-for-merge.js";
 import type { Terminal } from "./terminal.js";
 
 export interface PlanCommandOptions {
@@ -25,21 +25,28 @@ export interface PlanCommandOptions {
 export async function plan(file: string, options: PlanCommandOptions, terminal: Terminal): Promise<number> {
   const recipe = await readRecipe(file);
   recipe.stages.forEach(methodOf);
-  const planned = await planFirst(recipe, options, terminal);
+  const mirrors = await mirrorForPlan(recipe);
+  const planner = mirrors.planner(planHere);
+  const planned = await planFirst(mirrors.recipe, planner, options, terminal).finally(() => mirrors.remove());
   showPlan(planned, options, terminal);
   return options.strict && planned.warnings.length > 0 ? 1 : 0;
 }
 
 /** The plan of the file, or of its first document that must be a checkpoint before the others can be planned. */
-async function planFirst(file: RecipeFile, options: PlanCommandOptions, terminal: Terminal): Promise<Plan> {
+async function planFirst(
+  file: RecipeFile,
+  planner: Planner,
+  options: PlanCommandOptions,
+  terminal: Terminal,
+): Promise<Plan> {
   try {
-    return planMerge(file, await openModels(file), { shardBytes: options.shardSize });
+    return await planner(file, { shardBytes: options.shardSize });
   } catch (reason) {
     if (!(reason instanceof MustBeStored)) throw reason;
     const alone = upTo(file, reason.stage);
     const name = quote(alone.stages.at(-1)?.name?.value ?? "");
     terminal.stderr.write(`${name} is merged by itself first, and this is its plan: ${reason.message}\n`);
-    return planFirst(alone, options, terminal);
+    return planFirst(alone, planner, options, terminal);
   }
 }
 

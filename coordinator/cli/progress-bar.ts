@@ -84,7 +84,7 @@ function formatProgress({ done, work, bytesPerSecond, etaSeconds, unitsDone, uni
     `${formatBytes(done)} of ${formatBytes(work)}`,
     `${formatBytes(bytesPerSecond)}/s`,
     ...(etaSeconds === undefined ? [] : [`ETA ${formatSeconds(etaSeconds)}`]),
-    `${unitsDone}/${units} units`,
+    ...(units === 0 ? [] : [`${unitsDone}/${units} units`]),
     ...(retries > 0 ? [formatQuantity(retries, "failed attempt")] : []),
   ];
   return parts.join("  ");

@@ -6,7 +6,10 @@ import { registerCluster } from "./commands/cluster.js";
 import { registerEvaluating } from "./commands/evaluating.js";
 import { registerInspecting } from "./commands/inspecting.js";
 import { registerMerging } from "./commands/merging.js";
+import { registerProvenance } from "./commands/provenance.js";
 import type { Registration } from "./commands/registration.js";
+import { registerSecurity } from "./commands/security.js";
+import { registerSources } from "./commands/sources.js";
 import { registerSweeping } from "./commands/sweeping.js";
 import type { Terminal } from "./terminal.js";
 import { endUnread } from "./unread.js";
@@ -34,7 +37,8 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-function program(terminal: Terminal, run: Registration["run"]): Command {
+/** All commands and their options. `run`: what is done with the one that was given. */
+export function program(terminal: Terminal, run: Registration["run"]): Command {
   const amalgam = new Command("amalgam")
     .description("Merges model checkpoints, on one machine or many, from the recipes mergekit reads")
     .version(packageVersion())
@@ -55,6 +59,8 @@ function program(terminal: Terminal, run: Registration["run"]): Command {
   registerMerging(registration);
   amalgam.commandsGroup("Checkpoints:");
   registerInspecting(registration);
+  registerSources(registration);
+  registerProvenance(registration);
   amalgam.commandsGroup("Evaluating:");
   registerEvaluating(registration);
   amalgam.commandsGroup("Searching:");
@@ -63,5 +69,6 @@ function program(terminal: Terminal, run: Registration["run"]): Command {
   registerAdapters(registration);
   amalgam.commandsGroup("Cluster:");
   registerCluster(registration);
+  registerSecurity(registration);
   return amalgam;
 }

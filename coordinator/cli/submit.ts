@@ -1,7 +1,11 @@
 import { resolve } from "node:path";
 import type { Bus } from "../../shared/bus/bus.js";
 import { isOver, type JobRequest } from "../../shared/cluster/records.js";
+import { AmalgamError } from "../../shared/errors.js";
+import { quote } from "../../shared/quote.js";
 import { JobStore, newJobId } from "../cluster/jobs.js";
+import { traceSubmission } from "../operate/submission-trace.js";
+import { openDestination } from "../sinks/destination.js";
 import { readCheckedRecipe } from "./check-recipe.js";
 import { type ClusterOptions, onCluster } from "./cluster-options.js";
 import type { JobNews } from "./follow-job.js";
@@ -15,6 +19,8 @@ export interface SubmitOptions extends ClusterOptions {
   readonly unitSize?: number | undefined;
   readonly shardSize: number;
   readonly overwrite: boolean;
+  /** Where an output on S3 is staged. */
+  readonly staging?: string | undefined;
   /** Milliseconds. */
   readonly maxWait?: number | undefined;
   readonly watch: boolean;
@@ -34,7 +40,7 @@ export async function submit(
   const { text } = await readCheckedRecipe(recipeFile);
   const request: JobRequest = {
     recipe: { text, file: resolve(recipeFile) },
-    output: resolve(output),
+    ...(await placeOf(output, options.staging)),
     assembly: options.assembly,
     shardBytes: options.shardSize,
     overwrite: options.overwrite,
@@ -43,13 +49,25 @@ export async function submit(
   };
   return onCluster(options, "submit", (bus) =>
     interruptible(async (signal) => {
-      const { id: job } = await new JobStore(bus).submit(request, { id: newJobId(request.output), by: whoAmI() });
+      const submission = { id: newJobId(request.output), by: whoAmI() };
+      const { id: job } = await traceSubmission(submission, (traceparent) =>
+        new JobStore(bus).submit(request, { ...submission, traceparent }),
+      );
       const submitted = { event: "submitted", job, output: request.output };
       const told = `${job} submitted, to become ${request.output}; follow it with: amalgam watch ${job}`;
       terminal.stdout.write(options.json ? `${JSON.stringify(submitted)}\n` : `${told}\n`);
       return options.detach ? 0 : await stay(bus, job, { ...options, signal, recipeFile }, terminal);
     }),
   );
+}
+
+/** What is wrong with the place is said before anything is sent. */
+async function placeOf(output: string, staging: string | undefined): Promise<Pick<JobRequest, "output" | "staging">> {
+  const { output: place, sink } = await openDestination(output, staging);
+  if (sink === undefined) return { output: resolve(place) };
+  if (staging !== undefined) return { output: sink.url, staging: resolve(staging) };
+  const problem = "name a folder that all coordinators see, in which the work on it is staged, with --staging";
+  throw new AmalgamError("usage", `Cannot submit for ${quote(sink.url)}: ${problem}`);
 }
 
 /** Until the job is over, or at least planned. */

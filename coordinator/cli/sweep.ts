@@ -20,6 +20,7 @@ import {
 } from "./evaluation-agents.js";
 import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
+import { showingDownloads } from "./local-models.js";
 import { defaultSlots } from "./plan.js";
 import { formatResult } from "./sweep-result.js";
 import { createSweepView } from "./sweep-view.js";
@@ -86,7 +87,9 @@ async function carryOutSweep(asked: Asked, options: SweepRunOptions, terminal: T
   const { stdout, stderr, agentEntry: entry } = terminal;
   assertForOwnAgents(options);
   const { file, ...how } = asked;
-  const spec = await readSweep(file);
+  const spec = await interruptible((signal) =>
+    showingDownloads(options.json, terminal, (onProgress) => readSweep(file, { onProgress, signal })),
+  );
   const view = createSweepView({ json: options.json, stdout, stderr });
   const workers = { slotsEach: defaultSlots(options.agents), memoryBytesEach: workerMemoryBytes };
   try {

@@ -36,7 +36,7 @@ class BarView implements JobView {
   observe(event: JobEvent): void {
     this.#model.observe(event);
     for (const line of describe(event)) this.#bar.say(line);
-    if (event.type !== "writing" && event.type !== "gathering") return;
+    if (event.type !== "writing" && event.type !== "gathering" && event.type !== "sending") return;
     this.#timer ??= setInterval(() => this.#draw(), redrawMs);
     this.#draw();
   }
@@ -84,6 +84,7 @@ class JsonView implements JobView {
       this.#observeDispatch(event.event);
       return;
     }
+    if (event.type === "sending" && event.sent < event.bytes && !this.#isTime()) return;
     if (event.type === "planned") {
       const { plan } = event;
       this.#write({ event: "planned", digest: plan.digest, tensors: plan.tensors.length, warnings: plan.warnings });
@@ -99,9 +100,7 @@ class JsonView implements JobView {
     if (event.type === "agent") {
       this.#write({ event: "agent", agent: event.agent.name, state: event.state });
     } else if (event.type === "progress") {
-      if (performance.now() - this.#lastProgress < redrawMs) return;
-      this.#lastProgress = performance.now();
-      this.#write({ event: "progress", ...this.#model.progress });
+      if (this.#isTime()) this.#write({ event: "progress", ...this.#model.progress });
     } else if (event.type === "waiting") {
       this.#write({ event: "waiting", reason: event.reason });
     } else if (event.type === "resumed") {
@@ -111,6 +110,13 @@ class JsonView implements JobView {
       const failure = type === "failed" ? { reason: event.error.message, retryMs: event.retryMs } : {};
       this.#write({ event: `unit ${type}`, unit: unit.id, agent: agent.name, epoch, ...failure });
     }
+  }
+
+  /** Whether machines are told once more how far it is. */
+  #isTime(): boolean {
+    if (performance.now() - this.#lastProgress < redrawMs) return false;
+    this.#lastProgress = performance.now();
+    return true;
   }
 
   #write(record: Record<string, unknown>): void {

@@ -29,7 +29,7 @@ export interface AgentOptions {
   readonly leadership?: () => Leadership | undefined;
   readonly clock?: Clock;
   /** For simulations. @default over gRPC */
-  readonly createClient?: (address: string, security: Security) => AgentClient;
+  readonly createClient?: (address: string, security: Security, name?: string) => AgentClient;
   /** Ends connecting. */
   readonly signal?: AbortSignal;
 }
@@ -41,6 +41,8 @@ const describeAgainMs = 200;
 /** An agent as the coordinator sees it. What it says of itself is known once it has been `ready`. */
 export class Agent implements DispatchAgent {
   readonly address: string;
+  /** Whom the certificate at this address has to name. Undefined: any agent. */
+  readonly certifiedName: string | undefined;
   readonly #options: AgentOptions;
   readonly #clock: Clock;
   readonly #client: AgentClient | AmalgamError;
@@ -51,12 +53,13 @@ export class Agent implements DispatchAgent {
   #lostBecause: AmalgamError | undefined;
   #connecting: Promise<void> = Promise.resolve();
 
-  constructor(address: string, options: AgentOptions, onChange: (agent: Agent) => void) {
+  constructor(address: string, options: AgentOptions, onChange: (agent: Agent) => void, certifiedName?: string) {
     this.address = address;
+    this.certifiedName = certifiedName;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#onChange = onChange;
-    this.#client = tryToCreateClient(address, options);
+    this.#client = tryToCreateClient(address, options, certifiedName);
   }
 
   /** Fails with `usage` if the address is not one, or must not be connected to. */
@@ -161,17 +164,17 @@ export class Agent implements DispatchAgent {
   }
 }
 
-function tryToCreateClient(address: string, options: AgentOptions): AgentClient | AmalgamError {
+function tryToCreateClient(address: string, options: AgentOptions, name?: string): AgentClient | AmalgamError {
   const { security = loopback, createClient: create = createGrpcClient } = options;
   try {
-    return create(address, security);
+    return create(address, security, name);
   } catch (reason) {
     return AmalgamError.from(reason);
   }
 }
 
-function createGrpcClient(address: string, security: Security): AgentClient {
-  return createClient(AgentService, address, security);
+function createGrpcClient(address: string, security: Security, name?: string): AgentClient {
+  return createClient(AgentService, address, security, { name });
 }
 
 /** The agents of one job. There is one at each address; one that is lost stays listed until another takes its place. */
@@ -200,16 +203,18 @@ export class Agents implements AgentSet<Agent>, AsyncDisposable {
   /**
    * One more agent, which takes units as soon as it answers. Resolves when it is ready or lost, which it is with `usage`
    * if it must not be used: another version, an address that is not loopback. An agent that is there already is returned.
+   * `name` is whom its certificate has to name, where that is known.
    */
-  async add(address: string): Promise<Agent> {
+  async add(address: string, name?: string): Promise<Agent> {
     const known = this.#find(address);
     if (known !== undefined && known.state !== "lost") {
       await known.settled();
       return known;
     }
-    const agent = new Agent(address, this.#options, (changed) => {
+    const onChange = (changed: Agent): void => {
       for (const listener of this.#listeners) listener(changed);
-    });
+    };
+    const agent = new Agent(address, this.#options, onChange, name);
     if (known === undefined) this.#agents = [...this.#agents, agent];
     else {
       this.#agents = this.#agents.map((one) => (one === known ? agent : one));

@@ -1,8 +1,8 @@
-import { toSafeNumber } from "../../shared/bytes.js";
 import type { PieceResult } from "../assemble/pieces.js";
 import type { Unit } from "../plan/types.js";
 import type { Agent } from "./agents.js";
 import type { PartialResult } from "./partials-check.js";
+import { readProgress } from "./progress.js";
 import type { UnitRequest } from "./request.js";
 import { UnitCheck } from "./unit-check.js";
 import { Watchdog, type WatchdogOptions } from "./watchdog.js";
@@ -33,6 +33,8 @@ export interface AttemptOptions extends WatchdogOptions {
   readonly sink?: ChunkSink;
   /** Called with all that the attempt has done so far. */
   readonly onProgress?: ((bytesRead: number, bytesWritten: number) => void) | undefined;
+  /** W3C trace context: what the agent does belongs to it. */
+  readonly traceparent?: string | undefined;
 }
 
 /**
@@ -45,13 +47,13 @@ export async function runAttempt(
   options: AttemptOptions = {},
 ): Promise<UnitResult> {
   const { unit, epoch, task } = request;
-  const { sink, onProgress } = options;
+  const { sink, onProgress, traceparent } = options;
   if (task.kind === "stream" && sink === undefined) throw new TypeError("A unit that streams needs a sink");
   const check = new UnitCheck(request, agent.label);
   const started = performance.now();
   const done = { bytesRead: 0, bytesWritten: 0, ioSeconds: 0 };
   using watchdog = new Watchdog(agent.label, unit, options);
-  const events = agent.client.merge(request.message, { signal: watchdog.signal });
+  const events = agent.client.merge(request.message, { signal: watchdog.signal, traceparent });
   try {
     for (;;) {
       const { value, done: isOver } = await watchdog.guard(() => events.next());
@@ -65,9 +67,10 @@ export async function runAttempt(
       } else if (event.case === "partial") {
         check.partial(event.value);
       } else if (event.case === "progress") {
-        done.bytesRead += toSafeNumber(event.value.bytesRead);
-        done.bytesWritten += toSafeNumber(event.value.bytesWritten);
-        done.ioSeconds += event.value.ioSeconds;
+        const progress = readProgress(event.value, agent.label);
+        done.bytesRead += progress.bytesRead;
+        done.bytesWritten += progress.bytesWritten;
+        done.ioSeconds += progress.ioSeconds;
         onProgress?.(done.bytesRead, done.bytesWritten);
       }
     }

@@ -51,11 +51,13 @@ export function decideRetry(
   /** Those that could run the unit, failed or not. */
   agents: number,
 ): RetryDecision {
-  if (!error.retryable) return { kind: "giveUp" };
+  // Another agent may have the credentials that this one lacks.
+  const isRefusal = (failure: Failure): boolean => failure.error.code === "source_refused";
+  if (!error.retryable && error.code !== "source_refused") return { kind: "giveUp" };
   const isLoss = (failure: Failure): boolean => failure.error.code === "agent_lost";
   // Agents die for many reasons, and whatever they ran then is suspected: only many of them are evidence.
   const losses = failures.filter(isLoss);
-  const others = failures.filter((failure) => !isLoss(failure));
+  const others = failures.filter((failure) => !isLoss(failure) && !isRefusal(failure));
   const tooMany =
     failures.length >= policy.maxAttempts ||
     places(losses) >= policy.losses ||

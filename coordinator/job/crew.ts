@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { isRemote } from "../../shared/remote/url.js";
 import type { Security } from "../../shared/rpc/security.js";
 import type { Staging } from "../assemble/staging.js";
 import type { Leadership } from "../dispatch/agents.js";
@@ -24,7 +25,8 @@ export interface CrewContext {
 /** The agents of a merge. Those that are started here see just its folders. */
 export function assembleCrew(wanted: AgentsWanted, context: CrewContext): Promise<Crew> {
   const { plan, staging, leadership, mirrors, ...connection } = context;
-  const roots = new Set([...plan.sources.map(({ path }) => path), ...staging.paths].map((path) => dirname(path)));
+  const places = plan.sources.map(({ path }) => mirrors?.get(path)?.path ?? path);
+  const roots = new Set([...places, ...staging.paths].map((path) => (isRemote(path) ? path : dirname(path))));
   return connectCrew(wanted, {
     ...connection,
     leadership,

@@ -31,6 +31,8 @@ export function followRegistry(
   const instances = new Map<string, string>();
   /** The instances that must not be used. */
   const unfit = new Set<string>();
+  /** Those that one cannot connect to for what certificates say, and of which somebody has been told. */
+  const distrusted = new Set<string>();
   let isOver = false;
   let timer = clock.after(lookMs, look);
 
@@ -53,6 +55,12 @@ export function followRegistry(
         continue;
       }
       beating.add(address);
+      const distrust = instances.get(address) === instance ? known?.lostBecause : undefined;
+      // Certificates may be replaced at any moment, so it is asked again.
+      if (distrust?.details["tls"] === "refused" && !distrusted.has(instance)) {
+        distrusted.add(instance);
+        onUnfit?.(name, distrust.message);
+      }
       if (record.state === "draining") {
         // Sooner than by its refusing a unit.
         known?.report(new AmalgamError("agent_draining", `Agent "${name}" at ${address} is shutting down`));
@@ -62,7 +70,7 @@ export function followRegistry(
         agents.remove(address, new AmalgamError("agent_lost", `Agent "${name}" at ${address} was started anew`));
       } else if (known !== undefined && known.state !== "lost") continue;
       instances.set(address, instance);
-      added.push(agents.add(address));
+      added.push(agents.add(address, name));
     }
     for (const agent of agents.list) {
       // One that drained signs off right after its last unit, whose result may still be on its way here.

@@ -34,6 +34,10 @@ export class JobAgent {
     return this.agent.name;
   }
 
+  get certifiedName(): string | undefined {
+    return this.agent.certifiedName;
+  }
+
   get label(): string {
     return this.agent.label;
   }

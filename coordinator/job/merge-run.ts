@@ -177,11 +177,18 @@ export class MergeRun {
       run: async ({ unit, agent, epoch, signal, onProgress }: AttemptContext<Unit, JobAgent>) => {
         const request = this.#build(unit, { epoch, task: this.#taskOf(what, agent), statistics });
         const assemblers = what.kind === "merge" && request.task.kind === "stream" ? what.assemblers : undefined;
+        const traceparent = job.traceparentOf?.(unit.id, epoch);
         const result = await (assemblers === undefined
-          ? runAttempt(agent, request, { sink, signal, onProgress })
-          : assemblers.run(agent, request, { signal, onProgress }).catch(async (reason: unknown) => {
+          ? runAttempt(agent, request, { sink, signal, onProgress, traceparent })
+          : assemblers.run(agent, request, { signal, onProgress, traceparent }).catch(async (reason: unknown) => {
               throw await staging.parts.lock.reasonOf(reason);
-            }));
+            })
+        ).catch((reason: unknown) => {
+          const { code, message, details } = AmalgamError.from(reason);
+          const { file } = details;
+          if (code === "source_refused" && file !== undefined) this.#placement.refuse(agent.address, file, message);
+          throw reason;
+        });
         totals.bytesRead += result.bytesRead;
         totals.bytesWritten += result.bytesWritten;
         totals.ioSeconds += result.ioSeconds;

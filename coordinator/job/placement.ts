@@ -1,11 +1,15 @@
 import { formatBytes } from "../../shared/bytes.js";
 import { quote } from "../../shared/quote.js";
+import { isRemote } from "../../shared/remote/url.js";
 import type { Located } from "../dispatch/locate.js";
 import { formatQuantity } from "../plan/report.js";
 import type { Plan, Unit } from "../plan/types.js";
 import type { Mirrors } from "../sources/mirror.js";
 import type { JobAgent, JobAgents } from "./job-agents.js";
 import { unitSources } from "./unit-sources.js";
+
+/** Details of errors are cut on their way, so that of a URL this much is compared. */
+const toldLength = 180;
 
 export interface PlacementOptions {
   /** Tensor data that one slot must be able to hold. */
@@ -24,6 +28,8 @@ export class JobPlacement {
   /** By source, until an agent comes or changes: asked for with every unit and agent. */
   readonly #peers = new Map<number, readonly string[]>();
   #unserved: readonly number[] | undefined;
+  /** What servers said to agents that they did not let read, by the agent's address and by URL. */
+  readonly #refused = new Map<string, Map<string, string>>();
   /** By unit; made when first asked for. */
   readonly #sources = new Map<Unit, ReadonlyMap<number, number>>();
 
@@ -31,7 +37,8 @@ export class JobPlacement {
     this.#plan = plan;
     this.#agents = agents;
     this.#options = options;
-    agents.onChange(() => {
+    agents.onChange(({ address, state }) => {
+      if (state !== "ready") this.#refused.delete(address);
       this.#peers.clear();
       this.#unserved = undefined;
     });
@@ -48,16 +55,25 @@ export class JobPlacement {
       );
     }
     const { sight } = agent;
+    const refused = this.#refusedTo(unit, agent);
+    if (refused !== undefined) return refused;
     if (sight === undefined) return undefined;
     if (needsOutput && !sight.sharesOutput) return "it does not see the output's folder";
     if (this.#seesAll(sight)) return undefined;
     for (const source of this.#missing()) {
       if (sight.has(source) || !this.#sourcesOf(unit).has(source)) continue;
-      const planned = this.#plan.sources[source]?.path ?? "";
-      const path = this.#options.mirrors?.get(planned)?.path ?? planned;
-      return `it cannot read ${quote(path)}, and no other agent has it`;
+      const path = this.#pathOf(source);
+      return isRemote(path)
+        ? `it may not read ${quote(path)}: give it a "--root" that this is below`
+        : `it cannot read ${quote(path)}, and no other agent has it`;
     }
     return undefined;
+  }
+
+  /** A server does not let the agent read a file: it is not asked for it again, unless it is started anew. */
+  refuse(agent: string, url: string, reason: string): void {
+    const refused = this.#refused.get(agent) ?? new Map<string, string>();
+    this.#refused.set(agent, refused.set(url.slice(0, toldLength), reason));
   }
 
   /** Input bytes that the agent would have to fetch. */
@@ -68,9 +84,9 @@ export class JobPlacement {
     return bytes;
   }
 
-  /** The agents that can serve a source file to others, by address. */
+  /** The agents that can serve a source file to others, by address. What is on a server, each reads there. */
   peersOf(source: number): readonly string[] {
-    let peers = this.#peers.get(source);
+    let peers = isRemote(this.#pathOf(source)) ? [] : this.#peers.get(source);
     if (peers === undefined) {
       peers = this.#agents.list
         .filter(({ state, sight }) => (state === "ready" || state === "draining") && sight?.has(source) === true)
@@ -84,6 +100,22 @@ export class JobPlacement {
   #missing(): readonly number[] {
     this.#unserved ??= [...this.#plan.sources.keys()].filter((source) => this.peersOf(source).length === 0);
     return this.#unserved;
+  }
+
+  #refusedTo(unit: Unit, { address }: JobAgent): string | undefined {
+    const refused = this.#refused.get(address);
+    if (refused === undefined) return undefined;
+    for (const source of this.#sourcesOf(unit).keys()) {
+      const reason = refused.get(this.#pathOf(source).slice(0, toldLength));
+      if (reason !== undefined) return reason;
+    }
+    return undefined;
+  }
+
+  /** Where agents look for it. */
+  #pathOf(source: number): string {
+    const planned = this.#plan.sources[source]?.path ?? "";
+    return this.#options.mirrors?.get(planned)?.path ?? planned;
   }
 
   /** The usual case, decided once per agent. */

@@ -24,6 +24,8 @@ export class ProgressModel {
   #finished = 0;
   #unitsDone = 0;
   #retries = 0;
+  /** Bytes of this phase that were done before it began. */
+  #doneBefore = 0;
   readonly #running = new Map<string, number>();
   /** Their sum: thousands run at once, and each says every moment how far it is. */
   #runningBytes = 0;
@@ -37,13 +39,14 @@ export class ProgressModel {
     if (event.type === "gathering") this.#begin(`statistics ${event.pass + 1}`, event.units, event.work);
     else if (event.type === "writing") this.#begin("merging", event.units, event.work);
     else if (event.type === "committing") this.#phase = "committing";
+    else if (event.type === "sending") this.#observeSending(event);
     else if (event.type === "dispatch") this.#observeDispatch(event.event);
   }
 
   get progress(): Progress {
     const seconds = (this.#now() - this.#phaseStarted) / 1000;
     const done = Math.min(this.#work, this.#finished + this.#runningBytes);
-    const bytesPerSecond = seconds > 0 ? done / seconds : 0;
+    const bytesPerSecond = seconds > 0 ? Math.max(0, done - this.#doneBefore) / seconds : 0;
     return {
       phase: this.#phase,
       done,
@@ -62,9 +65,18 @@ export class ProgressModel {
     this.#work = work;
     this.#units = units;
     this.#finished = 0;
+    this.#doneBefore = 0;
     this.#unitsDone = 0;
     this.#running.clear();
     this.#runningBytes = 0;
+  }
+
+  #observeSending({ sent, bytes }: Extract<JobEvent, { type: "sending" }>): void {
+    if (this.#phase !== "sending") {
+      this.#begin("sending", 0, bytes);
+      this.#doneBefore = sent;
+    }
+    this.#finished = sent;
   }
 
   #observeDispatch(event: Extract<JobEvent, { type: "dispatch" }>["event"]): void {

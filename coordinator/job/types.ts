@@ -7,13 +7,18 @@ import type { DispatchEvent } from "../dispatch/dispatcher.js";
 import type { Estimate } from "../plan/estimate.js";
 import type { Planner } from "../plan/planner.js";
 import type { Plan, Unit } from "../plan/types.js";
+import type { Made } from "../provenance/made.js";
+import type { Sign } from "../provenance/signing/signature-file.js";
 import type { RecipeFile } from "../recipe/recipe.js";
+import type { Sink } from "../sinks/sink.js";
 import type { Mirrors } from "../sources/mirror.js";
 import type { JobAgent } from "./job-agents.js";
 
 /** How a plan is carried out. */
 export interface PlanRun {
   readonly output: string;
+  /** Where the output goes instead of into the folder `output`, beside which the work on it is staged all the same. */
+  readonly sink?: Sink | undefined;
   readonly agents: AgentsWanted;
   /**
    * `direct`: agents write the staged files themselves. `stream`: they send bytes back and the coordinator writes.
@@ -31,8 +36,14 @@ export interface PlanRun {
   /** Output bytes per unit. Default: see chooseUnitBytes(). */
   readonly unitBytes?: number | undefined;
   readonly overwrite: boolean;
+  /** What decides the output's bytes besides the recipe, for its manifest. */
+  readonly made?: Made | undefined;
+  /** Signs the output before it appears. */
+  readonly sign?: Sign | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: (event: JobEvent) => void;
+  /** W3C trace context to send along with an attempt that was told of as started. */
+  readonly traceparentOf?: ((unit: number, epoch: number) => string | undefined) | undefined;
 }
 
 export interface MergeJob extends PlanRun {
@@ -90,7 +101,9 @@ export type JobEvent =
   | { readonly type: "writing"; readonly units: number; readonly work: number }
   | { readonly type: "gathering"; readonly pass: number; readonly units: number; readonly work: number }
   | { readonly type: "dispatch"; readonly event: DispatchEvent<Unit, JobAgent> }
-  | { readonly type: "committing" };
+  | { readonly type: "committing" }
+  /** While committing: how much of the output's weights a server has, of so many bytes. */
+  | { readonly type: "sending"; readonly sent: number; readonly bytes: number };
 
 export interface JobResult {
   readonly plan: Plan;

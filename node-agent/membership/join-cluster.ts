@@ -25,6 +25,8 @@ export interface JoinOptions {
   readonly onDrain: (order: OrderRecord) => void;
   /** Another instance has the name by now, as after this process was frozen. Called once at most; beats have ended. */
   readonly onReplaced: (error: AmalgamError) => void;
+  /** Hears what the cluster is told of the agent. */
+  readonly onReport?: ((event: Happening) => void) | undefined;
   /** Aborted: do not join after all. */
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
@@ -34,6 +36,8 @@ export interface JoinOptions {
 
 /** Being known to the cluster. Disposing of it takes the agent off the register. */
 export interface Membership extends AsyncDisposable {
+  /** NATS is reached right now. */
+  readonly isConnected: boolean;
   /** Tells the cluster to send no more units; resolves when it has been told, or cannot be. */
   drain(): Promise<void>;
   /** Tells the cluster what happened here. Never fails. */
@@ -109,7 +113,12 @@ class Member implements Membership {
     return this.#tell();
   }
 
+  get isConnected(): boolean {
+    return this.#hasJoined && this.#bus.isConnected;
+  }
+
   report(happening: Happening): void {
+    this.#options.onReport?.(happening);
     const { name } = this.#description;
     const event: ClusterEvent = { at: new Date().toISOString(), node: name, ...happening };
     const message = event.message.slice(0, maxMessageLength);

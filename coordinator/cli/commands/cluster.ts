@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { withCluster } from "../cluster-options.js";
-import { wait, wholeNumber, withOverwrite, withSizes } from "../options.js";
+import { wait, wholeNumber, withOverwrite, withSizes, withStaging } from "../options.js";
+import { withHttp, withLogging } from "../process-options.js";
 import type { Registration } from "./registration.js";
 
 export function registerCluster({ amalgam, terminal, run, show }: Registration): void {
@@ -11,23 +12,33 @@ export function registerCluster({ amalgam, terminal, run, show }: Registration):
 
   amalgam.command("agent").description("serve units to coordinators; see amalgam agent --help");
 
-  command("coordinator", events)
+  const leading = command("coordinator", events)
     .description("lead a cluster's jobs until SIGTERM, which hands them over; several stand by for one another")
-    .option("--name <name>", "what it is called, alone in the cluster (default: host name and process id)")
+    .option(
+      "--name <name>",
+      "what it is called, alone in the cluster (default: as its certificate says, or host name and process id)",
+    )
     .addOption(new Option("--jobs <n>", "jobs to lead at once").argParser(wholeNumber).default(2))
     .option("--keep-journals <folder>", "where to keep the journals of finished jobs (default: they are removed)")
+    .option(
+      "--allow-source <url...>",
+      "where jobs may have models on servers, such as https://host/models, s3://bucket or hf://owner " +
+        "(default: the Hub, S3 and the public Internet; no host of a private network)",
+    )
     .addOption(
       new Option(
         "--assemblers <n>",
         "threads per job that take in what agents stream (default: 1 to 4, by the cores there are)",
       ).argParser(wholeNumber),
-    )
+    );
+  withLogging(withHttp(leading))
+    .option("--sweeps <folder...>", "sweeps that the status page shows: their folders, or one that has them in it")
     .action((options) => run(async () => (await import("../coordinator.js")).coordinator(options, terminal)));
 
   const submit = command("submit", events)
     .description("have a recipe merged by the cluster; returns once it is planned")
     .argument("<recipe>", "a mergekit recipe (YAML)")
-    .argument("<output>", "the folder to make, as coordinators see it")
+    .argument("<output>", "the folder to make, as coordinators see it, or s3://bucket/prefix")
     .addOption(
       new Option("--assembly <mode>", "each agent as it can, all write files themselves, or all stream bytes back")
         .choices(["auto", "direct", "stream"] as const)
@@ -43,7 +54,7 @@ export function registerCluster({ amalgam, terminal, run, show }: Registration):
       new Option("--watch", "stay until the job is over; Ctrl-C leaves it running").conflicts("detach").default(false),
     )
     .option("--detach", "return as soon as it is handed in", false);
-  withOverwrite(withSizes(submit)).action((recipe, output, options) =>
+  withStaging(withOverwrite(withSizes(submit)), ", as coordinators see it").action((recipe, output, options) =>
     show(async () => (await import("../submit.js")).submit(recipe, output, options, terminal)),
   );
 

@@ -3,8 +3,9 @@ import type { Registration } from "./registration.js";
 export function registerInspecting({ amalgam, terminal, run }: Registration): void {
   amalgam
     .command("verify")
-    .description("check an output against its manifest, offline")
-    .argument("<output>", "a folder that Amalgam made")
+    .description("check an output against its manifest and its signature, offline")
+    .argument("<output>", "a folder that Amalgam made, or s3://bucket/prefix")
+    .option("--key <public.pem>", "whose signature it must have, on every file")
     .option("--json", "for machines", false)
     .action((output, options) => run(async () => (await import("../verify.js")).verify(output, options, terminal)));
 

@@ -7,7 +7,8 @@ export function registerMerging({ amalgam, terminal, run }: Registration): void 
   withRunOptions(amalgam.command("merge"))
     .description("merge the models of a recipe; run again after a crash, it goes on where it was")
     .argument("<recipe>", "a mergekit recipe (YAML)")
-    .argument("<output>", "the folder to make")
+    .argument("<output>", "the folder to make, or s3://bucket/prefix")
+    .option("--http <host:port>", "serve the status page of this merge while it runs (default: not)")
     .action((recipe, output, options) =>
       run(async () => (await import("../merge.js")).merge(recipe, output, options, terminal)),
     );
@@ -27,7 +28,7 @@ export function registerMerging({ amalgam, terminal, run }: Registration): void 
   withRunOptions(amalgam.command("moe"))
     .description("make a mixture of experts from dense models; run again after a crash, it goes on where it was")
     .argument("<config>", "a mergekit-moe config (YAML)")
-    .argument("<output>", "the folder to make")
+    .argument("<output>", "the folder to make, or s3://bucket/prefix")
     .option("--allow-identical-experts", "experts may all be one model, for an output that is to be trained", false)
     .option("--plan", "check the config and say what it takes, and make nothing", false)
     .action((config, output, options) =>

@@ -33,7 +33,7 @@ const noSchedule: Schedule = {
 };
 
 async function run(task: AssemblerTask): Promise<UnitResult> {
-  const { id, agent, unit, epoch, chunkBytes } = task;
+  const { id, agent, unit, epoch, chunkBytes, traceparent } = task;
   const controller = new AbortController();
   running.set(id, controller);
   try {
@@ -44,9 +44,10 @@ async function run(task: AssemblerTask): Promise<UnitResult> {
       message: fromBinary(MergeRequestSchema, task.message),
       pieces: task.pieces.map((piece) => ({ ...piece, schedule: noSchedule })),
     };
-    return await runAttempt({ ...agent, client: clientOf(agent.address) }, request, {
+    return await runAttempt({ ...agent, client: clientOf(agent) }, request, {
       sink: { write },
       signal: controller.signal,
+      traceparent,
       onProgress: (bytesRead, bytesWritten) => send({ type: "progress", id, bytesRead, bytesWritten }),
     });
   } finally {
@@ -54,11 +55,13 @@ async function run(task: AssemblerTask): Promise<UnitResult> {
   }
 }
 
-function clientOf(address: string): AgentClient {
-  let client = clients.get(address);
+/** Another agent may come to an address, and its certificate has its own name. */
+function clientOf({ address, certifiedName: name }: AssemblerTask["agent"]): AgentClient {
+  const key = JSON.stringify([address, name]);
+  let client = clients.get(key);
   if (client === undefined) {
-    client = createClient(AgentService, address, security);
-    clients.set(address, client);
+    client = createClient(AgentService, address, security, { name });
+    clients.set(key, client);
   }
   return client;
 }
@@ -66,8 +69,8 @@ function clientOf(address: string): AgentClient {
 /** What was a Buffer in another thread arrives as plain bytes. */
 function withBuffers(security: Security): Security {
   if (security.kind === "loopback") return security;
-  const { kind, ca, certificate, key } = security;
-  return { kind, ca: Buffer.from(ca), certificate: Buffer.from(certificate), key: Buffer.from(key) };
+  const { ca, certificate, key } = security;
+  return { ...security, ca: Buffer.from(ca), certificate: Buffer.from(certificate), key: Buffer.from(key) };
 }
 
 async function write(file: number, offset: number, data: Uint8Array): Promise<void> {

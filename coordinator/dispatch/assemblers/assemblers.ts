@@ -2,10 +2,9 @@ import { Worker } from "node:worker_threads";
 import { toBinary } from "@bufbuild/protobuf";
 import { AmalgamError } from "../../../shared/errors.js";
 import { MergeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
-import type { Agent } from "../agents.js";
 import type { AttemptOptions, UnitResult } from "../attempt.js";
 import type { UnitRequest } from "../request.js";
-import type { AssemblerData, FromAssembler, ToAssembler } from "./protocol.js";
+import type { AssemblerAgent, AssemblerData, FromAssembler, ToAssembler } from "./protocol.js";
 
 interface Waiting {
   readonly resolve: (result: UnitResult | undefined) => void;
@@ -13,7 +12,7 @@ interface Waiting {
   readonly onProgress: AttemptOptions["onProgress"];
 }
 
-type Watched = Pick<AttemptOptions, "signal" | "onProgress">;
+type Watched = Pick<AttemptOptions, "signal" | "onProgress" | "traceparent">;
 
 /**
  * Threads that pull streamed units from agents. One thread takes in some 0.5 GB a second, and while it does, whatever
@@ -28,11 +27,7 @@ export class Assemblers implements AsyncDisposable {
   }
 
   /** As `runAttempt()` does for a unit that streams, on the thread that has least to do. */
-  async run(
-    agent: Pick<Agent, "address" | "name" | "label">,
-    request: UnitRequest,
-    options: Watched,
-  ): Promise<UnitResult> {
+  async run(agent: AssemblerAgent, request: UnitRequest, options: Watched): Promise<UnitResult> {
     const [first, ...others] = this.#threads;
     if (first === undefined) throw new RangeError("There are no assemblers");
     const thread = others.reduce((least, other) => (other.running < least.running ? other : least), first);
@@ -77,9 +72,9 @@ class Assembler {
   }
 
   async run(
-    { address, name, label }: Pick<Agent, "address" | "name" | "label">,
+    { address, name, label, certifiedName }: AssemblerAgent,
     { unit, epoch, task, message, pieces }: UnitRequest,
-    { signal, onProgress }: Watched,
+    { signal, onProgress, traceparent }: Watched,
   ): Promise<UnitResult | undefined> {
     if (task.kind !== "stream") throw new TypeError("An assembler takes units that stream");
     signal?.throwIfAborted();
@@ -93,9 +88,10 @@ class Assembler {
           type: "run",
           task: {
             id,
-            agent: { address, name, label },
+            agent: { address, name, label, certifiedName },
             unit,
             epoch,
+            traceparent,
             chunkBytes: task.chunkBytes,
             message: toBinary(MergeRequestSchema, message),
             pieces: pieces.map(({ schedule: _, ...piece }) => piece),

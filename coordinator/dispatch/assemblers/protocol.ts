@@ -1,6 +1,7 @@
 import type { PlainError } from "../../../shared/errors.js";
 import type { Security } from "../../../shared/rpc/security.js";
 import type { Unit } from "../../plan/types.js";
+import type { Agent } from "../agents.js";
 import type { UnitResult } from "../attempt.js";
 import type { ExpectedPiece } from "../request.js";
 
@@ -19,12 +20,16 @@ export interface AssemblerData {
   readonly security: Security | undefined;
 }
 
+/** Where to, what it is called, and whom its certificate has to name. */
+export type AssemblerAgent = Pick<Agent, "address" | "name" | "label" | "certifiedName">;
+
 /** An attempt at a unit that streams. The pieces go without their schedules, which only statistics passes need. */
 export interface AssemblerTask {
   readonly id: number;
-  readonly agent: { readonly address: string; readonly name: string; readonly label: string };
+  readonly agent: AssemblerAgent;
   readonly unit: Unit;
   readonly epoch: number;
+  readonly traceparent: string | undefined;
   readonly chunkBytes: number;
   /** A MergeRequest. */
   readonly message: Uint8Array;

@@ -10,7 +10,7 @@ import {
   orderRecord,
   parseRecord,
 } from "../../../shared/cluster/records.js";
-import { makeCertificates, noOpenssl } from "../../support/cluster/certificates.js";
+import { makeCertificates, tlsWords } from "../../support/cluster/certificates.js";
 import { beating, eventOf, jobOf, nodeOf } from "../../support/cluster-records.js";
 import { startAmalgam, withWorkplace } from "../../support/command.js";
 import { type NatsServer, startNatsServer, whyNoNats } from "../../support/nats-server.js";
@@ -84,20 +84,16 @@ test("TLS wants all three files", async () => {
   expect(stderr).toContain('"--tls-ca", "--tls-cert" and "--tls-key"');
 });
 
-const noTls = noOpenssl();
-test.skipIf(noTls !== undefined)(
-  `amalgam merge reaches agents over TLS${noTls === undefined ? "" : ` (${noTls})`}`,
-  async () => {
-    const { at, path } = await work;
-    const { ca, certificate, key } = makeCertificates(at("certificates"), []);
-    const tls = ["--tls-ca", ca, "--tls-cert", certificate, "--tls-key", key];
-    await using agent = startAmalgam(["agent", "--root", path, "--slots", "1", ...tls]);
-    const line = await agent.line((text) => text.includes(" listens on "));
-    const merge = ["merge", at("linear.yaml"), at("over-tls"), "--agent", line.slice(line.lastIndexOf(" ") + 1)];
-    expect(await (await work).run(...merge, ...tls)).toMatchObject({ code: 0 });
-    expect(await (await work).run(...merge, "--tls-ca", ca)).toMatchObject({ code: 2 });
-  },
-);
+test("amalgam merge reaches agents over TLS", async () => {
+  const { at, path } = await work;
+  const files = await makeCertificates(at("certificates"), []);
+  const tls = tlsWords(files);
+  await using agent = startAmalgam(["agent", "--root", path, "--slots", "1", ...tls]);
+  const line = await agent.line((text) => text.includes(" listens on "));
+  const merge = ["merge", at("linear.yaml"), at("over-tls"), "--agent", line.slice(line.lastIndexOf(" ") + 1)];
+  expect(await (await work).run(...merge, ...tls)).toMatchObject({ code: 0 });
+  expect(await (await work).run(...merge, "--tls-ca", files.ca)).toMatchObject({ code: 2 });
+});
 
 describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" : ` (${why})`}`, () => {
   test("AMALGAM_NATS stands for --nats", async () => {

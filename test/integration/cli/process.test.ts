@@ -48,7 +48,7 @@ test.each([
   [["agent"], 'Cannot start an agent without a root: give "--root DIR"\n'],
   [
     ["agent", "--root", "/", "--host", "0.0.0.0"],
-    'Cannot listen on "0.0.0.0": connections are neither encrypted nor authenticated, so only loopback addresses such as "127.0.0.1" are allowed; anything else takes --tls-ca, --tls-cert and --tls-key\n',
+    'Cannot listen on "0.0.0.0": connections are neither encrypted nor authenticated, so only loopback addresses such as "127.0.0.1" are allowed; anything else takes --tls-ca, --tls-cert and --tls-key, which "amalgam certs" makes\n',
   ],
 ])("amalgam %j is refused with exit code 2", async (argv, stderr) => {
   expect(await run(...argv)).toEqual({ code: 2, stdout: "", stderr });

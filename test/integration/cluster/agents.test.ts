@@ -173,7 +173,7 @@ describe.skipIf(reason !== undefined)(`agents fail${reason === undefined ? "" : 
       for (; !isOver && kills < 10; kills += 1) {
         await fleet.shift()?.kill();
         // As clouds do it: a machine that is taken away is replaced by another one.
-        const next = cluster.anotherAgent((kills % 3) + 1, `spare-${kills + 1}`);
+        const next = await cluster.anotherAgent((kills % 3) + 1, `spare-${kills + 1}`);
         fleet.push(next);
         await Promise.all([next.start(), sleep(1_000)]);
       }

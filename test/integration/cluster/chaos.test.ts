@@ -19,7 +19,7 @@ import { normals, seeded } from "../../support/random.js";
 // One job, and everything that can happen to a cluster, at random and at once.
 
 const seed = Number(process.env["AMALGAM_CHAOS_SEED"] ?? Date.now() % 1_000_000);
-const [faults, units] = triesAllFaults ? [200, 600] : [80, 260];
+const [faults, units] = triesAllFaults ? [200, 600] : [40, 150];
 const unitBytes = 64 << 10;
 /** Names for the two models: to read and write so much takes five agents that are well longer than all the faults. */
 const inputs = 9;

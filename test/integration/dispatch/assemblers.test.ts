@@ -9,7 +9,7 @@ import { createRequestBuilder } from "../../../coordinator/dispatch/request.js";
 import { runAgent } from "../../../node-agent/main.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import { readSecurity, type Security } from "../../../shared/rpc/security.js";
-import { makeCertificates, noOpenssl } from "../../support/cluster/certificates.js";
+import { makeCertificates } from "../../support/cluster/certificates.js";
 import {
   collect,
   expectedOutput,
@@ -69,18 +69,20 @@ test.each([1, 3])("%i threads put every byte of two agents in its place", async 
   expect((await readFile(assemblers.path)).equals(expectedOutput(plan))).toBe(true);
 });
 
-const noTls = noOpenssl();
-test.skipIf(noTls !== undefined)(
-  `threads show a certificate as the coordinator does${noTls === undefined ? "" : ` (${noTls})`}`,
-  async () => {
-    await using folder = await temporaryFolder();
-    const security = readSecurity(makeCertificates(join(folder.path, "certificates"), []));
-    await using agent = await runAgent({ roots: [folder.path], worker: fakeWorker, slots: 2, security });
-    await using agents = await connectAgents([agent.address], { security });
-    await using assemblers = await startAssemblers(folder.path, 1, security);
-    expect((await assemblers.run(only(agents), requestOf(0), {})).receipts).toHaveLength(1);
-  },
-);
+test("threads show a certificate as the coordinator does", async () => {
+  await using folder = await temporaryFolder();
+  const security = readSecurity(await makeCertificates(join(folder.path, "certificates"), []));
+  await using agent = await runAgent({ roots: [folder.path], worker: fakeWorker, slots: 2, security });
+  await using agents = await connectAgents([agent.address], { security });
+  await using assemblers = await startAssemblers(folder.path, 1, security);
+  expect((await assemblers.run(only(agents), requestOf(0), {})).receipts).toHaveLength(1);
+
+  const { address, name, label } = only(agents);
+  const impostor = { address, name, label, certifiedName: "another" };
+  await expect(assemblers.run(impostor, requestOf(0), {})).rejects.toThrow(
+    'the node that is said to be there is "another"',
+  );
+});
 
 test("a failure comes back as it was, and the thread lives on", async () => {
   await using folder = await temporaryFolder();

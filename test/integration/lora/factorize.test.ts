@@ -113,7 +113,6 @@ test("extractLora() that is canceled leaves nothing behind", async () => {
     ...{ model, base, output: join(folder.path, "adapter"), maxRank: 400, epsilon: 0, distributeScale: true },
     options: { embedLora: false, saveModules: [], include: [], exclude: [], skipUndecomposable: false },
     agents: { kind: "local", count: 1, mode: "thread", entry: agentEntry, slotsEach: 1, memoryBytesEach: 2 ** 30 },
-    command: [],
     signal: controller.signal,
     onEvent: () => setTimeout(() => controller.abort(new AmalgamError("canceled", "Interrupted")), 50),
   });

@@ -12,7 +12,7 @@ import { AgentService, type MergeRequest, MergeRequestSchema } from "../../../sh
 import { createClient } from "../../../shared/rpc/client.js";
 import { readSecurity, type Security } from "../../../shared/rpc/security.js";
 import { packageVersion } from "../../../shared/rpc/version.js";
-import { makeCertificates, noOpenssl } from "../../support/cluster/certificates.js";
+import { makeCertificates } from "../../support/cluster/certificates.js";
 import {
   collect,
   fakeAgentEntry,
@@ -144,12 +144,10 @@ test("an agent out of grace ends its units with agent_draining", async () => {
   await failed;
 });
 
-const withoutOpenssl = noOpenssl();
-
 /** An agent that speaks TLS, in a test of its own. */
 async function startSecured() {
   const folder = await temporaryFolder();
-  const files = makeCertificates(join(folder.path, "ours"), []);
+  const files = await makeCertificates(join(folder.path, "ours"), []);
   const security = readSecurity(files);
   const agent = await runAgent({ roots: [folder.path], worker: fakeWorker, slots: 1, security });
   return {
@@ -164,26 +162,22 @@ async function startSecured() {
   };
 }
 
-test.skipIf(withoutOpenssl)(
-  `with TLS, an agent serves one whose certificate its authority signed ${withoutOpenssl ?? ""}`,
-  async () => {
-    await using started = await startSecured();
-    const client = createClient(AgentService, started.agent.address, started.security);
-    expect((await client.describe({})).name).toBe(started.agent.name);
-    expect((await collect(client.merge(request))).length).toBeGreaterThan(10);
-    client.close();
-  },
-);
-
-test.skipIf(withoutOpenssl)("with TLS, an agent refuses everybody else", async () => {
+test("with TLS, an agent serves one whose certificate its authority signed", async () => {
   await using started = await startSecured();
-  const others = readSecurity(makeCertificates(join(started.folder.path, "others"), []));
-  if (started.security.kind !== "mutual-tls" || others.kind !== "mutual-tls") throw new Error("There are certificates");
+  const client = createClient(AgentService, started.agent.address, started.security);
+  expect((await client.describe({})).name).toBe(started.agent.name);
+  expect((await collect(client.merge(request))).length).toBeGreaterThan(10);
+  client.close();
+});
+
+test("with TLS, an agent refuses everybody else", async () => {
+  await using started = await startSecured();
+  const theirs = await makeCertificates(join(started.folder.path, "others"), []);
   const strangers: readonly (readonly [string, Security])[] = [
     ["in plain text", { kind: "loopback" }],
-    ["with another authority", others],
-    ["with another authority's certificate", { ...others, ca: started.security.ca }],
-    ["who trusts another authority", { ...started.security, ca: others.ca }],
+    ["with another authority", readSecurity(theirs)],
+    ["with another authority's certificate", readSecurity({ ...theirs, ca: started.files.ca })],
+    ["who trusts another authority", readSecurity({ ...started.files, ca: theirs.ca })],
   ];
   for (const [who, security] of strangers) {
     const client = createClient(AgentService, started.agent.address, security);
@@ -192,7 +186,7 @@ test.skipIf(withoutOpenssl)("with TLS, an agent refuses everybody else", async (
   }
 });
 
-test.skipIf(withoutOpenssl)("with TLS, an agent refuses one without a certificate", async () => {
+test("with TLS, an agent refuses one without a certificate", async () => {
   await using started = await startSecured();
   if (started.security.kind !== "mutual-tls") throw new Error("There are certificates");
   const client = new Client(started.agent.address, credentials.createSsl(started.security.ca));

@@ -54,6 +54,7 @@ test("assertRequest() refuses a request that contradicts itself", () => {
     [piece({ inputs: [source, { ...source, offset: 2n ** 62n }] }), "2000 bytes at 4611686018427387904"],
     [piece({ parameters: [1] }), "1 parameters, its program 0"],
     [piece({ outputDtype: "text" }), 'the dtype "text"'],
+    [piece({ statistics: [Number.NaN] }), "1 statistics, its program 0"],
   ];
   for (const [change, message] of cases) expect(refusal(change)).toContain(message);
 });

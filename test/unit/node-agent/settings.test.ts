@@ -4,7 +4,8 @@ import { completeSettings, parseAgentArguments } from "../../../node-agent/setti
 test("parseAgentArguments() reads every option", () => {
   const words =
     "--root /a --root /b --port 4000 --host ::1 --slots 3 --memory 2GiB --io-limit 20MB --name box --grace 2.5 " +
-    "--nats nats://n:4222 --nats-wait 7 --advertise box:1 --tls-ca ca.pem --tls-cert cert.pem --tls-key key.pem";
+    "--nats nats://n:4222 --nats-wait 7 --advertise box:1 --tls-ca ca.pem --tls-cert cert.pem --tls-key key.pem " +
+    "--http 8080 --http-tls-cert h.pem --http-tls-key k.pem --log-format json --log-level debug --traces";
   expect(parseAgentArguments(words.split(" "))).toEqual({
     agent: {
       roots: ["/a", "/b"],
@@ -18,6 +19,8 @@ test("parseAgentArguments() reads every option", () => {
     tls: { ca: "ca.pem", certificate: "cert.pem", key: "key.pem" },
     graceMs: 2_500,
     cluster: { url: "nats://n:4222", waitMs: 7_000, advertise: "box:1" },
+    http: { http: "8080", httpTlsCert: "h.pem", httpTlsKey: "k.pem" },
+    telling: { format: "json", level: "debug", traces: true },
   });
 });
 
@@ -26,6 +29,8 @@ test("parseAgentArguments() leaves open what is not said", () => {
     agent: { roots: ["/a"] },
     tls: { ca: undefined, certificate: undefined, key: undefined },
     graceMs: 30_000,
+    http: {},
+    telling: { format: "text", level: "info", traces: false },
     cluster: undefined,
   });
 });
@@ -65,6 +70,8 @@ test.each([
 
 test.each([
   [["--memory", "much"], 'Cannot use "much" for "--memory": it is not a size'],
+  [["--log-format", "jsno"], 'Cannot use "jsno" for "--log-format": it is none of text, json; did you mean "json"?'],
+  [["--log-level", "all"], 'Cannot use "all" for "--log-level": it is none of debug, info, warning, error'],
   [["--io-limit", "slow"], 'Cannot use "slow" for "--io-limit": it is not a size'],
   [["--slots", "-1"], "slots"],
   [["--slots", "1.5"], 'Cannot use "1.5" for "--slots": it is not a whole number'],

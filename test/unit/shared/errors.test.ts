@@ -15,6 +15,11 @@ test.each([
   expect(AmalgamError.from(Object.assign(new Error("it failed"), { code: name })).code).toBe(code);
 });
 
+test("a path in the system's words cannot move the cursor", () => {
+  const error = AmalgamError.from(Object.assign(new Error("ENOENT: open 'a\u001b[2J\u202e\n'"), { code: "ENOENT" }));
+  expect(error.message).toBe("ENOENT: open 'a\\u001b[2J\\u202e\\n'");
+});
+
 test("a thread that has no memory left is out of memory", async () => {
   const greedy = "const all = []; for (;;) all.push(new Array(10_000).fill({}));";
   const worker = new Worker(greedy, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } });

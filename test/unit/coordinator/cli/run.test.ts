@@ -10,10 +10,10 @@ test("--help shows every command under its theme", async () => {
   });
   expect(Object.fromEntries(groups)).toMatchObject({
     "Merging:": ["merge", "plan", "moe", "methods"],
-    "Checkpoints:": ["verify", "diff", "gc"],
+    "Checkpoints:": ["verify", "diff", "gc", "download", "reproduce", "sign"],
     "Adapters:": ["extract-lora", "merge-adapters"],
     "Cluster:": [
-      ...["agent", "coordinator", "submit", "status", "watch", "cancel", "logs", "nodes", "drain", "doctor"],
+      ...["agent", "coordinator", "submit", "status", "watch", "cancel", "logs", "nodes", "drain", "doctor", "certs"],
     ],
   });
 });

@@ -86,6 +86,22 @@ test("pauses grow up to a limit", () => {
   expect(pauses).toEqual([100, 400, 1_000, 1_000, 1_000].map((delayMs) => ({ kind: "retry", delayMs })));
 });
 
+test("a unit whose source is refused to agents is tried on each, and is fatal only after many tries", () => {
+  const refused = new Set<string>();
+  const agents = { a: 1, b: 1, c: 1, d: 1 };
+  const state = start([1], agents, {
+    refuses: (_, agent) => (refused.has(agent) ? "the server says no" : undefined),
+  });
+  for (let now = 0; refused.size < 4; now += 10_000) {
+    const attempt = startOne(state, now);
+    expect(refused).not.toContain(attempt.agent);
+    refused.add(attempt.agent);
+    expect(state.fail(attempt, failure("source_refused"), now)).toMatchObject({ kind: "retry" });
+  }
+  expect(state.next(1e6)).toBeUndefined();
+  expect(state.blocked(1e6)?.refusals.map(({ agent }) => agent)).toEqual(["a", "b", "c", "d"]);
+});
+
 test("a unit that fails three times is fatal, with every failure", () => {
   const state = start([1], { a: 1, b: 1 });
   for (const now of [0, 10_000]) state.fail(startOne(state, now), failure("io_failed"), now);

@@ -191,6 +191,22 @@ test("a request names its leader, and of each source where it is and who else ha
   expect(next.sources[0]?.peers[0]).toBe("10.0.0.3:1");
 });
 
+test("a file on a server is named by its URL, with what tells its state, and no peers", () => {
+  const url = "https://host/model.safetensors";
+  const task = { epoch: 1, task: streamed };
+  const headerSha256 = "ab".repeat(32);
+  const planned = { ...plan(), sources: plan().sources.map((source) => ({ ...source, headerSha256 })) };
+  const sourceAt = (version: string | undefined) => {
+    const placeOf = () => ({ path: url, modifiedMs: 0, version });
+    const build = createRequestBuilder(planned, "job", { peersOf: () => ["10.0.0.1:1"], placeOf });
+    return build(unit({ tensor: 1, begin: 0, end: 200_000 }), task).message.sources[0];
+  };
+  expect(sourceAt('"v1"')).toMatchObject({ path: url, bytes: 1_000_000n, version: '"v1"', peers: [] });
+  const nameless = sourceAt(undefined);
+  expect(nameless).toMatchObject({ path: url, version: "", peers: [] });
+  expect(Buffer.from(nameless?.headerSha256 ?? []).toString("hex")).toBe(headerSha256);
+});
+
 test("a request names no more peers than anybody would ask", () => {
   const many = Array.from({ length: 500 }, (_, i) => `10.0.0.1:${i + 1}`);
   const build = createRequestBuilder(plan(), "job", { peersOf: () => many });

@@ -63,6 +63,19 @@ test("a refusal names the file that nobody has, where its agent would look for i
   expect(placementOf([agent], { mirrors }).refuses(unit, agent)).toContain('"/models/m.safetensors"');
 });
 
+test("what is on a server every agent reads by itself, or not at all", () => {
+  const url = `https://host/${"long/".repeat(60)}model.safetensors`;
+  const mirrors = new Map([["/nowhere/1", { path: url, modifiedMs: 0 }]]);
+  const [lacking, having] = [agentWith([0]), agentWith([0, 1], { address: "y:1" })];
+  const placement = placementOf([lacking, having], { mirrors });
+  expect(placement.peersOf(1)).toEqual([]);
+  expect(placement.refuses(unit, lacking)).toMatch(/^it may not read "https:.+: give it a "--root"/);
+  expect(placement.refuses(unit, having)).toBeUndefined();
+  // As it comes over gRPC: cut.
+  placement.refuse("y:1", `${url.slice(0, 199)}…`, "the server says no");
+  expect(placement.refuses(unit, having)).toBe("the server says no");
+});
+
 test("an agent that must write the output must see it", () => {
   const agent = agentWith([0, 1], { sharesOutput: false });
   expect(placementOf([agent]).refuses(unit, agent)).toBeUndefined();

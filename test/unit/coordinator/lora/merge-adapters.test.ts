@@ -2,7 +2,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openAdapter } from "../../../../coordinator/lora/adapter.js";
-import { type MergeAdaptersJob, mergeAdapters } from "../../../../coordinator/lora/merge-adapters.js";
+import { mergeAdapters } from "../../../../coordinator/lora/merge-adapters.js";
+import type { MergeAdaptersJob } from "../../../../coordinator/lora/merge-settings.js";
 import { readModules } from "../../../../coordinator/lora/modules.js";
 import { openCheckpoint } from "../../../../shared/checkpoint/open.js";
 import { svd } from "../../../../shared/linalg/svd.js";
@@ -86,7 +87,12 @@ test("mergeAdapters() writes what PEFT reads: patterns for ranks that differ, al
   await using folder = await withTempDir();
   const { output } = await merge(folder.path, { adapters: [left, right], combination: "concatenate" });
   expect(await readdir(folder.path)).toEqual(["merged"]);
-  expect((await readdir(output)).toSorted()).toEqual(["README.md", "adapter_config.json", "adapter_model.safetensors"]);
+  expect((await readdir(output)).toSorted()).toEqual([
+    "README.md",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "amalgam.json",
+  ]);
   const config = JSON.parse(await readFile(join(output, "adapter_config.json"), "utf8")) as Record<string, unknown>;
   const upOnly = { "^model.layers.0.mlp.up_proj": 2, "^model.layers.1.mlp.up_proj": 2 };
   expect(config).toMatchObject({

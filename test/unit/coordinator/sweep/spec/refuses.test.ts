@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { answerLosses } from "../../../../../coordinator/sweep/losses/losses.js";
 import { parseSweep } from "../../../../../coordinator/sweep/spec/read.js";
 import { AmalgamError } from "../../../../../shared/errors.js";
@@ -8,6 +8,10 @@ import { repositoryPath } from "../../../../support/repository.js";
 // replaces or adds some of them.
 
 const folder = repositoryPath("examples", "digits");
+
+// A model that is misspelt may be meant as one of the Hub's, which is not asked here.
+beforeAll(() => vi.stubEnv("HF_HUB_OFFLINE", "1"));
+afterAll(() => vi.unstubAllEnvs());
 
 function recipe(weight: string, rest = ""): string {
   const model = `{model: experts/rotated, parameters: {weight: ${weight}}}`;
