@@ -16,8 +16,8 @@ const compositionRoot = join("coordinator", "main.ts");
 /** Inside shared/, arrows point down only: nothing below knows what is built on it. */
 const layers: readonly (readonly string[])[] = [
   ["errors.ts", "bytes.ts", "quote.ts", "suggest.ts", "clock.ts", "gen", "child", "shape.ts", "unless-aborted.ts"],
-  ["checkpoint", "expression", "linalg", "bus"],
-  ["methods", "rpc", "cluster", "onnx"],
+  ["checkpoint", "expression", "linalg", "bus", "log"],
+  ["methods", "rpc", "cluster", "onnx", "http", "metrics", "trace", "remote"],
 ];
 
 const root = repositoryPath("");
