@@ -79,6 +79,8 @@ function urlOf(model: string): string {
 }
 
 const redrawMs = 100;
+/** What comes before that says nothing of a connection's speed: small files, one round trip after the other. */
+const settledSeconds = 1;
 
 export function jsonLines(stdout: NodeJS.WriteStream, model: string): DownloadView {
   return {
@@ -92,19 +94,19 @@ export function jsonLines(stdout: NodeJS.WriteStream, model: string): DownloadVi
 /** A bar on a terminal, plain lines in a pipe. */
 export function shown(stderr: NodeJS.WriteStream, model: string): DownloadView {
   const bar = stderr.isTTY ? new ProgressBar(stderr) : new ProgressLines(stderr);
-  const started = performance.now();
-  let first: number | undefined;
+  let first: { readonly ms: number; readonly doneBytes: number } | undefined;
   return {
     onProgress: atMostEvery(redrawMs, (progress) => {
       const { doneBytes, bytes, filesDone, files } = progress;
       // What was here before was not downloaded at any speed.
-      first ??= doneBytes;
-      const bytesPerSecond = (1000 * (doneBytes - first)) / Math.max(1, performance.now() - started);
-      const eta = bytesPerSecond > 0 ? [`ETA ${formatSeconds((bytes - doneBytes) / bytesPerSecond)}`] : [];
+      first ??= { ms: performance.now(), doneBytes };
+      const seconds = (performance.now() - first.ms) / 1000;
+      const bytesPerSecond = (doneBytes - first.doneBytes) / seconds;
+      const isKnown = seconds >= settledSeconds && bytesPerSecond > 0;
       const text = [
         `${formatBytes(doneBytes)} of ${formatBytes(bytes)}`,
-        `${formatBytes(bytesPerSecond)}/s`,
-        ...eta,
+        ...(isKnown ? [`${formatBytes(bytesPerSecond)}/s`] : []),
+        ...(isKnown ? [`ETA ${formatSeconds((bytes - doneBytes) / bytesPerSecond)}`] : []),
         `${filesDone}/${files} files`,
         quote(model),
       ].join("  ");

@@ -3,6 +3,7 @@ import { formatBytes } from "../../shared/bytes.js";
 import type { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote, quoteList } from "../../shared/quote.js";
 import type { Manifest } from "../assemble/manifest.js";
+import { stagingRoot } from "../assemble/staging-paths.js";
 import { efficiencyOf } from "../job/efficiency.js";
 import { type AgentsWanted, isResumable, type JobEvent, type JobResult, type PlanRun, runMerge } from "../job.js";
 import type { MergePage } from "../page/open-merge-page.js";
@@ -117,7 +118,8 @@ export async function carryOut(
   } catch (reason) {
     view.close();
     const isKept = (error: AmalgamError): boolean => hasWork && isResumable(error);
-    throw failure(reason, stdout, { json: options.json, isKept, kept: "The work done so far is" });
+    const where = destination.sink === undefined ? "" : ` in ${quote(stagingRoot(destination.output))}`;
+    throw failure(reason, stdout, { json: options.json, isKept, kept: `The work done so far${where} is` });
   }
 }
 

@@ -11,7 +11,7 @@ import { strongETag } from "./http/validators.js";
 import { assertNoneMissing, readShardNames } from "./read-whole.js";
 import type { RemoteFile, RemoteModel, RemoteStore } from "./remote-store.js";
 import { fileUrl, parseRemote, splitFile } from "./url.js";
-import { companionNames, knownWeights } from "./wanted-files.js";
+import { knownWeights, smallNames } from "./wanted-files.js";
 
 /** Names that are asked for at once. */
 const concurrency = 8;
@@ -21,20 +21,13 @@ const concurrency = 8;
  * then the shards that an index names. Credentials come from `~/.netrc`.
  */
 export function createHttpsStore(client: HttpClient): RemoteStore {
-  const logins = new Map<string, Promise<string | undefined>>();
-  const loginFor = (url: string): Promise<string | undefined> => {
-    const { hostname } = new URL(url);
-    const login = logins.get(hostname) ?? netrcAuthorization(hostname, client.env);
-    logins.set(hostname, login);
-    return login;
-  };
-
   const ask = async (
     url: string,
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal | undefined,
   ): Promise<Reply> => {
-    const authorization = await loginFor(url);
+    // Looked up for each request: a new password takes effect in a process that runs for weeks.
+    const authorization = await netrcAuthorization(new URL(url).hostname, client.env);
     const { reply } = await follow(client, { method: "GET", url, headers, signal, authorization });
     if (reply.status !== 401 && reply.status !== 407) return reply;
     await reply.discard();
@@ -88,7 +81,7 @@ async function find(name: string, asking: Asking, signal: AbortSignal | undefine
   if (address?.scheme !== "https") throw refusal(name, problem ?? "it is no address of a web server");
   const file = address.url.endsWith(".safetensors") ? splitFile(address) : undefined;
   const folder = file?.folder ?? address.url;
-  const names = file === undefined ? [...knownWeights, ...companionNames] : [file.name, ...companionNames];
+  const names = file === undefined ? [...knownWeights, ...smallNames] : [file.name, ...smallNames];
   const files = new Map<string, RemoteFile>();
   const failures = new Map<string, Extract<Probe, { kind: "absent" }>>();
   const look = async (names: readonly string[]): Promise<void> => {

@@ -47,7 +47,9 @@ export function openRemoteStore(options: RemoteOptions = {}): RemoteStore {
       return (await storeOf(file.url)).read(file, range, deliverAndTell, signal);
     },
     close: async () => {
-      for (const store of opened.values()) await (await store).close();
+      // One that could not be opened has failed whoever asked for it.
+      const stores = await Promise.allSettled(opened.values());
+      await Promise.all(stores.map((one) => (one.status === "fulfilled" ? one.value.close() : undefined)));
       await Promise.all(clients.map((one) => one.close()));
     },
   };

@@ -1,37 +1,19 @@
+import { companionNames, licenseNames } from "../checkpoint/companion-names.js";
 import { indexFileName } from "../checkpoint/index-json.js";
 
-/** Files beside weights, small, in the names that transformers, PEFT, processors and vLLM read and the Hub shows. */
-export const companionNames = [
+/** Files beside weights that a plan, an output or its card has use for. */
+export const smallNames = [
   "config.json",
-  "generation_config.json",
-  "tokenizer.json",
-  "tokenizer.model",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.json",
-  "vocab.txt",
-  "merges.txt",
-  "spiece.model",
-  "sentencepiece.bpe.model",
-  "tekken.json",
-  "chat_template.jinja",
-  "chat_template.json",
-  "preprocessor_config.json",
-  "processor_config.json",
-  "video_preprocessor_config.json",
   "adapter_config.json",
   "README.md",
-  "LICENSE",
-  "LICENSE.md",
-  "LICENSE.txt",
-  "NOTICE",
+  ...companionNames,
+  ...licenseNames,
 ] as const;
 
 /** Weights that are found without a list of a folder's files. */
 export const knownWeights = [indexFileName, "model.safetensors", "adapter_model.safetensors"] as const;
 
-const companions: ReadonlySet<string> = new Set(companionNames);
+const small: ReadonlySet<string> = new Set(smallNames);
 
 /** Which of a folder's files, listed by name, are wanted before an index is read: all but its shards. */
 export interface WantedFiles {
@@ -46,15 +28,15 @@ export interface WantedFiles {
  * only other index, else every safetensors file, for the planner to judge. An adapter's weights come along.
  */
 export function chooseFiles(listed: readonly string[]): WantedFiles {
-  const small = listed.filter((name) => companions.has(name) || /^(?:added_tokens.*|[^.].*\.jinja)$/.test(name));
+  const beside = listed.filter((name) => small.has(name) || /^(?:added_tokens.*|[^.].*\.jinja)$/.test(name));
   const adapters = listed.filter((name) => name === "adapter_model.safetensors");
   const whole = listed.filter((name) => name === "model.safetensors");
-  if (listed.includes(indexFileName)) return { names: [...small, ...adapters, indexFileName], index: indexFileName };
-  if (whole.length > 0) return { names: [...small, ...adapters, ...whole], index: undefined };
+  if (listed.includes(indexFileName)) return { names: [...beside, ...adapters, indexFileName], index: indexFileName };
+  if (whole.length > 0) return { names: [...beside, ...adapters, ...whole], index: undefined };
   const indexes = listed.filter((name) => name.endsWith(".safetensors.index.json"));
   const [index] = indexes;
   if (index !== undefined) {
-    return { names: [...small, ...adapters, ...indexes], index: indexes.length === 1 ? index : undefined };
+    return { names: [...beside, ...adapters, ...indexes], index: indexes.length === 1 ? index : undefined };
   }
-  return { names: [...small, ...listed.filter((name) => name.endsWith(".safetensors"))], index: undefined };
+  return { names: [...beside, ...listed.filter((name) => name.endsWith(".safetensors"))], index: undefined };
 }

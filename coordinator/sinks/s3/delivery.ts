@@ -182,8 +182,8 @@ export class S3Delivery implements Delivery {
     const { plan, layout } = staging.parts;
     const wanted = new Map(files.map(({ name, crc32 }) => [name, crc32]));
     for (const name of companions) wanted.set(name, crc32Of(await readFile(join(layout.files, name))));
-    const { overwrite } = options;
-    const { isComplete, stale } = await inspectFolder(folder, this.url, plan, { overwrite, wanted, signal });
+    const isBegun = [...this.#journal.files.values()].some(({ state }) => state === "completed");
+    const { isComplete, stale } = await inspectFolder(folder, this.url, plan, { ...options, wanted, isBegun, signal });
     if (isComplete) throw refusedOutput(this.url, "another process completed it");
     // Without its manifest it is no output any more, whatever becomes of us.
     const isManifest = (name: string): number => Number(name === manifestName);

@@ -3,6 +3,7 @@ import { quote } from "../../../shared/quote.js";
 import { type Manifest, manifestName, maxManifestBytes, parseManifest } from "../../assemble/manifest.js";
 import { cardName } from "../../assemble/model-card.js";
 import type { Plan } from "../../plan/types.js";
+import { signatureName } from "../../provenance/signing/signature-file.js";
 import type { S3Folder } from "./bucket.js";
 import type { ListedObject } from "./objects.js";
 import { refusedOutput } from "./output-error.js";
@@ -18,6 +19,8 @@ export interface InspectOptions {
   readonly overwrite: boolean;
   /** CRC-32s of what is about to be written, by name. Default: not known yet */
   readonly wanted?: ReadonlyMap<string, number> | undefined;
+  /** Files of this plan's output are on record as completed from our staging directory. @default false */
+  readonly isBegun?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -33,14 +36,17 @@ export async function inspectFolder(
   folder: S3Folder,
   url: string,
   plan: Plan,
-  { overwrite, wanted, signal }: InspectOptions,
+  { overwrite, wanted, isBegun = false, signal }: InspectOptions,
 ): Promise<Existing> {
   const listed = await folder.list(signal);
   const refusal = (problem: string) => refusedOutput(url, `it holds ${problem}, ${whatToDo}`);
   if (!listed.has(manifestName)) {
-    const stale = await findStale(folder, url, plan, listed, { wanted, signal });
-    if (stale.size > 0 && !overwrite) throw refusal("what is left of another output, or of an earlier try at this one");
-    return { isComplete: false, stale };
+    const { ofOthers, ofThis } = await findStale(folder, url, plan, listed, { wanted, signal });
+    const isInTheWay = ofOthers.size > 0 || (ofThis.size > 0 && !isBegun);
+    if (isInTheWay && !overwrite) {
+      throw refusal("what is left of another output, or of an earlier try at this one");
+    }
+    return { isComplete: false, stale: new Map([...ofOthers, ...ofThis]) };
   }
   const manifest = await readManifest(folder, url, signal);
   if (manifest === undefined) throw notOurs(url, manifestName);
@@ -51,35 +57,36 @@ export async function inspectFolder(
     throw refusal(isOurs ? "a damaged output of this recipe" : "the output of another recipe or source");
   }
   const files = [...manifest.weights, ...manifest.companions].map(({ name }) => name);
-  const known = new Set([...files, cardName, manifestName]);
+  const known = new Set([...files, cardName, signatureName, manifestName]);
   // Once the manifest is removed, nothing tells what lies beside it from what is ours.
-  const other = [...listed.keys()].find((name) => !known.has(name) && !name.startsWith(`${manifestName}.`));
+  const other = [...listed.keys()].find((name) => !known.has(name));
   if (other !== undefined) throw notOurs(url, other);
   return { isComplete: false, stale: listed };
 }
 
 const whatToDo = "choose another prefix or replace it with --overwrite";
 
-/** What is there of ours, without a manifest, that is not to stay. */
+/** What is there of ours, without a manifest, that is not to stay: of other plans, and of this one. */
 async function findStale(
   folder: S3Folder,
   url: string,
   plan: Plan,
   listed: ReadonlyMap<string, ListedObject>,
   { wanted, signal }: Pick<InspectOptions, "wanted" | "signal">,
-): Promise<ReadonlyMap<string, ListedObject>> {
-  const stale = new Map<string, ListedObject>();
+): Promise<Readonly<Record<"ofOthers" | "ofThis", ReadonlyMap<string, ListedObject>>>> {
+  const ofOthers = new Map<string, ListedObject>();
+  const ofThis = new Map<string, ListedObject>();
   for (const [name, object] of [...listed].slice(0, maxLooks)) {
     const found = await folder.head(name, signal);
     if (found === undefined) continue;
     if (found.plan === undefined) throw notOurs(url, name);
     const crc32 = found.crc32 ?? found.expectedCrc32;
-    const isToStay = found.plan === plan.digest && (wanted === undefined || wanted.get(name) === crc32);
-    if (!isToStay) stale.set(name, object);
+    if (found.plan !== plan.digest) ofOthers.set(name, object);
+    else if (wanted !== undefined && wanted.get(name) !== crc32) ofThis.set(name, object);
   }
   const [next] = [...listed.keys()].slice(maxLooks);
   if (next !== undefined) throw notOurs(url, next);
-  return stale;
+  return { ofOthers, ofThis };
 }
 
 function notOurs(url: string, name: string): AmalgamError {

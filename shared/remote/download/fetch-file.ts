@@ -12,7 +12,7 @@ import type { FilePlace } from "./places.js";
 import { syncDirectory } from "./sync-directory.js";
 
 export interface FetchOptions {
-  /** Called with bytes that are in place; with what an earlier attempt left, too, and below 0 where that was not right. */
+  /** Called with bytes that have come; with what an earlier attempt left, too, and below 0 where that was not right. */
   readonly onBytes: (bytes: number) => void;
   readonly pieceBytes: number;
   readonly signal: AbortSignal | undefined;
@@ -93,10 +93,9 @@ async function fill(
     };
     await store.read(file, { offset: 0, length: file.bytes }, deliver, signal);
   } else {
-    for await (const piece of fetchPieces(store, file, { start, pieceBytes }, signal)) {
+    for await (const piece of fetchPieces(store, file, { start, pieceBytes, onBytes, signal })) {
       await handle.appendFile(piece);
       hash?.update(piece);
-      onBytes(piece.length);
     }
   }
   await handle.sync();

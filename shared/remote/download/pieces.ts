@@ -2,6 +2,15 @@ import type { RemoteFile, RemoteStore } from "../remote-store.js";
 
 /** How a file is cut, unless somebody says otherwise. */
 export const defaultPieceBytes = 8 << 20;
+
+export interface PiecesOptions {
+  readonly start: number;
+  readonly pieceBytes: number;
+  /** Called with bytes that have come, in whatever piece. */
+  readonly onBytes: (bytes: number) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Pieces of one file that are on their way or wait for those before them. */
 const ahead = 4;
 
@@ -12,8 +21,7 @@ const ahead = 4;
 export async function* fetchPieces(
   store: Pick<RemoteStore, "read">,
   file: RemoteFile,
-  { start, pieceBytes }: { readonly start: number; readonly pieceBytes: number },
-  signal: AbortSignal | undefined,
+  { start, pieceBytes, onBytes, signal }: PiecesOptions,
 ): AsyncGenerator<Uint8Array> {
   const stop = new AbortController();
   const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
@@ -22,7 +30,7 @@ export async function* fetchPieces(
     for (let next = start; next < file.bytes || pending.length > 0; ) {
       while (pending.length < ahead && next < file.bytes) {
         const length = Math.min(pieceBytes, file.bytes - next);
-        const piece = fetchPiece(store, file, { offset: next, length }, either);
+        const piece = fetchPiece(store, file, { offset: next, length }, { onBytes, signal: either });
         // It is looked at when its turn comes.
         piece.catch(() => undefined);
         pending.push(piece);
@@ -41,13 +49,14 @@ async function fetchPiece(
   store: Pick<RemoteStore, "read">,
   file: RemoteFile,
   range: { readonly offset: number; readonly length: number },
-  signal: AbortSignal,
+  { onBytes, signal }: Pick<PiecesOptions, "onBytes" | "signal">,
 ): Promise<Uint8Array> {
   const piece = new Uint8Array(range.length);
   let done = 0;
   const deliver = (bytes: Uint8Array): void => {
     piece.set(bytes, done);
     done += bytes.length;
+    onBytes(bytes.length);
   };
   await store.read(file, range, deliver, signal);
   return piece;

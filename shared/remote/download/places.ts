@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { AmalgamError } from "../../errors.js";
-import { quote } from "../../quote.js";
+import { formatCount, quote } from "../../quote.js";
 import { hubCachePaths } from "../hub/cache.js";
 import { hubCacheDirectory } from "../hub/settings.js";
 import type { HubAddress } from "../hub-address.js";
@@ -44,6 +44,10 @@ export interface ModelPlaces {
 export function placesFor(model: RemoteModel, asked: string, env: Env): ModelPlaces {
   const { address } = parseRemote(model.url);
   if (address === undefined) throw new TypeError("A model that was found has an address");
+  if (model.files.size > maxFiles) {
+    const problem = `it has ${formatCount(model.files.size)} files, above the limit of ${formatCount(maxFiles)}`;
+    throw new AmalgamError("checkpoint_malformed", `Cannot download ${quote(model.url)}: ${problem}`);
+  }
   for (const name of model.files.keys()) assertPlain(model.url, name);
   assertApart(model.url, [...model.files.keys()]);
   const { hub } = address;
@@ -93,6 +97,8 @@ function folderName(segment: string): string {
 }
 
 const maxFolderBytes = 200;
+/** As many as shards may be, and some beside them. */
+const maxFiles = 11_000;
 
 /** The same for the same files, whenever they are looked at. */
 function stateOf(files: ReadonlyMap<string, RemoteFile>): string {

@@ -69,7 +69,12 @@ export function createHttpClient(options: RemoteOptions, trusted?: ReadonlySet<s
       const { statusCode, body } = answer;
       // A body that nobody waits for may still fail when its connection does.
       body.on("error", () => undefined);
-      return { status: statusCode, headers: flat(answer.headers), body, discard: () => discard(body) };
+      return {
+        status: statusCode,
+        headers: flat(answer.headers),
+        body,
+        discard: () => discard(body, Math.min(discardMs, patience.stallMs)),
+      };
     },
     gate: new ByteGate(maxInFlightBytes),
     patience,
@@ -85,8 +90,8 @@ function assertProxy(name: string, value: string): void {
   throw new AmalgamError("usage", `Cannot use ${name}: it is no address such as "http://proxy:3128"`);
 }
 
-async function discard(body: Dispatcher.ResponseData["body"]): Promise<void> {
-  await body.dump({ limit: discardBytes, signal: AbortSignal.timeout(discardMs) }).catch(() => undefined);
+async function discard(body: Dispatcher.ResponseData["body"], ms: number): Promise<void> {
+  await body.dump({ limit: discardBytes, signal: AbortSignal.timeout(ms) }).catch(() => undefined);
 }
 
 function flat(headers: Readonly<Record<string, string | string[] | undefined>>): ReadonlyMap<string, string> {

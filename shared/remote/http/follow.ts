@@ -4,7 +4,7 @@ import { isLoopbackHost, shown } from "../url.js";
 import type { Ask, HttpClient, Reply } from "./client.js";
 
 export interface Following extends Ask {
-  /** Sent to the origin of `url` and to no other. */
+  /** Sent to the origin of `url` and to no other, and not there either once an answer led elsewhere, as in `fetch`. */
   readonly authorization?: string | undefined;
   /** Whether to go where an answer points; where not, that answer is the result. @default always */
   readonly goesOn?: (to: URL) => boolean;
@@ -31,9 +31,10 @@ export async function follow(client: HttpClient, following: Following): Promise<
   const { authorization, goesOn = () => true } = following;
   const { origin } = new URL(following.url);
   let { url } = following;
+  let isHome = authorization !== undefined;
   for (let redirects = 0; ; redirects += 1) {
-    const isHome = authorization !== undefined && new URL(url).origin === origin;
-    const headers = isHome ? { ...following.headers, authorization } : following.headers;
+    isHome &&= new URL(url).origin === origin;
+    const headers = { ...following.headers, ...(isHome && authorization !== undefined && { authorization }) };
     const reply = await client.ask({ ...following, url, headers });
     const to = redirectOf(reply, url);
     if (to === undefined || !goesOn(to)) return { reply, url };

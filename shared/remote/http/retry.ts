@@ -69,16 +69,16 @@ export async function withRetries<T>(work: () => Promise<T>, trying: Trying): Pr
   }
 }
 
-/** Milliseconds to wait after so many failures in a row, at least 1. `random` in [0, 1). */
+/** Milliseconds to wait after so many failures in a row, no less than the server asked for. `random` in [0, 1). */
 export function delayBefore(
   failures: number,
   afterMs: number | undefined,
   { firstDelayMs, maxDelayMs, maxRetryAfterMs }: Patience,
   random = Math.random(),
 ): number {
-  if (afterMs !== undefined) return Math.min(afterMs, maxRetryAfterMs);
   const full = Math.min(maxDelayMs, firstDelayMs * 2 ** (failures - 1));
-  return full * (1 - random / 2);
+  const usual = full * (1 - random / 2);
+  return Math.max(usual, Math.min(afterMs ?? 0, maxRetryAfterMs));
 }
 
 /** `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3); undefined: neither. */
@@ -113,7 +113,8 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "it does not speak TLS there",
 };
 /** What will most likely fail again, whoever is asked. */
-const hopeless = /^(?:UND_ERR_ABORTED|EPROTO|ERR_SSL_.*)$/;
+const hopeless = /^(?:UND_ERR_ABORTED|EPROTO|ERR_SSL_.*|HPE_INVALID_CONSTANT)$/;
+const garbled = /^(?:HPE_.*|HTTP_PARSER)$/;
 const silent = /^(?:UND_ERR_(?:CONNECT|HEADERS|BODY)_TIMEOUT|ETIMEDOUT)$/;
 const distrusted = /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)/;
 /** Certificates that another authority would not help. */
@@ -151,7 +152,12 @@ function connectionFailure(
     return new TryAgain(`its server was silent for ${ms / 1000} s`, { cause: reason });
   }
   const isHopeless = hopeless.test(code) || (isFirst === true && code === "ECONNREFUSED");
-  return new TryAgain(reasons[code] ?? `the connection to its server failed (${code})`, { isHopeless, cause: reason });
+  return new TryAgain(reasonOf(code), { isHopeless, cause: reason });
+}
+
+function reasonOf(code: string): string {
+  if (garbled.test(code)) return `what it answers is no HTTP (${code})`;
+  return reasons[code] ?? `the connection to its server failed (${code})`;
 }
 
 function codeOf(reason: unknown): string | undefined {

@@ -16,11 +16,8 @@ import { isOffline } from "./settings.js";
 
 /** The Hugging Face Hub, or a server that speaks as it does. */
 export function createHubStore(client: HttpClient): RemoteStore {
-  let opened: Promise<HubSession> | undefined;
-  const session = (): Promise<HubSession> => {
-    opened ??= openSession(client.env);
-    return opened;
-  };
+  // Looked up for each request: a new token takes effect in a process that runs for weeks.
+  const session = (): Promise<HubSession> => openSession(client.env);
   const access = createHubAccess(client, session);
   const store: RemoteStore = {
     find: async (url, signal) => {
@@ -37,6 +34,9 @@ export function createHubStore(client: HttpClient): RemoteStore {
   };
   return store;
 }
+
+/** Longest file name that Linux and macOS file systems store. */
+const maxNameBytes = 255;
 
 type HubRemote = RemoteAddress & { readonly hub: HubAddress };
 
@@ -88,8 +88,9 @@ async function findFiles(
   for (const { path, bytes, version } of files) {
     const name = path.slice(prefix.length);
     const at = fileUrl(folder, name);
-    // A name that no address can hold is none of a model's files.
-    if (!path.startsWith(prefix) || name.includes("/") || parseRemote(at).address?.url !== at) continue;
+    // A name that no address or no disk can hold is none of a model's files.
+    if (!path.startsWith(prefix) || name.includes("/") || Buffer.byteLength(name) > maxNameBytes) continue;
+    if (parseRemote(at).address?.url !== at) continue;
     listed.set(name, { url: at, bytes, version });
   }
   const named = hub.path.at(-1) ?? "";

@@ -84,7 +84,7 @@ export interface S3Failure {
  * or anything else.
  */
 export function readS3Failure(reason: unknown): S3Failure {
-  if (!(reason instanceof Error)) return { trouble: "broken", word: "no reason given", isAnswered: false };
+  if (!(reason instanceof Error)) return { trouble: "broken", word: "no answer", isAnswered: false };
   const status = statusOf(reason);
   const name = /^\w{1,60}$/.test(reason.name) ? reason.name : "an error";
   const errno = (reason as NodeJS.ErrnoException).code;

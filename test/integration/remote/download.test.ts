@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
+import { placesFor } from "../../../shared/remote/download/places.js";
 import { type DownloadProgress, downloadModel } from "../../../shared/remote/download.js";
 import { findInHubCache } from "../../../shared/remote/hub/cache.js";
 import { openRemoteStore } from "../../../shared/remote/open.js";
@@ -133,7 +134,7 @@ describe("a model of the Hub's", () => {
     const content = randomBytes(9 << 20);
     hub.push("o/m", { ...files, [shards[0]]: content });
     const model = await store.find("hf://o/m");
-    const words = Object.entries({ ...env, HF_HOME: "", XDG_CACHE_HOME: "" }).map(
+    const words = Object.entries({ ...env, HF_HOME: "", HF_HUB_OFFLINE: "", XDG_CACHE_HOME: "" }).map(
       ([name, value]) => `${name}=${value}`,
     );
     await using command = startAmalgam(["download", "o/m"], { prefix: ["env", ...words] });
@@ -185,6 +186,18 @@ describe("a model of the Hub's", () => {
     expect(await findInHubCache(model.url, env)).toBeUndefined();
   });
 
+  test("is not touched when it is all there: a cache may be read-only", async () => {
+    await using things = new EndedTogether();
+    const { store, env, cache } = await setUp(things);
+    const model = await store.find("hf://o/m");
+    await downloadModel(store, model, { env, asked: "hf://o/m" });
+    await rm(join(cache, "..", ".locks"), { recursive: true });
+    const before = await stat(join(cache, "refs", "main"), { bigint: true });
+    await downloadModel(store, model, { env, asked: "hf://o/m" });
+    expect(existsSync(join(cache, "..", ".locks"))).toBe(false);
+    expect((await stat(join(cache, "refs", "main"), { bigint: true })).ino).toBe(before.ino);
+  });
+
   test("is not taken from a cache that misses a part of it", async () => {
     await using things = new EndedTogether();
     const { store, env } = await setUp(things);
@@ -194,6 +207,9 @@ describe("a model of the Hub's", () => {
     // No branch was asked for, so none is remembered.
     expect(await findInHubCache("hf://o/m@main", env)).toBeUndefined();
     await rm(join(path, shards[1]));
+    expect(await findInHubCache(model.url, env)).toBeUndefined();
+    // As the Hub's tools leave it when they are interrupted: the first shard alone looks like a model of one file.
+    await rm(join(path, "model.safetensors.index.json"));
     expect(await findInHubCache(model.url, env)).toBeUndefined();
   });
 });
@@ -215,6 +231,31 @@ describe("a model of a web server's", () => {
       paths.push(path);
     }
     expect(paths[0]).not.toBe(paths[1]);
+  });
+
+  test("of which nobody can say whether it was changed is downloaded anew", async () => {
+    await using folder = await withTempDir();
+    const env = { XDG_CACHE_HOME: folder.path };
+    await using things = new EndedTogether();
+    let content = Buffer.from("first");
+    const server = things.use(
+      await startStaticServer({}, ({ url = "", headers }, response) => {
+        const isThere = url.endsWith("model.safetensors");
+        if (!isThere) response.writeHead(404).end();
+        else if (headers.range === "bytes=0-0") response.writeHead(206, { "Content-Range": "bytes 0-0/5" }).end("x");
+        else response.writeHead(206, { "Content-Range": "bytes 0-4/5" }).end(content);
+        return true;
+      }),
+    );
+    const store = things.close(openRemoteStore({ env, patience }));
+    const fetched = async (): Promise<string> =>
+      readFile(
+        join(await downloadModel(store, await store.find(`${server.url}/m`), { env }), "model.safetensors"),
+        "utf8",
+      );
+    expect(await fetched()).toBe("first");
+    content = Buffer.from("other");
+    expect(await fetched()).toBe("other");
   });
 
   test("that sends no ranges is downloaded from start to end, through a cut", async () => {
@@ -250,6 +291,26 @@ test("a disk that is too small is found before anything is asked for or written"
   expect(await readdir(folder.path)).toEqual([]);
 });
 
+test.each([
+  ["s3://my-bucket/100%", "100%", "my-bucket/100%"],
+  ["https://host/a%20b", "model.safetensors", "host/a%20b"],
+  [`https://host/${encodeURIComponent("模".repeat(80))}`, "config.json", "host/[0-9a-f]{64}"],
+])("a folder may be called as in %s", (url, name, folder) => {
+  const file = { url: `${url}/x`, bytes: 1, version: "v" };
+  const { files } = placesFor({ url, files: new Map([[name, file]]) }, url, { XDG_CACHE_HOME: "/cache" });
+  expect(files[0]?.path).toMatch(new RegExp(`^/cache/amalgam/models/${folder}/[0-9a-f]{16}/${name}$`));
+});
+
+test("names that some disks do not tell apart are refused", async () => {
+  const url = `hf://o/m@${"0".repeat(40)}`;
+  const names = ["A.safetensors", "a.safetensors"];
+  const files = new Map(names.map((name) => [name, { url: `${url}/${name}`, bytes: 1, version: "0".repeat(40) }]));
+  await expect(downloadModel({} as RemoteStore, { url, files })).rejects.toMatchObject({
+    code: "path_refused",
+    message: expect.stringContaining('"A.safetensors" and "a.safetensors" are one file'),
+  });
+});
+
 test("a name that leads out of the cache is refused", async () => {
   const url = `hf://o/m@${"0".repeat(40)}`;
   const model: RemoteModel = {
@@ -264,7 +325,8 @@ describe("amalgam download", () => {
     await using things = new EndedTogether();
     const { env, cache, hub } = await setUp(things);
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-    for (const name of ["HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "XDG_CACHE_HOME"]) vi.stubEnv(name, "");
+    for (const name of ["HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "XDG_CACHE_HOME"])
+      vi.stubEnv(name, "");
     const path = join(cache, "snapshots", hub.commitOf("o/m"));
     expect(await amalgam("download", "o/m", "hf://o/m@main")).toMatchObject({ code: 0, stdout: `${path}\n${path}\n` });
     const { stdout } = await amalgam("download", "o/m", "--json");

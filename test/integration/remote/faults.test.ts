@@ -137,6 +137,7 @@ describe.each(["https", "hf"] as const)("%s", (kind) => {
       "its size is 1,048,577 now and was 1,048,576",
     ],
     ["416", once(status(416, { "Content-Range": "bytes */5" })), "checkpoint_changed", "its size is 5 now"],
+    ["416 for bytes that there are", always(status(416)), "source_failed", "there are no such bytes, 4 times"],
     ["412", once(status(412, { ETag: '"other"' })), "checkpoint_changed", "other"],
   ])("fails, and says why, for %s", async (_, script, code, message) => {
     await using things = new EndedTogether();
@@ -175,6 +176,29 @@ describe.each(["https", "hf"] as const)("%s", (kind) => {
     expect(sent).toBeLessThan(16 << 20);
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(setup.proxy.sentBytes()).toBe(sent);
+  });
+
+  test("a reader's own failure ends the read, and is no server's", async () => {
+    await using things = new EndedTogether();
+    const setup = await setUp(kind, things, () => undefined);
+    const before = setup.proxy.requests.length;
+    const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    const reading = setup.store.read(setup.file, range, () => {
+      throw full;
+    });
+    await expect(reading).rejects.toBe(full);
+    expect(setup.proxy.requests.length - before).toBe(1);
+  });
+
+  test("closing the store ends what is being read", async () => {
+    await using things = new EndedTogether();
+    const setup = await setUp(kind, things, always({ kind: "hang" }), { tries: 8 });
+    const before = setup.proxy.requests.length;
+    const reading = failureOf(read(setup));
+    while (setup.proxy.requests.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
+    await setup.store.close();
+    expect(await reading).toMatchObject({ code: "canceled", message: expect.stringContaining(setup.file.url) });
+    expect(setup.proxy.requests.length - before).toBe(1);
   });
 
   test("whoever gives up is not kept waiting, and gets nothing more", async () => {

@@ -184,6 +184,28 @@ describe("is refused, with what to do:", () => {
     });
   });
 
+  test("a server that has nothing, and takes its time to say so", async () => {
+    await using server = await startStaticServer({}, (_, response) => {
+      response.writeHead(404);
+      const trickle = setInterval(() => response.write("."), 5);
+      response.once("close", () => clearInterval(trickle));
+      return true;
+    });
+    const store = openRemoteStore({ env: {}, patience: { ...patience, stallMs: 50 } });
+    await expect(store.find(`${server.url}/m`)).rejects.toMatchObject({ code: "source_refused" });
+    await store.close();
+  });
+
+  test.each(["https://me:hidden@host/m", "HTTPS://me:hidden@host/../m", "https://host/m?Signature=hidden"])(
+    "an address with a secret, which is not shown: %s",
+    async (url) => {
+      await using store = openWith();
+      const failure = await store.find(url).catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: "source_refused" });
+      expect(String(failure)).not.toContain("hidden");
+    },
+  );
+
   test("an address where nobody listens", async () => {
     const server = await startStaticServer({});
     await server[Symbol.asyncDispose]();
@@ -211,6 +233,28 @@ describe("redirects", () => {
     expect((await readAll(store, model, "model.safetensors")).toString()).toBe("weights");
     expect(server.asked.every(({ authorization }) => authorization?.startsWith("Basic "))).toBe(true);
     expect(other.asked.every(({ authorization }) => authorization === undefined)).toBe(true);
+  });
+
+  test("that lead back do not bring the login back: whoever is in between names the address", async () => {
+    await using folder = await withTempDir();
+    const netrc = join(folder.path, "netrc");
+    await writeFile(netrc, "machine 127.0.0.1 login me password sesame\n");
+    const links = { home: "" };
+    await using other = await startStaticServer({}, (_, response) => {
+      response.writeHead(302, { Location: `${links.home}/private/model.safetensors` }).end();
+      return true;
+    });
+    await using server = await startStaticServer({ "/private/model.safetensors": "x" }, ({ url = "" }, response) => {
+      if (url !== "/m/model.safetensors") return false;
+      response.writeHead(302, { Location: `${other.url}${url}` }).end();
+      return true;
+    });
+    links.home = server.url;
+    await using store = openWith({ NETRC: netrc });
+    await store.find(`${server.url}/m`);
+    const asked = server.asked.filter(({ path }) => path.startsWith("/private/"));
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.every(({ authorization }) => authorization === undefined)).toBe(true);
   });
 
   test.each([

@@ -1,8 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { openRemoteStore } from "../../../shared/remote/open.js";
 import type { RemoteFile, RemoteStore } from "../../../shared/remote/remote-store.js";
+import { withTempDir } from "../../support/checkpoints.js";
 import { type Fault, startFaultyProxy } from "../../support/remote/faulty-proxy.js";
 import { type Hub, startHub } from "../../support/remote/hub.js";
 
@@ -110,12 +113,26 @@ describe("the token", () => {
     },
   );
 
-  test("never stands in a message", async () => {
+  test("that the Hub does not know is named, though the model is public, and never shown", async () => {
     await using hub = await startHub({ models: { "o/m": { files } } });
     await using store = openWith({ HF_ENDPOINT: hub.url, HF_TOKEN: token });
     const failure = await store.find("hf://o/m").catch((error: unknown) => error);
-    expect(failure).toMatchObject({ code: "source_refused", message: expect.stringContaining("the token in use") });
+    expect(failure).toMatchObject({
+      code: "source_refused",
+      message: expect.stringContaining("no such token as that of HF_TOKEN"),
+    });
     expect(inspect(failure)).not.toContain(token);
+  });
+
+  test("in a file may be changed while a process runs", async () => {
+    await using folder = await withTempDir();
+    const path = join(folder.path, "token");
+    await writeFile(path, "hf_expired");
+    await using hub = await startHub({ models: { "o/m": { files } }, tokens: [token] });
+    await using store = openWith({ HF_ENDPOINT: hub.url, HF_TOKEN_PATH: path });
+    await expect(store.find("hf://o/m")).rejects.toMatchObject({ message: expect.stringContaining(path) });
+    await writeFile(path, token);
+    expect((await store.find("hf://o/m")).url).toContain("hf://o/m@");
   });
 
   test("that is no token is refused before it is sent", async () => {
@@ -164,6 +181,16 @@ describe("is refused, with what to do:", () => {
   });
 });
 
+test("a mirror of the Hub that knows no HEAD is asked otherwise", async () => {
+  await using hub = await startHub({ models: { "o/m": { files } } });
+  await using proxy = await startFaultyProxy(hub.url, ({ method }) =>
+    method === "HEAD" ? { kind: "status", status: 405 } : undefined,
+  );
+  await using store = openWith({ HF_ENDPOINT: proxy.url });
+  const file = fileOf((await store.find("hf://o/m")).files, "model.safetensors");
+  expect((await read(store, file, 0, 100)).equals(weights.subarray(0, 100))).toBe(true);
+});
+
 describe("a Hub that", () => {
   const header = (name: string, value: string): Fault => ({ kind: "header", name, value });
   test.each<[string, (path: string, n: number) => Fault | undefined, string | undefined, string]>([
@@ -180,6 +207,18 @@ describe("a Hub that", () => {
       (_, n) => (n === 0 ? { kind: "truncate", bytes: 20 } : undefined),
       undefined,
       "",
+    ],
+    [
+      "forbids something says why",
+      () => ({ kind: "status", status: 403, headers: { "X-Error-Message": "Enable access in your token's settings" } }),
+      "source_refused",
+      'and says: "Enable access in your token\'s settings"',
+    ],
+    [
+      "lets its list trickle is given up",
+      () => ({ kind: "slow", bytes: 1, everyMs: 20 }),
+      "source_failed",
+      "bytes in 0.3 s, 3 times in a row",
     ],
     [
       "has another digest for the file",
@@ -208,11 +247,12 @@ describe("a Hub that", () => {
   ])("%s", async (_, faultOf, code, message) => {
     await using hub = await startHub({ models: { "o/m": { files } } });
     await using proxy = await startFaultyProxy(hub.url, ({ path, index }) => faultOf(path, index));
-    await using store = openWith({ HF_ENDPOINT: proxy.url });
+    const store = openRemoteStore({ env: { HF_ENDPOINT: proxy.url }, patience: { ...patience, stallMs: 300 } });
     const reading = store
       .find("hf://o/m")
       .then((found) => read(store, fileOf(found.files, "model.safetensors"), 0, 100));
     if (code === undefined) expect((await reading).equals(weights.subarray(0, 100))).toBe(true);
     else await expect(reading).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+    await store.close();
   });
 });

@@ -1,46 +1,65 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, realpath } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type MergeJob, runMerge } from "../../../coordinator/job.js";
 import { openDestination } from "../../../coordinator/sinks/destination.js";
+import { type RunningAgent, runAgent } from "../../../node-agent/agent.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import { startAmalgam, withWorkplace } from "../../support/command.js";
-import { agentEntry } from "../../support/merges.js";
 import { hashDirectory } from "../../support/plans.js";
 import { whyNoS3 } from "../../support/remote/s3-binary.js";
 import { bucketHashes } from "../../support/remote/s3-outputs.js";
 import { type S3Request, type S3Rule, startS3Proxy } from "../../support/remote/s3-proxy.js";
-import { type S3Server, startS3Server } from "../../support/remote/s3-server.js";
+import { type S3Server, startS3Server, type TestBucket } from "../../support/remote/s3-server.js";
 import { smallRecipes, writeSmallModels } from "../../support/small-models.js";
 
 // Whole merges into a bucket, as they are typed.
 
 const skip = whyNoS3();
+const options = ["--shard-size", "64B"];
 let server: S3Server;
+/** Of the models. */
+let sources: TestBucket;
+let models: Awaited<ReturnType<typeof withWorkplace>>;
+let recipe: string;
+/** Started once; threads cost more than such small merges. */
+let agent: RunningAgent;
 beforeAll(async () => {
+  models = await withWorkplace();
+  await writeSmallModels(models.path);
+  recipe = await models.write("recipe.yaml", smallRecipes.linear);
   if (skip !== undefined) return;
   server = await startS3Server();
+  sources = await server.bucket();
+  useServer();
+  agent = await runAgent({ roots: [await realpath(tmpdir()), sources.url()], slots: 1 });
+  await models.run("merge", recipe, models.at("local"), "--agent", agent.address, ...options);
 }, 120_000);
 afterAll(async () => {
   vi.unstubAllEnvs();
+  await agent?.[Symbol.asyncDispose]();
   await server?.[Symbol.asyncDispose]();
+  await models[Symbol.asyncDispose]();
 });
 
-/** Models and a recipe in a folder, and a bucket that commands find through a proxy. */
+/** What is started from here on finds the server, or a proxy before it. */
+function useServer(endpoint?: string): void {
+  for (const [name, value] of Object.entries(server.env(endpoint))) vi.stubEnv(name, value);
+}
+
+/** A folder to stage in, and a bucket that commands find through a proxy. */
 async function setUp(rule: S3Rule = () => undefined, look: (request: S3Request) => Promise<void> = async () => {}) {
   const place = await withWorkplace();
-  await writeSmallModels(place.path);
-  const recipe = await place.write("recipe.yaml", smallRecipes.linear);
   const proxy = await startS3Proxy(server.port, rule, look);
-  for (const [name, value] of Object.entries(server.env(proxy.endpoint))) vi.stubEnv(name, value);
+  useServer(proxy.endpoint);
   const bucket = await server.bucket();
   const url = bucket.url("models", "merged");
   return {
     place,
-    recipe,
     bucket,
     url,
-    argv: ["merge", recipe, url, "--staging", place.path, "--shard-size", "64B"],
+    argv: ["merge", recipe, url, "--staging", place.path, "--agent", agent.address, ...options],
     [Symbol.asyncDispose]: async () => {
       await proxy[Symbol.asyncDispose]();
       await place[Symbol.asyncDispose]();
@@ -52,12 +71,11 @@ test.skipIf(skip)(
   "a merge into a bucket makes the bytes that one into a folder makes, and leaves nothing here",
   async () => {
     await using set = await setUp();
-    const { place, recipe, bucket, url, argv } = set;
-    await place.run("merge", recipe, place.at("local"), "--shard-size", "64B");
+    const { place, bucket, url, argv } = set;
     const { code, stdout, stderr } = await place.run(...argv);
     expect([code, stderr]).toEqual([0, expect.not.stringContaining("warning")]);
     expect(stdout).toMatch(new RegExp(`^${url}: `));
-    expect(await bucketHashes(bucket, "models/merged")).toEqual(await hashDirectory(place.at("local")));
+    expect(await bucketHashes(bucket, "models/merged")).toEqual(await hashDirectory(models.at("local")));
     expect((await readdir(place.path)).filter((name) => name.includes(".amalgam-"))).toEqual([]);
     expect((await place.run(...argv)).stdout).toBe(`${url} holds this merge already, complete\n`);
     expect((await place.run("verify", url)).stdout).toMatch(new RegExp(`^${url}: sound, `));
@@ -76,17 +94,16 @@ test.skipIf(skip)("models in a bucket are merged into a bucket, and nothing of t
   await using set = await setUp();
   const { place, bucket, argv } = set;
   for (const model of ["math", "code"]) {
-    for (const name of await readdir(place.at(model))) {
-      await bucket.put(`sources/${model}/${name}`, await readFile(place.at(model, name)));
+    for (const name of await readdir(models.at(model))) {
+      await sources.put(`${model}/${name}`, await readFile(models.at(model, name)));
     }
   }
-  const text = smallRecipes.linear.replace(/model: (math|code)/g, (_, name) => `model: ${bucket.url("sources", name)}`);
-  const [, local = "", , ...options] = argv;
-  await place.run("merge", local, place.at("local"), ...options.slice(2));
-  const recipe = await place.write("remote.yaml", text);
-  expect(await place.run("merge", recipe, bucket.url("merged"), ...options)).toMatchObject({ code: 0 });
+  const text = smallRecipes.linear.replace(/model: (math|code)/g, (_, name) => `model: ${sources.url(name)}`);
+  const remote = await place.write("remote.yaml", text);
+  const merged = await place.run("merge", remote, bucket.url("merged"), ...argv.slice(3));
+  expect(merged).toMatchObject({ code: 0 });
   const weights = "model-00001-of-00002.safetensors";
-  expect(await bucket.get(`merged/${weights}`)).toEqual(await readFile(place.at("local", weights)));
+  expect(await bucket.get(`merged/${weights}`)).toEqual(await readFile(models.at("local", weights)));
   expect((await readdir(place.path)).filter((name) => name.includes(".amalgam-"))).toEqual([]);
 });
 
@@ -110,6 +127,7 @@ test.skipIf(skip)("a merge that is killed at its first Complete goes on, and doe
   expect(code).toBe(0);
   expect(stdout).toContain('"event":"resumed"');
   expect(stdout).not.toContain('"event":"unit finished"');
+  expect(stdout).toMatch(/\{"event":"sending","sent":(\d+),"bytes":\1\}\n\{"event":"done"/);
   expect(new Set(Object.values(await set.bucket.versions()))).toEqual(new Set([1]));
   expect(await set.bucket.uploads()).toEqual([]);
 });
@@ -131,8 +149,8 @@ test.each(endings)("when %s, %o, uploads left: %i", { skip: skip !== undefined }
   const destination = await openDestination(set.url, set.place.path);
   const job: MergeJob = {
     ...destination,
-    recipeFile: set.recipe,
-    agents: { kind: "local", count: 1, mode: "thread", entry: agentEntry, slotsEach: 1, memoryBytesEach: 2 ** 30 },
+    recipeFile: recipe,
+    agents: { kind: "running", addresses: [agent.address] },
     assembly: "direct",
     shardBytes: 5e9,
     overwrite: false,
@@ -155,14 +173,7 @@ test.each(refused)("an output at %j is refused before anything is read", async (
   const { code, stderr } = await place.run("merge", "no-recipe.yaml", output, ...options);
   expect(code).toBe(2);
   expect(stderr).toContain(why);
-  const submitted = await place.run(
-    "submit",
-    await place.write("recipe.yaml", smallRecipes.linear),
-    output,
-    ...options,
-    "--nats",
-    "nats://127.0.0.1:9",
-  );
+  const submitted = await place.run("submit", recipe, output, ...options, "--nats", "nats://127.0.0.1:9");
   expect(submitted.code).toBe(2);
   expect(submitted.stderr).toContain(why);
 });

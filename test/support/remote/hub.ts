@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { join } from "node:path";
 import { portOf } from "./ports.js";
 import { end, serveBytes } from "./serve-bytes.js";
 
@@ -48,6 +50,12 @@ export interface Hub extends AsyncDisposable {
   readonly commitOf: (model: string, branch?: string) => string;
   /** From now on, addresses signed before are refused with 403. */
   readonly expireSignatures: () => void;
+}
+
+/** All files of a folder. */
+export async function filesIn(folder: string): Promise<HubFiles> {
+  const names = await readdir(folder);
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))])));
 }
 
 interface Stored {

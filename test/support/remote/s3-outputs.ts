@@ -8,6 +8,7 @@ import type { Staging } from "../../../coordinator/assemble/staging.js";
 import type { Plan } from "../../../coordinator/plan/types.js";
 import { createS3Sink, type S3SinkOptions } from "../../../coordinator/sinks/s3/s3-sink.js";
 import { workPlace } from "../../../coordinator/sinks/work-place.js";
+import { AmalgamError } from "../../../shared/errors.js";
 import { hashDirectory, makePlan, testAttempt, testRecipe } from "../plans.js";
 import type { S3Env, TestBucket } from "./s3-server.js";
 
@@ -33,6 +34,10 @@ export interface DeliverOptions extends SentPlanOptions {
   readonly url: string;
   readonly env: S3Env;
   readonly overwrite?: boolean;
+  /** @default the test's */
+  readonly recipeText?: string;
+  /** Called before anything is sent, and may tamper with staged files later. */
+  readonly onStaged?: (staging: Staging) => void;
   readonly idleMs?: number;
   readonly step?: (name: string) => void;
   readonly signal?: AbortSignal;
@@ -40,7 +45,7 @@ export interface DeliverOptions extends SentPlanOptions {
 
 /** A whole coordinator's life in miniature, as `runPlan()` leads it: look, stage, fill, send. */
 export async function deliver(options: DeliverOptions): Promise<"complete" | "made"> {
-  const { directory, url, env, salt = "", overwrite = false, idleMs, step, signal } = options;
+  const { directory, url, env, salt = "", overwrite = false, recipeText = testRecipe, idleMs, step, signal } = options;
   const plan = await sentPlan(directory, options);
   const sinkOptions: S3SinkOptions = { env, partBytes, idleMs };
   const sink = createS3Sink(url, sinkOptions);
@@ -53,8 +58,14 @@ export async function deliver(options: DeliverOptions): Promise<"complete" | "ma
   if (staging === "complete") throw new Error("Nothing is ever put there");
   await using _staging = staging;
   await using delivery = await sink.open(staging, { overwrite, signal });
+  options.onStaged?.(staging);
   await fill(staging, salt);
-  await commit(staging, { recipeText: testRecipe, delivery, signal });
+  const isToBeRedone = (reason: unknown): boolean => AmalgamError.from(reason).code === "chunk_corrupt";
+  await commit(staging, { recipeText, delivery, signal }).catch(async (reason: unknown) => {
+    if (!isToBeRedone(reason)) throw reason;
+    await fill(staging, salt);
+    await commit(staging, { recipeText, delivery, signal });
+  });
   return "made";
 }
 

@@ -36,8 +36,8 @@ export type S3Fault =
   | { readonly kind: "cut"; readonly bytes: number }
   /** The server does it twice. */
   | { readonly kind: "twice" }
-  /** Headers of the answer are others. */
-  | { readonly kind: "headers"; readonly headers: Readonly<Record<string, string>> };
+  /** Headers of the answer are others, or missing. */
+  | { readonly kind: "headers"; readonly headers: Readonly<Record<string, string | undefined>> };
 
 export type S3Rule = (request: S3Request) => S3Fault | undefined;
 
@@ -100,7 +100,8 @@ async function pass(
   }
   if (fault?.kind === "wrong answer") return fail(outgoing, fault);
   const headers = fault?.kind === "headers" ? fault.headers : {};
-  outgoing.writeHead(answer.status, { ...answer.headers, ...headers });
+  const told = Object.entries({ ...answer.headers, ...headers }).filter(([, value]) => value !== undefined);
+  outgoing.writeHead(answer.status, Object.fromEntries(told));
   if (fault?.kind !== "cut") {
     outgoing.end(answer.body);
     return;

@@ -97,7 +97,7 @@ function bucketOf(client: s3.S3Client, Bucket: string): TestBucket {
     name: Bucket,
     url: (...path) => [`s3://${Bucket}`, ...path].join("/"),
     put: async (Key, Body) => {
-      await client.send(new s3.PutObjectCommand({ Bucket, Key, Body }));
+      await client.send(new s3.PutObjectCommand({ Bucket, Key, Body, ContentLength: Buffer.byteLength(Body) }));
     },
     get: async (Key) => {
       const { Body } = await client.send(new s3.GetObjectCommand({ Bucket, Key }));

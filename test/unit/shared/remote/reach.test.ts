@@ -37,17 +37,23 @@ test.each([
 });
 
 const resolveBoth = ((_: string, __: object, done: (error: null, found: object[]) => void) => {
-  done(null, ["10.0.0.1", "93.184.215.14"].map((address) => ({ address, family: 4 })));
+  done(
+    null,
+    ["10.0.0.1", "93.184.215.14"].map((address) => ({ address, family: 4 })),
+  );
 }) as unknown as typeof lookup;
 
 test.each([
   [[], ["93.184.215.14"]],
   [["host"], ["10.0.0.1", "93.184.215.14"]],
-])("of a name's addresses those are connected to that are public, or whose name is trusted: %j", (trusted, expected) => {
-  publicLookup(new Set(trusted), resolveBoth)("host", { all: true }, (error, found) => {
-    expect([error, found]).toEqual([null, expected.map((address) => ({ address, family: 4 }))]);
-  });
-});
+])(
+  "of a name's addresses those are connected to that are public, or whose name is trusted: %j",
+  (trusted, expected) => {
+    publicLookup(new Set(trusted), resolveBoth)("host", { all: true }, (error, found) => {
+      expect([error, found]).toEqual([null, expected.map((address) => ({ address, family: 4 }))]);
+    });
+  },
+);
 
 test.each([
   ["https://169.254.169.254/latest/meta-data", {}, "is not in the public Internet"],

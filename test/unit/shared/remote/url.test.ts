@@ -67,6 +67,7 @@ describe("parseRemote()", () => {
     ["hf://owner/name@a..b", "no revision"],
     ["hf://owner/name@main/../../other/secret", '".."'],
     ["hf://owner/name@main@two", "no revision"],
+    ["hf://owner/name/sub%0aother", "control"],
     ["ftp://host/a", "ftp"],
     ["/models/a", "no address"],
   ])("%j is refused: %s", (written, reason) => {
@@ -139,6 +140,9 @@ test.each([
 test("shown() leaves out signatures, and logins", () => {
   expect(shown("https://host/a?X-Amz-Signature=abc#d")).toBe("https://host/a");
   expect(shown("https://user:secret@host/a")).toBe("https://host/a");
+  expect(shown("HTTPS://user:secret@host/a")).toBe("HTTPS://host/a");
+  expect(shown("https:/user:secret@host/a")).toBe("https:/host/a");
+  expect(shown("https://host/a@b")).toBe("https://host/a@b");
   expect(shown("hf://owner/name@main")).toBe("hf://owner/name@main");
 });
 

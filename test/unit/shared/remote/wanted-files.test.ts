@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { licenseNames } from "../../../../shared/checkpoint/companion-names.js";
 import { chooseFiles } from "../../../../shared/remote/wanted-files.js";
 
 test.each<[string, readonly string[], readonly string[], string | undefined]>([
@@ -20,6 +21,12 @@ test.each<[string, readonly string[], readonly string[], string | undefined]>([
     "an adapter",
     ["adapter_config.json", "adapter_model.safetensors", "optimizer.pt"],
     ["adapter_config.json", "adapter_model.safetensors"],
+    undefined,
+  ],
+  [
+    "all terms that an output takes along",
+    [...licenseNames, "model.safetensors"],
+    [...licenseNames, "model.safetensors"],
     undefined,
   ],
   ["weights of unusual names", ["a.safetensors", "b.safetensors"], ["a.safetensors", "b.safetensors"], undefined],

@@ -42,6 +42,8 @@ test("waits double up to a limit, and half of each is left to chance", () => {
   ]);
   expect(delayBefore(1, undefined, patience, 0.999)).toBeCloseTo(250, 0);
   expect(delayBefore(1, 1_000_000, patience)).toBe(60_000);
+  // A server that wants no patience does not get less of it.
+  expect(delayBefore(2, 0, patience, 0)).toBe(1_000);
 });
 
 test.each([

@@ -25,6 +25,7 @@ test.each([
   [{ HOME: "/home/me", XDG_CACHE_HOME: "/cache" }, "/cache/huggingface/hub"],
   [{ HOME: "/home/me", HF_HOME: "~/hf" }, "/home/me/hf/hub"],
   [{ HOME: "/home/me", HF_HOME: "/hf", HF_HUB_CACHE: "/models" }, "/models"],
+  [{ HF_HUB_CACHE: "models" }, join(process.cwd(), "models")],
 ])("with %j the cache is in %s", (env, expected) => {
   expect(hubCacheDirectory(env)).toBe(expected);
 });
@@ -39,6 +40,10 @@ test.each([
   expect(isOffline({ HF_HUB_OFFLINE: value })).toBe(expected);
 });
 
+test("what keeps transformers offline keeps the Hub's tools offline, too", () => {
+  expect(isOffline({ TRANSFORMERS_OFFLINE: "1" })).toBe(true);
+});
+
 describe("the token", () => {
   test("is taken from the first place that has one", async () => {
     await using folder = await withTempDir();
@@ -49,6 +54,7 @@ describe("the token", () => {
     expect(await hubToken({ ...all, HF_TOKEN: "" })).toMatchObject({ text: "hf_second" });
     expect(await hubToken({ HF_HOME: folder.path })).toMatchObject({ text: "hf_stored" });
     expect(await hubToken({ HF_HOME: "/nonexistent", HF_TOKEN_PATH: path })).toMatchObject({ text: "hf_stored" });
+    expect(await hubToken({ HOME: folder.path, HF_TOKEN_PATH: "~/token" })).toMatchObject({ text: "hf_stored" });
     expect(await hubToken({ HF_HOME: folder.path, HF_HUB_DISABLE_IMPLICIT_TOKEN: "1" })).toBeUndefined();
     expect(await hubToken({ HF_HOME: "/nonexistent" })).toBeUndefined();
   });

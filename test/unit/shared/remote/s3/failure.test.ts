@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readS3Failure } from "../../../../../shared/remote/s3/failure.js";
+import { describeFailure, readS3Failure } from "../../../../../shared/remote/s3/failure.js";
 
 /** An error as the package throws it. */
 function failure(name: string, status?: number, message = "secret words"): Error {
@@ -18,7 +18,16 @@ test.each([
   [failure("<b>\u001b[1m", 500), "broken", "an error (500)"],
   [Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }), "broken", "ECONNREFUSED"],
   [new Error("Region is missing"), "region", "Error"],
+  [failure("RequestTimeTooSkewed", 403), "clock", "RequestTimeTooSkewed (403)"],
   ["a text", "broken", "no answer"],
 ])("%o means %s, and only names are kept of it", (reason, trouble, word) => {
-  expect(readS3Failure(reason)).toEqual({ trouble, word });
+  expect(readS3Failure(reason)).toMatchObject({ trouble, word });
+});
+
+test.each([
+  [failure("SlowDown", 503), { HTTPS_PROXY: "http://proxy" }, "the server answered SlowDown (503)"],
+  [failure("TimeoutError"), {}, "no answer came (TimeoutError)"],
+  [failure("TimeoutError"), { https_proxy: "x" }, "no answer came (TimeoutError), and https_proxy is not used for S3"],
+])("what happened is said of %o with %o", (reason, env, text) => {
+  expect(describeFailure(readS3Failure(reason), env)).toBe(text);
 });
