@@ -13,6 +13,7 @@ import { kernels } from "./kernels.js";
 import { memory } from "./memory.js";
 import { planning } from "./planning.js";
 import { recovery } from "./recovery.js";
+import { remote } from "./remote/remote.js";
 import { scaling } from "./scaling.js";
 import { simulation } from "./simulation.js";
 import { sweepSearches } from "./sweeps/searches/searches.js";
@@ -32,6 +33,7 @@ const benchmarks: readonly Benchmark[] = [
   dispatch,
   coordinator,
   recovery,
+  remote,
   scaling,
   simulation,
   evaluation,

@@ -1,3 +1,4 @@
+import { shellWord } from "../../shared/quote.js";
 import { licenseEntries } from "../assemble/front-matter.js";
 import { formatLicenses } from "../assemble/license-section.js";
 import { code } from "../assemble/markdown.js";
@@ -35,14 +36,13 @@ export function formatAdapterCard({ title, summary, base, facts, command, amalga
     ["| | |", "| --- | --- |", ...facts.map(([name, value]) => `| ${name} | ${code(value)} |`)].join("\n"),
     ...formatLicenses(license),
     "## Make it again",
-    `\`\`\`sh\n${command.map(shellWord).join(" ")}\n\`\`\``,
+    `\`\`\`sh\n${command.map(cardWord).join(" ")}\n\`\`\``,
   ]
     .join("\n\n")
     .concat("\n");
 }
 
 /** As a shell reads it back, and without what would end the code block. */
-function shellWord(word: string): string {
-  const plain = word.replace(/\p{C}/gu, " ").replaceAll("```", "'''");
-  return /^[\w./:=@%+,-]+$/.test(plain) ? plain : `'${plain.replaceAll("'", "'\\''")}'`;
+function cardWord(word: string): string {
+  return shellWord(word.replace(/\p{C}/gu, " ").replaceAll("```", "'''"));
 }

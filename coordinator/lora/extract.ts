@@ -17,7 +17,7 @@ import { describeSource } from "./adapter-manifest.js";
 import { commandOf, type ExtractSettings, madeOf, namesOf } from "./extract-settings.js";
 import { type Decomposed, type Extraction, planExtraction } from "./extraction.js";
 import { type Factorization, factorize, type MatrixSource } from "./factorize.js";
-import { formatConfig } from "./output-config.js";
+import { baseModelOf, formatConfig } from "./output-config.js";
 import { readTensor } from "./read-factors.js";
 import { factorName, wholeName } from "./tensor-names.js";
 import { AdapterWriter } from "./write-adapter.js";
@@ -169,7 +169,7 @@ function configOf(
   ranks: ReadonlyMap<string, number>,
 ): Record<string, unknown> {
   return formatConfig({
-    base: namesOf(job).base,
+    ...baseModelOf(namesOf(job).base),
     taskType: "CAUSAL_LM",
     targets: targetsOf(model, ranks),
     modulesToSave,
@@ -193,7 +193,7 @@ function cardOf(job: ExtractJob, ranks: ReadonlyMap<string, number>, license: Co
   return formatAdapterCard({
     title: "Extracted adapter",
     summary: "A LoRA adapter, extracted from a fine-tuned model by a singular value decomposition of its difference.",
-    base: namesOf(job).base,
+    base: baseModelOf(namesOf(job).base).base,
     facts: [
       ["model", namesOf(job).model],
       ["base", namesOf(job).base],

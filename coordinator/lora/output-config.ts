@@ -1,7 +1,22 @@
+import { parseRemote } from "../../shared/remote/url.js";
 import type { AdapterConfig } from "./config.js";
 
-export interface OutputConfig {
+/** A base model as PEFT looks for it. */
+export interface BaseModel {
+  /** A folder, or `owner/name` on the Hub. */
   readonly base: string | null;
+  /** Of a model on the Hub. Default: its main branch. */
+  readonly revision?: string | undefined;
+}
+
+/** PEFT knows the Hub's models by name and revision, and no addresses. */
+export function baseModelOf(name: string): BaseModel {
+  const hub = parseRemote(name).address?.hub;
+  if (hub === undefined || hub.path.length > 0) return { base: name };
+  return { base: `${hub.owner}/${hub.name}`, revision: hub.revision };
+}
+
+export interface OutputConfig extends BaseModel {
   readonly taskType: string | null;
   /** Names of modules, or ends of them, or an expression. */
   readonly targets: readonly string[] | string;
@@ -19,12 +34,13 @@ export interface OutputConfig {
  * 1. Modules whose rank is not the largest are listed one by one, as mergekit does.
  */
 export function formatConfig(options: OutputConfig): Record<string, unknown> {
-  const { base, taskType, targets, modulesToSave, bias, fanInFanOut, headIsTied, ranks } = options;
+  const { base, revision, taskType, targets, modulesToSave, bias, fanInFanOut, headIsTied, ranks } = options;
   const rank = Math.max(1, ...ranks.values());
   const others = [...ranks].filter(([, own]) => own !== rank).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const pattern = Object.fromEntries(others.map(([name, own]) => [`^${escapeName(name)}`, own]));
   return {
     base_model_name_or_path: base,
+    ...(revision === undefined ? {} : { revision }),
     bias,
     ...(headIsTied ? { ensure_weight_tying: true } : {}),
     fan_in_fan_out: fanInFanOut,
@@ -39,7 +55,7 @@ export function formatConfig(options: OutputConfig): Record<string, unknown> {
     target_modules: targets,
     task_type: taskType,
     use_rslora: false,
-  } satisfies Partial<Record<keyof AdapterConfig | "inference_mode" | "lora_dropout", unknown>>;
+  } satisfies Partial<Record<keyof AdapterConfig | "revision" | "inference_mode" | "lora_dropout", unknown>>;
 }
 
 /** A name as an expression. A dot stays one: it stands for itself too, and the table stays readable. */

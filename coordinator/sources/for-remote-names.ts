@@ -57,10 +57,11 @@ export function ofName(
   return new AmalgamError(error.code, message, { cause: error, details: error.details });
 }
 
-/** A complaint is given its place by those that it is listed with; what else goes wrong is not. */
-function atPlace(error: AmalgamError, { at }: RemoteName, file: string): AmalgamError {
+/** A complaint is given its place by those that it is listed with; what else goes wrong is not. Names that may be paths say so in `details.guess`. */
+function atPlace(error: AmalgamError, { at, part, notHere }: RemoteName, file: string): AmalgamError {
   if (error.code === "canceled" || error.code === "checkpoint_changed") return error;
-  const { code, details, message } = error;
+  const { code, message } = error;
+  const details = { ...error.details, ...(notHere !== undefined && { guess: writtenPart(part) }) };
   return new AmalgamError(code, `${at.file ?? file}:${at.line}:${at.column}  ${message}`, { cause: error, details });
 }
 

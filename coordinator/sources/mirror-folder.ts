@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { formatBytes } from "../../shared/bytes.js";
 import { mapBounded } from "../../shared/checkpoint/bounded.js";
 import { lengthBytes, maxHeaderBytes } from "../../shared/checkpoint/header-limits.js";
+import { readFully } from "../../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
 
@@ -27,7 +28,7 @@ export interface MirrorFolderOptions {
   /** What messages call the model. */
   readonly model: string;
   readonly files: readonly ElsewhereFile[];
-  /** The folder that becomes the mirror; made if need be. */
+  /** The folder that becomes the mirror; made if need be. Files in it that are not the model's are removed. */
   readonly into: string;
   /** The one safetensors file that is wanted. Default: all of them. */
   readonly only?: string | undefined;
@@ -43,10 +44,14 @@ export interface MirrorCopy {
 }
 
 /** What is read of a model beside its weights: configuration, index, tokenizer, templates, its card and licence. */
-const smallFile = /\.(?:json|jinja|txt|model)$|^(?:README\.md|NOTICE|USE_POLICY\.md|COPYING|LICEN[CS]E(?:\.\w+)?)$/;
+const smallFile =
+  /\.(?:json|jinja|txt|model)$|^(?:README\.md|NOTICE(?:\.\w+)?|USE_POLICY\.md|COPYING|LICEN[CS]E(?:\.\w+)?)$/;
 const maxSmallBytes = 64 << 20;
 const maxSmallBytesInAll = 256 << 20;
 const maxFiles = 10_000;
+
+/** See `writeMirror()`. Another coordinator may be at it. */
+const unfinishedName = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Nine headers in ten are smaller. */
 const firstBytes = 64 << 10;
@@ -64,7 +69,20 @@ export async function mirrorFolder(options: MirrorFolderOptions): Promise<Readon
     const path = join(into, file.name);
     return [file.name, { path, modifiedMs: await mirrorFile(path, file) }] as const;
   });
+  await removeOthers(into, new Set(files.map(({ name }) => name)), only !== undefined);
   return new Map(copies);
+}
+
+/**
+ * What an earlier mirror had and the model has no more: an index that was left would be planned from, and holes be merged.
+ * Files that are asked for one by one share a mirror.
+ */
+async function removeOthers(into: string, names: ReadonlySet<string>, sparesWeights: boolean): Promise<void> {
+  for (const entry of await readdir(into, { withFileTypes: true })) {
+    const { name } = entry;
+    const isSpared = names.has(name) || unfinishedName.test(name) || (sparesWeights && isWeights(name));
+    if (entry.isFile() && !isSpared) await rm(join(into, name), { force: true });
+  }
 }
 
 async function mirrorFile(path: string, file: ElsewhereFile): Promise<number> {
@@ -114,7 +132,12 @@ async function readHeader({ bytes, read }: ElsewhereFile): Promise<Uint8Array> {
 
 async function isMirrored(path: string, bytes: number, modifiedMs: number): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
-  return found?.isFile() === true && found.size === bytes && Math.abs(found.mtimeMs - modifiedMs) < 1;
+  if (found?.isFile() !== true || found.size !== bytes || Math.abs(found.mtimeMs - modifiedMs) >= 1) return false;
+  // A power cut may have taken what had not come to the disk, and left the size: neither a header nor a text begins so.
+  const begin = new Uint8Array(Math.min(lengthBytes, bytes));
+  await using file = await open(path);
+  await readFully(file, begin, 0);
+  return begin.length === 0 || begin.some((byte) => byte !== 0);
 }
 
 /**

@@ -62,10 +62,10 @@ export async function mirrorReferences(
   file: string,
   options: RemoteMirrorOptions,
 ): Promise<ReferenceMirrors> {
-  const { directory, isBegun } = options;
+  const { directory, isBegun, isTriedAgain = false } = options;
   const byPart = await mirrorRemoteModels(references, file, options).catch(async (reason: unknown) => {
-    // There will be no other attempt, and nothing that it could go on from.
-    if (!isBegun && !AmalgamError.from(reason).retryable) await removeMirrors(directory);
+    // There is no work for another attempt to go on from.
+    if (!isBegun && !(isTriedAgain && AmalgamError.from(reason).retryable)) await removeMirrors(directory);
     throw reason;
   });
   const mirrors = [...byPart.values()];
@@ -79,7 +79,10 @@ export async function mirrorReferences(
 
 /** Beside the output, the same for every attempt at a recipe, and no other's: each removes its own. */
 export function mirrorDirectory({ file, text }: Pick<RecipeFile, "file" | "text">, output: string): string {
-  const name = createHash("sha256").update(`${file}\n${text}`).digest("hex").slice(0, 16);
+  const name = createHash("sha256")
+    .update(`${resolve(file)}\n${text}`)
+    .digest("hex")
+    .slice(0, 16);
   return join(`${output}${stagesSuffix}`, "nodes", name);
 }
 
@@ -96,7 +99,8 @@ export function hasStaged(output: string): Promise<boolean> {
   );
 }
 
-async function removeMirrors(directory: string): Promise<void> {
+/** And the folders above them, where nobody has any more. */
+export async function removeMirrors(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   const nodes = dirname(directory);
   await removeEmpty(nodes);

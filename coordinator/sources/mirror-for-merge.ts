@@ -49,8 +49,8 @@ async function removing<M extends { remove(): Promise<void> }, T>(
 }
 
 /** For a plan that nobody carries out. */
-export function mirrorForPlan(recipe: RecipeFile): Promise<JobMirrors> {
-  return mirrorForJob(recipe, accessForPlan());
+export function mirrorForPlan(recipe: RecipeFile, signal: AbortSignal): Promise<JobMirrors> {
+  return mirrorForJob(recipe, accessForPlan(signal));
 }
 
 /**
@@ -69,6 +69,6 @@ async function accessForMerge(
   };
 }
 
-export function accessForPlan(): RemoteMirrorOptions {
-  return { ...remoteAccess({ mayUseCache: true }), directory: passingMirrorDirectory(), isBegun: false };
+export function accessForPlan(signal: AbortSignal): RemoteMirrorOptions {
+  return { ...remoteAccess({ mayUseCache: true }), directory: passingMirrorDirectory(), isBegun: false, signal };
 }

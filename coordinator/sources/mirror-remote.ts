@@ -15,6 +15,8 @@ export interface RemoteMirrorOptions extends Omit<FindOptions, "store"> {
   readonly directory: string;
   /** An earlier run of the job has done work: the models are those that it began with, or the job cannot go on. */
   readonly isBegun: boolean;
+  /** Whoever fails is going to try again, where that may help: what was mirrored stays for it. @default false */
+  readonly isTriedAgain?: boolean;
 }
 
 /** Models found and mirrored at once. */
@@ -45,7 +47,8 @@ export async function mirrorRemoteModels(
   try {
     const { isOffline } = options;
     const mirrors = await forRemoteNames({ file, references, names, concurrency, isOffline }, complaints, (name) => {
-      const finder = name.notHere === undefined ? store : guessing;
+      // What was found once is no guess.
+      const finder = name.notHere === undefined || pins.has(name.url) ? store : guessing;
       return mirrorOne(name, pins, { ...options, store, finder, directory });
     });
     // One model may be named twice, with a revision and without.

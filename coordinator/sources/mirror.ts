@@ -11,6 +11,7 @@ import { Complaints } from "../recipe/complaints.js";
 import type { RecipeFile } from "../recipe/recipe.js";
 import { didYouMeanOrOneOf } from "../recipe/wording.js";
 import { type MirroredFile, mirrorAgentFolder } from "./agent-folder.js";
+import { isWeights } from "./mirror-folder.js";
 import { type NodeModel, nodeModelsOf } from "./node-models.js";
 import { inRecipe } from "./other-paths.js";
 
@@ -68,7 +69,9 @@ export async function mirrorNodeModels(recipe: RecipeFile, options: MirrorOption
   const folders = new Map<string, string>();
   const files = new Map<string, NodeFile>();
   for (const [name, { value, at }] of models) {
-    const target = join(directory, encodeURIComponent(value.agent), value.path);
+    // Apart: a mirror of the folder that a file is in has other files.
+    const kind = isWeights(value.path) ? "@files" : "";
+    const target = join(directory, `${encodeURIComponent(value.agent)}${kind}`, value.path);
     folders.set(name, target);
     try {
       for (const [path, file] of await mirrorModel(value, target, options)) {

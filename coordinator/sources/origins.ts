@@ -1,4 +1,6 @@
+import { dirname } from "node:path";
 import { AmalgamError } from "../../shared/errors.js";
+import { quote } from "../../shared/quote.js";
 import type { SourcePlace } from "../dispatch/request.js";
 import type { Plan } from "../plan/types.js";
 import type { ServerFile, ServerMirror } from "./server-folder.js";
@@ -36,7 +38,11 @@ function addOrigins(plan: Plan, mirrors: readonly ServerMirror[]): Plan {
     }),
     sources: plan.sources.map((source) => {
       const file = files.get(source.path);
-      return file === undefined ? source : { ...source, remote: { url: file.url, version: file.version } };
+      if (file !== undefined) return { ...source, remote: { url: file.url, version: file.version } };
+      // A hole would be merged.
+      if (origins.has(dirname(source.path)))
+        throw new AmalgamError("internal", `${quote(source.path)} is on no server`);
+      return source;
     }),
   };
 }

@@ -49,7 +49,7 @@ export async function readPins(directory: string): Promise<Pins> {
   }
   const parsed = pins.safeParse(parseJson(text));
   if (!parsed.success) {
-    const remedy = "remove it to look at the servers anew";
+    const remedy = "remove it, or begin anew with --overwrite";
     throw new AmalgamError("output_refused", `Cannot read ${quote(path)}: Amalgam did not write it so, ${remedy}`);
   }
   return new Map(parsed.data.models.map((model) => [model.url, model]));

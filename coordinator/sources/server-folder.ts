@@ -46,7 +46,8 @@ export async function mirrorServerFolder(options: ServerFolderOptions): Promise<
   const pinned = new Map(pin?.files.map((file) => [file.name, file]));
   if (pin !== undefined) assertSame(pin, found);
   const file = onlyFileOf(found.url);
-  const into = join(options.directory, "@", ...placeOf(file?.folder ?? found.url));
+  // Apart: a mirror of the folder that the file is in has other files.
+  const into = join(options.directory, file === undefined ? "@" : "@files", ...placeOf(file?.folder ?? found.url));
   const files = found.files.map((one): ElsewhereFile => {
     const { name, bytes, version } = one;
     return {

@@ -9,7 +9,7 @@ import type { Security } from "../../shared/rpc/security.js";
 
 /** A range of a source file that this agent does not have. */
 export interface WantedRange {
-  readonly file: Pick<SourceFile, "path" | "bytes" | "modifiedMs" | "peers">;
+  readonly file: Pick<SourceFile, "path" | "bytes" | "modifiedMs" | "peers" | "peerNames">;
   readonly offset: number;
   readonly length: number;
   readonly leadership?: MessageInitShape<typeof LeadershipSchema>;
@@ -31,6 +31,13 @@ const defaultStallMs = 30_000;
 const avoidMs = 10_000;
 /** A connection that nobody has used for so long is closed. */
 const idleMs = 30_000;
+
+/** Another agent may come to an address: then its certificate has another name. */
+interface Whom {
+  readonly address: string;
+  /** Undefined: any agent. */
+  readonly name: string | undefined;
+}
 
 interface Peer {
   readonly client: ClientOf<typeof AgentService>;
@@ -60,10 +67,10 @@ export class PeerFiles {
   async fetch(wanted: WantedRange, deliver: (bytes: Uint8Array) => void, signal: AbortSignal): Promise<void> {
     const failures: string[] = [];
     let done = 0;
-    for (const address of this.#inOrder(wanted.file.peers)) {
+    for (const { address, name } of this.#inOrder(wanted.file)) {
       try {
         const rest = { ...wanted, offset: wanted.offset + done, length: wanted.length - done };
-        await this.#inTurn(address, rest.length, signal, async (peer) => {
+        await this.#inTurn({ address, name }, rest.length, signal, async (peer) => {
           for await (const bytes of this.#read(address, peer, rest, signal)) {
             // Nobody may write into the window of a unit that is over.
             signal.throwIfAborted();
@@ -98,30 +105,26 @@ export class PeerFiles {
   }
 
   /** As they are given, those that failed lately last. */
-  #inOrder(peers: readonly string[]): readonly string[] {
+  #inOrder({ peers, peerNames }: WantedRange["file"]): readonly Whom[] {
     const now = performance.now();
     for (const [peer, until] of this.#avoidedUntil) if (until <= now) this.#avoidedUntil.delete(peer);
-    const isAvoided = (peer: string): number => (this.#avoidedUntil.has(peer) ? 1 : 0);
-    return peers.toSorted((a, b) => isAvoided(a) - isAvoided(b));
+    const isAvoided = ({ address }: Whom): number => (this.#avoidedUntil.has(address) ? 1 : 0);
+    const all = peers.map((address, index) => ({ address, name: peerNames[index] || undefined }));
+    return all.sort((a, b) => isAvoided(a) - isAvoided(b));
   }
 
   /** Reads when the peer's other reads leave room. Those that wait for one that stalls do not find that out once more each. */
-  async #inTurn(
-    address: string,
-    bytes: number,
-    signal: AbortSignal,
-    read: (peer: Peer) => Promise<void>,
-  ): Promise<void> {
-    const peer = this.#use(address);
+  async #inTurn(whom: Whom, bytes: number, signal: AbortSignal, read: (peer: Peer) => Promise<void>): Promise<void> {
+    const peer = this.#use(whom);
     const { stalls } = peer;
     try {
       await peer.gate.hold(bytes, () => {
         signal.throwIfAborted();
-        if (peer.stalls > stalls) throw stalled(address, this.#stallMs);
+        if (peer.stalls > stalls) throw stalled(whom.address, this.#stallMs);
         return read(peer);
       });
     } finally {
-      this.#release(address, peer);
+      this.#release(whom, peer);
     }
   }
 
@@ -160,27 +163,32 @@ export class PeerFiles {
     if (left > 0) throw new AmalgamError("chunk_corrupt", `${left} of ${length} bytes did not come`);
   }
 
-  #use(address: string): Peer {
-    let peer = this.#peers.get(address);
+  #use(whom: Whom): Peer {
+    const { address, name } = whom;
+    let peer = this.#peers.get(keyOf(whom));
     if (peer === undefined) {
-      const client = createClient(AgentService, address, this.#security);
+      const client = createClient(AgentService, address, this.#security, { name });
       peer = { client, gate: new ByteGate(maxFetchedBytes), stalls: 0, users: 0, idle: undefined };
-      this.#peers.set(address, peer);
+      this.#peers.set(keyOf(whom), peer);
     }
     clearTimeout(peer.idle);
     peer.users += 1;
     return peer;
   }
 
-  #release(address: string, peer: Peer): void {
+  #release(whom: Whom, peer: Peer): void {
     peer.users -= 1;
-    if (peer.users > 0 || this.#peers.get(address) !== peer) return;
+    if (peer.users > 0 || this.#peers.get(keyOf(whom)) !== peer) return;
     peer.idle = setTimeout(() => {
-      this.#peers.delete(address);
+      this.#peers.delete(keyOf(whom));
       peer.client.close();
     }, idleMs);
     peer.idle.unref();
   }
+}
+
+function keyOf({ address, name }: Whom): string {
+  return JSON.stringify([address, name]);
 }
 
 function stalled(address: string, stallMs: number): AmalgamError {

@@ -12,7 +12,9 @@ import { hashDirectory } from "../../support/plans.js";
 const reason = whyNoNats();
 
 describe.skipIf(reason !== undefined)(`models of agents${reason === undefined ? "" : ` (${reason})`}`, () => {
-  test("an agent and the leader are gone: the next leader waits for the models, and the job leaves nothing behind", async () => {
+  test("an agent and the leader are gone: the next leader waits for the models, and the job leaves nothing behind", {
+    timeout: 180_000,
+  }, async () => {
     await using folder = await withTempDir();
     const [models, away, outputs] = ["models", "away", "outputs"].map((name) => join(folder.path, name)) as [
       string,

@@ -2,10 +2,11 @@ import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import type { JobEvent } from "../../../coordinator/job.js";
+import { runAgent } from "../../../node-agent/main.js";
 import { withTempDir } from "../../support/checkpoints.js";
 import { amalgam } from "../../support/command.js";
-import { familyRecipes, mergeLocally, writeFamily } from "../../support/merges.js";
-import { type HubModelOptions, startHub } from "../../support/remote/hub.js";
+import { familyRecipes, type MergeVariation, mergeLocally, writeFamily } from "../../support/merges.js";
+import { filesIn, type HubModelOptions, startHub } from "../../support/remote/hub.js";
 import { digestOf, failureOf, withModelsAt } from "../../support/remote-family.js";
 
 // Models on the Hub: by name and revision, as recipes of mergekit have them.
@@ -27,11 +28,6 @@ afterAll(async () => {
   await folderOfAll[Symbol.asyncDispose]();
 });
 
-async function filesIn(folder: string): Promise<HubModelOptions["files"]> {
-  const names = await readdir(folder);
-  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))])));
-}
-
 /** The family, each model on the Hub as `family/NAME`, and the environment of somebody who may read it. */
 async function start(options: Partial<HubModelOptions> = {}) {
   const folder = await withTempDir();
@@ -45,18 +41,21 @@ async function start(options: Partial<HubModelOptions> = {}) {
   vi.stubEnv("HF_HOME", home);
   vi.stubEnv("HF_HUB_OFFLINE", "");
   vi.stubEnv("HF_TOKEN", "hf_good");
+  const agent = await runAgent({ roots: [work, models, "hf://family"], slots: 1, providers: [] });
+  const running = { addresses: [agent.address] };
   return {
     ...{ work, home, hub },
     recipe: async (name: string, at: (model: string) => string): Promise<string> => {
       await writeFile(join(work, "recipe.yaml"), withModelsAt(familyRecipes[name] ?? "", at));
       return join(work, "recipe.yaml");
     },
-    merge: async (recipe: string, output: string, variation: Parameters<typeof mergeLocally>[2] = {}) => {
-      await mergeLocally(recipe, join(work, output), variation);
+    merge: async (recipe: string, output: string, variation: MergeVariation = {}) => {
+      // Those that there are cost less than new ones.
+      await mergeLocally(recipe, join(work, output), { ...(variation.agents === undefined && running), ...variation });
       return digestOf(join(work, output));
     },
     async [Symbol.asyncDispose]() {
-      for (const item of [hub, folder]) await item[Symbol.asyncDispose]();
+      for (const item of [agent, hub, folder]) await item[Symbol.asyncDispose]();
     },
   };
 }
@@ -72,7 +71,7 @@ test("models by name are merged from the Hub with a token, and the output says w
   const onEvent = (event: JobEvent): void => {
     if (event.type === "planned") origins.push(...event.plan.models.map(({ origin }) => origin));
   };
-  expect(await given.merge(remote, "remote", { agents: 2, onEvent })).toBe(golden);
+  expect(await given.merge(remote, "remote", { agents: 1, onEvent })).toBe(golden);
   expect(origins).toContain(`hf://family/chat@${given.hub.commitOf("family/chat")}`);
   expect(await readFile(join(given.work, "remote", "amalgam.json"), "utf8")).not.toContain("hf_good");
   expect(await readdir(given.home)).toEqual([]);
@@ -91,9 +90,15 @@ test("a branch that moves on does not change a merge that began before", async (
     given.hub.commitOf("family/math"),
     given.hub.push("family/math", await filesIn(join(models, "base"))),
   ];
-  expect(await given.merge(recipe, "out")).toBe(await golden());
+  const local = await given.recipe("passthrough", (model) => join(models, model));
+  const golden = await given.merge(local, "golden");
+  await given.recipe("passthrough", (model) => `family/${model}`);
+  expect(await given.merge(recipe, "out")).toBe(golden);
   expect(await readFile(join(given.work, "out", "amalgam.json"), "utf8")).toContain(`hf://family/math@${before}`);
   expect((await amalgam("plan", recipe, "--json")).stdout).toContain(`"hf://family/math@${after}"`);
+  await given.merge(recipe, "out", { overwrite: true });
+  expect(await readFile(join(given.work, "out", "amalgam.json"), "utf8")).toContain(`hf://family/math@${after}`);
+  expect((await readdir(given.work)).sort()).toEqual(["golden", "out", "recipe.yaml"]);
 });
 
 test("a commit that the Hub's cache has takes no network, and its output is the same to the byte", async () => {
@@ -103,7 +108,7 @@ test("a commit that the Hub's cache has takes no network, and its output is the 
   await given.merge(recipe, "remote");
   await putIntoCache(given, "family/math", commit);
   const before = given.hub.asked.length + given.hub.cdnAsked.length;
-  await given.merge(recipe, "cached");
+  await given.merge(recipe, "cached", { agents: 1 });
   expect(given.hub.asked.length + given.hub.cdnAsked.length).toBe(before);
   for (const name of await readdir(join(given.work, "remote"))) {
     const [one, other] = await Promise.all(
@@ -119,9 +124,9 @@ test("an agent whose token is not good any more ends the merge with what the Hub
   const onEvent = ({ type }: JobEvent): void => {
     if (type === "planned") vi.stubEnv("HF_TOKEN", "hf_expired");
   };
-  const failure = await failureOf(given.merge(recipe, "out", { onEvent }));
+  const failure = await failureOf(given.merge(recipe, "out", { agents: 1, onEvent }));
   expect(failure.exitCode).toBe(2);
-  expect(failure.message).toMatch(/"local-1".+"hf:\/\/family\/.+whether the token in use is valid/);
+  expect(failure.message).toMatch(/"local-1".+"hf:\/\/family\/.+such token as that of HF_TOKEN/);
   expect(failure.message).not.toContain("hf_expired");
   expect(await readdir(given.work)).not.toContain("out");
 });
@@ -156,17 +161,19 @@ test("all that cannot be found is complained of at once, as path and as name of 
   expect(stderr).not.toContain("secret");
 });
 
-/** What the passthrough of a folder comes to. */
-async function golden(): Promise<string> {
+test("a plan of models that nobody can be asked for leaves nothing behind", async () => {
   await using folder = await withTempDir();
-  const file = join(folder.path, "recipe.yaml");
-  await writeFile(
-    file,
-    withModelsAt(familyRecipes["passthrough"] ?? "", (model) => join(models, model)),
-  );
-  await mergeLocally(file, join(folder.path, "out"));
-  return await digestOf(join(folder.path, "out"));
-}
+  vi.stubEnv("TMPDIR", folder.path);
+  vi.stubEnv("HF_ENDPOINT", "http://127.0.0.1:9");
+  vi.stubEnv("HF_HUB_OFFLINE", "");
+  await writeFile(join(models, "unknown.yaml"), "merge_method: passthrough\nmodels: [{ model: family/maths }]\n");
+  const { code, stderr } = await amalgam("plan", join(models, "unknown.yaml"));
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(/:2:19 {2}.*there is no .*and on the Hub: .*nothing listens/),
+  ]);
+  expect(await readdir(folder.path)).toEqual([]);
+});
 
 /** As the Hub's own tools do: links to blobs that are named by their digests. */
 async function putIntoCache(given: Awaited<ReturnType<typeof start>>, model: string, commit: string): Promise<void> {

@@ -1,6 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, open, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectAgents } from "../../../coordinator/dispatch/agents.js";
 import { locateSources } from "../../../coordinator/dispatch/locate.js";
 import { openModels } from "../../../coordinator/plan/open-models.js";
@@ -32,6 +32,9 @@ async function start() {
   ];
   await Promise.all([one, two, family].map((path) => mkdir(path)));
   await writeFamily(family);
+  for (const [model, home] of Object.entries(homes)) {
+    await cp(join(family, model), join(folder.path, home, model), { recursive: true, preserveTimestamps: true });
+  }
   const agents = await Promise.all([
     runAgent({ roots: [one], name: "one", slots: 2 }),
     runAgent({ roots: [two], name: "two", slots: 2 }),
@@ -43,17 +46,27 @@ async function start() {
     all: agents[2],
     pair: agents.slice(0, 2),
     addresses: new Map(agents.slice(0, 2).map(({ name, address }) => [name, address])),
-    /** Moves the models to their homes. */
-    async moveOut() {
-      for (const [model, home] of Object.entries(homes)) {
-        await rename(join(family, model), join(folder.path, home, model));
-      }
+    /** In the family's folder. */
+    async copyOf(model: string): Promise<string> {
+      const copy = await mkdtemp(join(family, `${model}-`));
+      await cp(join(family, model), copy, { recursive: true });
+      return copy;
     },
     async [Symbol.asyncDispose]() {
       for (const item of [...agents, folder]) await item[Symbol.asyncDispose]();
     },
   };
 }
+
+let given: Awaited<ReturnType<typeof start>>;
+
+beforeAll(async () => {
+  given = await start();
+});
+
+afterAll(async () => {
+  await given[Symbol.asyncDispose]();
+});
 
 /** The recipe with every model named by where it is. */
 function withNodes(recipe: string, folder: string): string {
@@ -65,17 +78,14 @@ function withNodes(recipe: string, folder: string): string {
 test.each(["linear", "dare_ties", "slices", "union", "lora"])(
   "%s over models that no machine has together gives the same bytes",
   async (name) => {
-    await using given = await start();
     const text = familyRecipes[name] ?? "";
     const file = join(given.family, "recipe.yaml");
     const local = parseRecipes(text, file);
     const plan = planMerge(local, await openModels(local));
     const golden = await streamPlan(plan, given.all.address);
-    await given.moveOut();
-
     const mirrors = await mirrorNodeModels(parseRecipes(withNodes(text, given.folder), file), {
       agents: given.addresses,
-      directory: join(given.folder, "mirrors"),
+      directory: await mkdtemp(join(given.folder, "mirrors-")),
     });
     const mirrored = planMerge(mirrors.recipe, await openModels(mirrors.recipe));
     expect(mirrored.digest).toBe(plan.digest);
@@ -97,12 +107,14 @@ test.each(["linear", "dare_ties", "slices", "union", "lora"])(
 );
 
 test("a mirror takes no space for weights, holds the small files, and is the same when it is made again", async () => {
-  await using given = await start();
-  const original = join(given.family, "math");
+  const original = await given.copyOf("math");
   await writeFile(join(original, "weights.bin"), new Uint8Array(100_000));
   await writeFile(join(original, ".hidden.json"), "{}");
   const recipe = parseRecipes(`merge_method: passthrough\nmodels: [{ model: "node://all${original}" }]\n`, "r.yaml");
-  const options = { agents: new Map([["all", given.all.address]]), directory: join(given.folder, "mirrors") };
+  const options = {
+    agents: new Map([["all", given.all.address]]),
+    directory: await mkdtemp(join(given.folder, "mirrors-")),
+  };
   const first = await mirrorNodeModels(recipe, options);
   const names = [...first.files.keys()].map((path) => path.slice(path.lastIndexOf("/") + 1));
   expect(names).toContain("model-00002-of-00003.safetensors");
@@ -124,10 +136,12 @@ test("a mirror takes no space for weights, holds the small files, and is the sam
 });
 
 test("a mirror is replaced as a whole: whoever reads it sees the old one or the new one", async () => {
-  await using given = await start();
-  const original = join(given.family, "math");
+  const original = await given.copyOf("math");
   const recipe = parseRecipes(`merge_method: passthrough\nmodels: [{ model: "node://all${original}" }]\n`, "r.yaml");
-  const options = { agents: new Map([["all", given.all.address]]), directory: join(given.folder, "mirrors") };
+  const options = {
+    agents: new Map([["all", given.all.address]]),
+    directory: await mkdtemp(join(given.folder, "mirrors-")),
+  };
   const { files } = await mirrorNodeModels(recipe, options);
   const [path = ""] = [...files.keys()].filter((file) => file.endsWith("config.json"));
   await using reader = await open(path);
@@ -165,14 +179,13 @@ test.each([
 });
 
 test("models that their agents refuse or do not have are complained of together", async () => {
-  await using given = await start();
   const none = join(given.folder, "two", "none");
   const text = `merge_method: linear
 models:
   - { model: "node://one/etc", parameters: { weight: 1 } }
   - { model: "node://two${none}", parameters: { weight: 1 } }
 `;
-  const options = { agents: given.addresses, directory: join(given.folder, "mirrors") };
+  const options = { agents: given.addresses, directory: await mkdtemp(join(given.folder, "mirrors-")) };
   const [first, second] = await mirrorNodeModels(parseRecipes(text, "r.yaml"), options).then(
     () => [],
     (error: Error) => error.message.split("\n"),

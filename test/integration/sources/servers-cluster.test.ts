@@ -23,6 +23,7 @@ describe.skipIf(reason !== undefined)(`models on servers${reason === undefined ?
       agents: 1,
       network: "loopback",
       rootsOf: () => [outputs, family.url],
+      coordinatorOptions: ["--allow-source", family.url],
       agentOptions: () => ["--io-limit", "2MiB"],
     });
     const output = join(outputs, "out");

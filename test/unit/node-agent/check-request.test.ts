@@ -44,6 +44,10 @@ test("assertRequest() refuses a request that contradicts itself", () => {
       ({ sources }) => void Object.assign(sources[0] ?? {}, { peers: new Array(1_001).fill("127.0.0.1:1") }),
       "is said to be at 1001 agents, the limit is 1000",
     ],
+    [
+      ({ sources }) => void Object.assign(sources[0] ?? {}, { peers: ["127.0.0.1:1"], peerNames: ["a", "b"] }),
+      "has 2 names for 1 agents",
+    ],
     [piece({ program: 9 }), "runs program 9 of 1"],
     [piece({ begin: 5n, end: 4n }), "elements [5, 4) of 1000"],
     [piece({ end: 1_001n }), "elements [0, 1001) of 1000"],

@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type ElsewhereFile, mirrorFolder } from "../../../../coordinator/sources/mirror-folder.js";
@@ -47,6 +48,36 @@ test("a mirror has headers, small files and holes, and what is there is not made
   const changed = elsewhere(given, "v2");
   await mirrorFolder({ ...options, files: changed.files });
   expect(changed.read).toHaveLength(3);
+});
+
+test("what the model has no more is not in a mirror that is made again, lest its holes be merged", async () => {
+  await using folder = await withTempDir();
+  const options = { model: "m", into: folder.path, concurrency: 2 };
+  const sharded = { "model.safetensors.index.json": config, "model-00001-of-00001.safetensors": weights };
+  await mirrorFolder({ ...options, files: elsewhere(sharded).files });
+  const unfinished = `config.json.${randomUUID()}`;
+  await writeFile(join(folder.path, unfinished), "");
+  await mirrorFolder({ ...options, files: elsewhere({ "model.safetensors": weights }).files });
+  expect((await readdir(folder.path)).sort()).toEqual([unfinished, "model.safetensors"]);
+  for (const only of ["a.safetensors", "b.safetensors"]) {
+    const files = elsewhere({ [only]: weights, "config.json": config }).files;
+    await mirrorFolder({ ...options, into: join(folder.path, "files"), files, only });
+  }
+  expect(await readdir(join(folder.path, "files"))).toHaveLength(3);
+});
+
+test("a mirror of which a power cut left nothing but sizes is made again", async () => {
+  await using folder = await withTempDir();
+  const options = { model: "m", into: folder.path, concurrency: 2 };
+  const { files } = elsewhere({ "model.safetensors": weights, "config.json": config, "empty.txt": Buffer.of() }, "v1");
+  await mirrorFolder({ ...options, files });
+  for (const { name, bytes, knownMs = 0 } of files) {
+    await writeFile(join(folder.path, name), new Uint8Array(bytes));
+    await utimes(join(folder.path, name), knownMs / 1000, knownMs / 1000);
+  }
+  await mirrorFolder({ ...options, files });
+  expect(await readFile(join(folder.path, "config.json"))).toEqual(config);
+  expect([...(await openCheckpoint(folder.path)).tensors.keys()]).toEqual(["a"]);
 });
 
 test("names that lead out of the mirror, or that nobody wants, are left out", async () => {

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { expect, test } from "vitest";
+import { mirrorDirectory } from "../../../../coordinator/sources/mirror-for-job.js";
 import { readPins, writePins } from "../../../../coordinator/sources/pins.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 
@@ -24,3 +25,10 @@ test.each(["", "{", "[]", '{"format":"amalgam-pins","version":2,"models":[]}'])(
     await expect(readPins(folder.path)).rejects.toMatchObject({ code: "output_refused" });
   },
 );
+
+test("they are found again however the recipe's path is written", () => {
+  const recipe = { file: join(process.cwd(), "recipes", "a.yaml"), text: "models: []" };
+  const written = { ...recipe, file: relative(process.cwd(), recipe.file) };
+  expect(mirrorDirectory(written, "/out")).toBe(mirrorDirectory(recipe, "/out"));
+  expect(mirrorDirectory({ ...recipe, text: "" }, "/out")).not.toBe(mirrorDirectory(recipe, "/out"));
+});
