@@ -84,12 +84,18 @@ export async function issue(authority: Authority, subject: Subject, { from, to }
   return { certificate: `${certificate.toString("pem")}\n`, key: await exported(keys.privateKey) };
 }
 
-/** Whether the key is the one of the certificate. */
-export function belongTogether({ certificate, key }: Issued): boolean {
+/** Why the authority cannot sign; undefined if it can. */
+export function whyNotToSign({ certificate, key }: Authority): string | undefined {
   try {
-    return new ReadCertificate(certificate).checkPrivateKey(createPrivateKey(key));
+    const read = new ReadCertificate(certificate);
+    const privateKey = createPrivateKey(key);
+    if (!read.checkPrivateKey(privateKey)) return "the key is of another certificate";
+    if (!read.ca) return "that is no authority's certificate";
+    const { namedCurve } = privateKey.asymmetricKeyDetails ?? {};
+    if (namedCurve !== "prime256v1") return "the key is not one of ECDSA over P-256, as this command signs with";
+    return new Date(read.validTo) > new Date() ? undefined : `the authority expired on ${read.validTo}`;
   } catch {
-    return false;
+    return "they are not a certificate and its private key in PEM";
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { identityOf, parseCertificate } from "../../shared/rpc/tls/identity.js";
-import { type Authority, belongTogether, createAuthority, issue, type Subject, validFor } from "./authority.js";
+import { type Authority, createAuthority, issue, type Subject, validFor, whyNotToSign } from "./authority.js";
 import { subjectOf } from "./subjects.js";
 
 /** A certificate as it lies in the folder. */
@@ -45,9 +45,14 @@ export async function makeCertificates(
   subjects: readonly Subject[],
   { days, renew, authority: name }: MakeOptions,
 ): Promise<CertificateFolder> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const there = new Set(await readdir(folder));
+  const there = await makeFolder(folder);
   const [ca, caKey] = [join(folder, "ca.pem"), join(folder, "ca.key")];
+  if (there.has("ca.key") && !there.has("ca.pem")) {
+    throw new AmalgamError(
+      "output_refused",
+      `Cannot make an authority in ${quote(folder)}: "ca.key" is there, an authority's key without its certificate; put its "ca.pem" back, or take it away`,
+    );
+  }
   const found = there.has("ca.pem") ? await openAuthority(ca, caKey) : undefined;
   if (found === undefined && renew) {
     throw new AmalgamError("usage", `Cannot renew certificates in ${quote(folder)}: there is no authority, "ca.pem"`);
@@ -78,6 +83,16 @@ export async function makeCertificates(
   return { ca, caKey, isNewAuthority: found === undefined, issued };
 }
 
+async function makeFolder(folder: string): Promise<ReadonlySet<string>> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return new Set(await readdir(folder));
+  } catch (cause) {
+    const { message } = AmalgamError.from(cause);
+    throw new AmalgamError("usage", `Cannot make certificates in ${quote(folder)}: ${message}`, { cause });
+  }
+}
+
 function filesOf(name: string): readonly [string, string] {
   return [`${name}.pem`, `${name}.key`];
 }
@@ -92,21 +107,26 @@ async function openAuthority(certificate: string, key: string): Promise<Authorit
     }
   };
   const authority = { certificate: await read(certificate), key: await read(key) };
-  if (belongTogether(authority)) return authority;
-  throw new AmalgamError("usage", `Cannot issue certificates: ${quote(key)} is not the key of ${quote(certificate)}`);
+  const problem = whyNotToSign(authority);
+  if (problem === undefined) return authority;
+  const act = `Cannot issue certificates with ${quote(certificate)} and ${quote(key)}`;
+  throw new AmalgamError("usage", `${act}: ${problem}`);
 }
 
 async function subjectsIn(folder: string, there: ReadonlySet<string>): Promise<readonly Subject[]> {
-  const files = [...there].filter((file) => file.endsWith(".pem") && file !== "ca.pem").sort();
-  return await Promise.all(
+  const files = [...there].filter((file) => file.endsWith(".pem")).sort();
+  const subjects = await Promise.all(
     files.map(async (file) => {
       const path = join(folder, file);
       const certificate = parseCertificate(await readFile(path), quote(path));
+      // Authorities: this one, those before it, bundles of both.
+      if (certificate.ca) return [];
       const subject = subjectOf(identityOf(certificate), certificate.subjectAltName);
-      if (filesOf(subject.name)[0] === file) return subject;
+      if (filesOf(subject.name)[0] === file) return [subject];
       throw new AmalgamError("usage", `Cannot renew ${quote(path)}: it is a certificate of ${quote(subject.name)}`);
     }),
   );
+  return subjects.flat();
 }
 
 /** Whole or not at all, and never for a moment readable to others. */

@@ -27,8 +27,9 @@ export function subjectsOf(words: SubjectWords): readonly Subject[] {
   const nats = words.nats.flatMap((word) => hostsOf("--nats", word));
   const servers: readonly Subject[] = nats.length === 0 ? [] : [{ name: natsName, roles: [], cluster, hosts: nats }];
   const subjects = [...of("agent"), ...of("coordinator"), ...of("operator"), ...of("viewer"), ...servers];
-  const names = subjects.map(({ name }) => name);
-  const double = names.find((name, index) => names.indexOf(name) !== index);
+  // Some file systems do not tell "A.pem" from "a.pem".
+  const names = subjects.map(({ name }) => name.toLowerCase());
+  const double = subjects.find(({ name }, index) => names.indexOf(name.toLowerCase()) !== index)?.name;
   if (double === undefined) return subjects;
   throw new AmalgamError("usage", `Cannot make two certificates named ${quote(double)}: give each its own name`);
 }

@@ -1,3 +1,6 @@
+import { shellWord } from "../../shared/quote.js";
+import { formatAddress } from "../../shared/rpc/channel.js";
+import { uriOfRoleIn } from "../../shared/rpc/tls/identity.js";
 import type { CertificateFolder, IssuedFile } from "../certs/folder.js";
 import { formatQuantity } from "../plan/report.js";
 
@@ -23,10 +26,11 @@ function describeFile({ subject, certificate, key, validTo }: IssuedFile): strin
 /** One line for each kind of node: the others' differ in their names. */
 function commands({ ca, issued }: CertificateFolder): readonly string[] {
   const nats = issued.find(({ subject }) => subject.roles.length === 0)?.subject.hosts[0] ?? "NATS-HOST";
-  const url = `--nats tls://${nats}:4222`;
+  const url = `--nats tls://${formatAddress(nats, 4222)}`;
   const of = (role: string): IssuedFile | undefined =>
     issued.find(({ subject }) => subject.roles.some((held) => held === role));
-  const tls = ({ certificate, key }: IssuedFile): string => `--tls-ca ${ca} --tls-cert ${certificate} --tls-key ${key}`;
+  const tls = ({ certificate, key }: IssuedFile): string =>
+    `--tls-ca ${shellWord(ca)} --tls-cert ${shellWord(certificate)} --tls-key ${shellWord(key)}`;
   const lines: string[] = [];
   const [agent, coordinator, operator] = [of("agent"), of("coordinator"), of("operator") ?? of("viewer")];
   if (agent !== undefined) {
@@ -37,5 +41,8 @@ function commands({ ca, issued }: CertificateFolder): readonly string[] {
   if (operator !== undefined) lines.push(`  amalgam status ${url} ${tls(operator)}`);
   if (lines.length === 0) return [`${formatQuantity(issued.length, "certificate")} made`];
   const nodes = "Names come from certificates. NATS takes deploy/nats/amalgam.conf, which knows the roles.";
-  return [nodes, ...lines, "Renew with amalgam certs FOLDER --renew; nodes use new files without a restart."];
+  const cluster = issued.find(({ subject }) => subject.cluster !== undefined)?.subject.cluster;
+  const users =
+    cluster === undefined ? [] : [`Its users in server.conf are "${uriOfRoleIn(cluster, "agent")}" and so on then.`];
+  return [nodes, ...users, ...lines, "Renew with amalgam certs FOLDER --renew; nodes use new files without a restart."];
 }

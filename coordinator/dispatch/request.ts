@@ -61,6 +61,8 @@ export interface RequestBuilderOptions {
   readonly fence?: number | bigint;
   /** Agents ("host:port") that serve a source of the plan to others. Units ask them in turn. @default none */
   readonly peersOf?: (source: number) => readonly string[];
+  /** Whom the certificate at such an address has to name. @default any agent */
+  readonly certifiedNameOf?: (address: string) => string | undefined;
   /** Where agents find a source that the plan knows by a mirror of it; see mirrorNodeModels(). */
   readonly placeOf?: (source: number) => SourcePlace | undefined;
 }
@@ -144,7 +146,11 @@ const maxPeers = 16;
 export function sourceMessage(
   plan: Plan,
   source: number,
-  { peersOf, placeOf: placeOfSource }: Pick<RequestBuilderOptions, "peersOf" | "placeOf">,
+  {
+    peersOf,
+    certifiedNameOf,
+    placeOf: placeOfSource,
+  }: Pick<RequestBuilderOptions, "peersOf" | "certifiedNameOf" | "placeOf">,
   turn = 0,
 ): MessageInitShape<typeof SourceFileSchema> {
   const planned = at(plan.sources, source);
@@ -155,7 +161,7 @@ export function sourceMessage(
   const peers = peersOf?.(source) ?? [];
   const first = turn % Math.max(1, peers.length);
   const inTurn = [...peers.slice(first), ...peers.slice(0, first)].slice(0, maxPeers);
-  return { ...file, peers: inTurn };
+  return { ...file, peers: inTurn, peerNames: inTurn.map((address) => certifiedNameOf?.(address) ?? "") };
 }
 
 /** What tells that a file on a server is still the planned one. */

@@ -4,7 +4,8 @@ import { AmalgamError } from "../errors.js";
 import { quote } from "../quote.js";
 import { assertLoopback } from "./channel.js";
 import { channelCredentialsOf } from "./tls/channel-credentials.js";
-import { type CredentialFiles, type Credentials, LiveCredentials } from "./tls/live-credentials.js";
+import type { CredentialFiles, Credentials } from "./tls/credentials.js";
+import { LiveCredentials } from "./tls/live-credentials.js";
 import type { ServerCheck } from "./tls/server-check.js";
 import { type Admission, LiveServerCredentials } from "./tls/server-credentials.js";
 

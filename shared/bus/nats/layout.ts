@@ -1,3 +1,4 @@
+import { AmalgamError } from "../../errors.js";
 import { callApi, codes, isCode, isMissing, nanosecondsPerMs } from "./api.js";
 import type { Connection } from "./connection.js";
 
@@ -117,7 +118,12 @@ async function createStream(connection: Connection, config: { readonly name: str
   } catch (error) {
     // Made meanwhile, by another version of ours or by an administrator: theirs to decide.
     if (isCode(error, codes.streamDiffers)) return;
-    throw error;
+    if (!isCode(error, "PERMISSIONS_VIOLATION")) throw error;
+    const { message, details } = AmalgamError.from(error);
+    throw new AmalgamError("bus_failed", `${message}; coordinators create it, and none has been here yet: start one`, {
+      cause: error,
+      details,
+    });
   }
 }
 

@@ -1,22 +1,7 @@
-import { createPrivateKey } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
-import { createSecureContext } from "node:tls";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
-import { describeIdentity, type Identity, identityOf, parseCertificate } from "./identity.js";
-
-/** What one end of a connection shows and whom it trusts. All PEM; `ca` may hold several certificates. */
-export interface Credentials {
-  readonly ca: Buffer;
-  readonly certificate: Buffer;
-  readonly key: Buffer;
-}
-
-export interface CredentialFiles {
-  readonly ca: string;
-  readonly certificate: string;
-  readonly key: string;
-}
+import { assertSuccessor, type CredentialFiles, type Credentials, identityIn, isSame, readAll } from "./credentials.js";
+import type { Identity } from "./identity.js";
 
 /** Something about the files that people should know. */
 export interface TlsNotice {
@@ -25,8 +10,6 @@ export interface TlsNotice {
   readonly message: string;
 }
 
-/** A certificate, its chain and a bundle of authorities are a few kilobytes. */
-const maxFileBytes = 1 << 20;
 const pollMs = 2_000;
 const dayMs = 24 * 60 * 60_000;
 /** Who has so much of the certificate's life left is told to renew it; of one for longer than two weeks, in its last week. */
@@ -57,7 +40,7 @@ export class LiveCredentials {
   constructor(credentials: Credentials, files: CredentialFiles | undefined) {
     this.files = files;
     this.#current = credentials;
-    this.#identity = check(credentials, files);
+    this.#identity = identityIn(credentials, files);
   }
 
   get current(): Credentials {
@@ -108,7 +91,7 @@ export class LiveCredentials {
 
   #take(credentials: Credentials): void {
     const before = this.#identity;
-    const identity = check(credentials, this.files);
+    const identity = identityIn(credentials, this.files);
     assertSuccessor(identity, before, this.files);
     this.#identity = identity;
     this.#current = credentials;
@@ -155,73 +138,6 @@ export class LiveCredentials {
     // It goes on: the next connection may be made days later, and has to be made with what the files hold then.
     return () => void listeners.delete(listener);
   }
-}
-
-/** Whose certificate it is. Fails with `usage` where the three do not fit together, or the certificate has expired. */
-function check({ ca, certificate, key }: Credentials, files: CredentialFiles | undefined): Identity {
-  const named = (what: string, file: string | undefined): string => (file ? `${what} ${quote(file)}` : what);
-  const own = parseCertificate(certificate, named("certificate", files?.certificate));
-  parseCertificate(ca, named("authority", files?.ca));
-  const pair = `${named("key", files?.key)} with ${named("certificate", files?.certificate)}`;
-  let fits = false;
-  try {
-    fits = own.checkPrivateKey(createPrivateKey(key));
-  } catch (cause) {
-    const problem = /ENCRYPTED/.test(String(key))
-      ? "the key is encrypted; give it without a passphrase, readable to this user alone"
-      : "the key is not a private key in PEM";
-    throw new AmalgamError("usage", `Cannot use ${pair}: ${problem}`, { cause });
-  }
-  if (!fits) throw new AmalgamError("usage", `Cannot use ${pair}: the key is of another certificate`);
-  const identity = identityOf(own);
-  if (identity.validTo.getTime() <= Date.now()) {
-    const expired = `it expired on ${identity.validTo.toISOString()}; renew it, as amalgam certs --renew does`;
-    throw new AmalgamError("usage", `Cannot use ${named("certificate", files?.certificate)}: ${expired}`);
-  }
-  try {
-    createSecureContext({ ca, cert: certificate, key });
-  } catch (reason) {
-    const { message } = AmalgamError.from(reason);
-    throw new AmalgamError("usage", `Cannot use ${pair}: ${message}`, { cause: reason });
-  }
-  return identity;
-}
-
-/** Whoever is known by one name and begins to show another is refused by all, as is a certificate that is not valid yet. */
-function assertSuccessor(next: Identity, before: Identity, files: CredentialFiles | undefined): void {
-  const isSameHolder =
-    next.name === before.name &&
-    next.cluster === before.cluster &&
-    before.roles.every((role) => next.roles.includes(role));
-  const act = `Cannot use certificate ${quote(files?.certificate ?? "")}`;
-  if (!isSameHolder) {
-    const who = `it is of ${describeIdentity(next)}, and this is ${describeIdentity(before)}`;
-    throw new AmalgamError("usage", `${act}: ${who}; start anew to be somebody else`);
-  }
-  if (next.serial === before.serial || next.validFrom.getTime() <= Date.now()) return;
-  throw new AmalgamError("usage", `${act}: it counts from ${next.validFrom.toISOString()}, which is to come`);
-}
-
-async function readAll({ ca, certificate, key }: CredentialFiles): Promise<Credentials> {
-  const [a, b, c] = await Promise.all([ca, certificate, key].map(readSmall));
-  if (a === undefined || b === undefined || c === undefined) throw new TypeError("Three files are read");
-  return { ca: a, certificate: b, key: c };
-}
-
-async function readSmall(file: string): Promise<Buffer> {
-  try {
-    const { size } = await stat(file);
-    if (size > maxFileBytes) throw new Error(`it has ${size} bytes, at most ${maxFileBytes} are allowed`);
-    return await readFile(file);
-  } catch (cause) {
-    throw new AmalgamError("usage", `Cannot read TLS file ${quote(file)}: ${AmalgamError.from(cause).message}`, {
-      cause,
-    });
-  }
-}
-
-function isSame(one: Credentials, other: Credentials): boolean {
-  return (["ca", "certificate", "key"] as const).every((part) => Buffer.compare(one[part], other[part]) === 0);
 }
 
 function dayOf(date: Date): string {

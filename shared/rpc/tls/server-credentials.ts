@@ -10,8 +10,9 @@ import {
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
 import { toStatus } from "../status.js";
+import type { Credentials } from "./credentials.js";
 import { describeIdentity, type Identity, identityOf, type Role } from "./identity.js";
-import type { Credentials, LiveCredentials } from "./live-credentials.js";
+import type { LiveCredentials } from "./live-credentials.js";
 import { otherCluster } from "./server-check.js";
 
 /** Somebody who was not let in, for the audit log. */

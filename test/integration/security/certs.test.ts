@@ -1,10 +1,34 @@
-import { X509Certificate } from "node:crypto";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import "../../../coordinator/certs/reflect-metadata.js";
+import { generateKeyPairSync, type KeyObject, webcrypto, X509Certificate } from "node:crypto";
+import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { BasicConstraintsExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { expect, test } from "vitest";
 import { identityOf } from "../../../shared/rpc/tls/identity.js";
 import { withWorkplace } from "../../support/command.js";
 
 // "amalgam certs": what it makes, what it leaves alone, and what it says.
+
+/** Another program's authority, with a key that is none of ours. */
+async function writeForeignAuthority(folder: string, kind: string, details: object): Promise<void> {
+  const { privateKey, publicKey } = generateKeyPairSync(kind as "rsa", details as { modulusLength: number });
+  const algorithm =
+    kind === "rsa"
+      ? { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" }
+      : { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" };
+  const imported = async (key: KeyObject, usage: "sign" | "verify") => {
+    const type = usage === "sign" ? "pkcs8" : "spki";
+    const der = key.export({ format: "der", type: type as "pkcs8" });
+    return await webcrypto.subtle.importKey(type as "pkcs8", der, algorithm, true, [usage]);
+  };
+  const keys = { privateKey: await imported(privateKey, "sign"), publicKey: await imported(publicKey, "verify") };
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    ...{ name: "CN=theirs", notAfter: new Date(Date.now() + 86_400_000), signingAlgorithm: algorithm, keys },
+    extensions: [new BasicConstraintsExtension(true)],
+  });
+  await writeFile(join(folder, "ca.pem"), certificate.toString("pem"));
+  await writeFile(join(folder, "ca.key"), privateKey.export({ format: "pem", type: "pkcs8" }));
+}
 
 const words = ["--agent", "a1=10.0.0.7,a1.lan,::1", "--coordinator", "c1", "--operator", "ann", "--nats", "10.0.0.1"];
 
@@ -89,5 +113,45 @@ test("an authority whose key is another one's is not used", async () => {
   await work.run("certs", work.at("two"), "--viewer", "a");
   await writeFile(work.at("one", "ca.key"), await readFile(work.at("two", "ca.key")));
   const { code, stderr } = await work.run("certs", work.at("one"), "--viewer", "b");
-  expect([code, stderr]).toEqual([2, 'Cannot issue certificates: "one/ca.key" is not the key of "one/ca.pem"\n']);
+  expect([code, stderr]).toEqual([
+    2,
+    'Cannot issue certificates with "one/ca.pem" and "one/ca.key": the key is of another certificate\n',
+  ]);
+});
+
+test("an authority's key without its certificate is not written over", async () => {
+  await using work = await withWorkplace();
+  await work.run("certs", work.at("tls"), "--agent", "a=h");
+  const key = await readFile(work.at("tls", "ca.key"));
+  await rename(work.at("tls", "ca.pem"), work.at("tls", "old-ca.pem"));
+  const { code, stderr } = await work.run("certs", work.at("tls"), "--agent", "b=h");
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^Cannot make an authority in "tls": "ca\.key" is there, .* without its certificate/);
+  expect(await readFile(work.at("tls", "ca.key"))).toEqual(key);
+});
+
+test.each([
+  ["rsa", { modulusLength: 2048 }, /: the key is not one of ECDSA over P-256, as this command signs with$/],
+  ["ec", { namedCurve: "P-384" }, /: the key is not one of ECDSA over P-256/],
+  ["none", {}, /: they are not a certificate and its private key in PEM$/],
+])("an authority with a key of another kind (%s) is refused in words", async (kind, details, complaint) => {
+  await using work = await withWorkplace();
+  await mkdir(work.at("tls"));
+  if (kind === "none") for (const file of ["ca.pem", "ca.key"]) await writeFile(work.at("tls", file), "?");
+  else await writeForeignAuthority(work.at("tls"), kind, details);
+  const { code, stderr } = await work.run("certs", work.at("tls"), "--agent", "a=h");
+  expect([code, stderr.trim()]).toEqual([2, expect.stringMatching(complaint)]);
+  expect((await readdir(work.at("tls"))).sort()).toEqual(["ca.key", "ca.pem"]);
+});
+
+test("renewing leaves authorities alone, and says where a cluster's name belongs", async () => {
+  await using work = await withWorkplace();
+  await work.run("certs", work.at("my tls"), "--agent", "a=::1", "--nats", "::1", "--cluster", "blue");
+  const ca = await readFile(work.at("my tls", "ca.pem"));
+  await writeFile(work.at("my tls", "before.pem"), ca);
+  const { code, stdout } = await work.run("certs", work.at("my tls"), "--renew");
+  expect(code).toBe(0);
+  expect(await readFile(work.at("my tls", "before.pem"))).toEqual(ca);
+  expect(stdout).toContain('Its users in server.conf are "urn:amalgam:cluster:blue:agent" and so on then.');
+  expect(stdout).toMatch(/--nats tls:\/\/\[0:[0:]+1\]:4222 --tls-ca 'my tls\/ca\.pem'/);
 });

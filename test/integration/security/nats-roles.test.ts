@@ -1,8 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { connect, headers } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Bus } from "../../../shared/bus/bus.js";
 import { examine } from "../../../shared/bus/nats/doctor.js";
+import { settle } from "../../../shared/bus/nats/options.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import { type Role, roles } from "../../../shared/rpc/tls/identity.js";
 import { withTempDir } from "../../support/checkpoints.js";
@@ -127,9 +129,35 @@ describe.each(natsBinaries())("on nats-server ($binary)", ({ binary, reason }) =
     expect(await buses.get("operator")?.state.get("jobs.a")).toBeDefined();
   });
 
+  skipped.each([
+    ["agent", "$KV.amalgam-nodes.nodes.x"],
+    ["operator", "$KV.amalgam-state.jobs.x"],
+  ] as const)("%s: one key that may be written takes no other away", async (role, subject) => {
+    await buses.get("coordinator")?.state.put("leases.kept", "{}");
+    await buses.get("coordinator")?.nodes.put("nodes.kept", "{}");
+    const client = await connect(settle(await server.as(role)).client);
+    const all = headers();
+    all.set("Nats-Rollup", "all");
+    const answer = await client.request(subject, "{}", { headers: all, timeout: 2_000 });
+    expect(answer.json()).toMatchObject({ error: { err_code: 10111, description: "rollup not permitted" } });
+    await client.close();
+    expect(await buses.get("coordinator")?.state.get("leases.kept")).toBeDefined();
+    expect(await buses.get("coordinator")?.nodes.get("nodes.kept")).toBeDefined();
+  });
+
+  skipped.each(["$KV.amalgam-state.>", "$KV.amalgam-state.jobs.>"])(
+    "an agent reads no %s by another filter",
+    async (filter) => {
+      const client = await connect(settle(await server.as("agent")).client);
+      const subject = "$JS.API.CONSUMER.CREATE.KV_amalgam-state.x.$KV.amalgam-state.orders.>";
+      const config = { name: "x", deliver_subject: "_INBOX.agent.x", filter_subject: filter, ack_policy: "none" };
+      const answer = await client.request(subject, JSON.stringify({ stream_name: "KV_amalgam-state", config }));
+      expect(answer.json()).toMatchObject({ error: { err_code: 10131 } });
+      await client.close();
+    },
+  );
+
   skipped("nobody listens to what others are answered", async () => {
-    const { connect } = await import("nats");
-    const { settle } = await import("../../../shared/bus/nats/options.js");
     const spy = await connect(settle(await server.as("agent")).client);
     const refused = new Promise<string>((resolve) => {
       spy.subscribe("_INBOX.>", { callback: (error) => resolve(error?.code ?? "heard") });
@@ -157,5 +185,13 @@ describe.each(natsBinaries())("on nats-server ($binary)", ({ binary, reason }) =
     );
     expect(failure).toMatchObject({ code: "bus_failed" });
     expect(failure?.message).toContain("its permissions do not let agents publish to");
+  });
+
+  skipped("on a new server an agent is told that it waits for a coordinator", async () => {
+    await using folder = await withTempDir();
+    await using fresh = await startSecuredNats(folder.path, binary);
+    await expect(fresh.open("agent")).rejects.toThrow(
+      /its permissions do not let agents publish to ".*"; coordinators create it, and none has been here yet: start one$/,
+    );
   });
 });

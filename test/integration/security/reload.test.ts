@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { expect, test } from "vitest";
+import { blockBytes } from "../../support/bulky.js";
 import { BulkyCluster } from "../../support/cluster/bulky-cluster.js";
 import { TestAuthority } from "../../support/cluster/certificates.js";
 import type { Cluster } from "../../support/cluster/cluster.js";
@@ -54,7 +55,7 @@ test.skipIf(reason !== undefined)(
     const address = /listens on (\S+)/.exec(cluster.agent(1).output)?.[1];
     if (client === undefined || address === undefined) throw new Error("There is a client, and an agent");
 
-    await using job = await setting.begin();
+    await using job = await setting.begin({ unitBytes: 4 * blockBytes });
     await job.unitsDone(1);
     expect(await issuerOf(address, client)).toBe("test authority");
 
