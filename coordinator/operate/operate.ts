@@ -14,7 +14,6 @@ import { quote } from "../../shared/quote.js";
 import { kernelsVersion, packageVersion, protocolVersion } from "../../shared/rpc/version.js";
 import { openPage } from "../page/open-page.js";
 import { workPlace } from "../sinks/work-place.js";
-import { workPlace } from "../sinks/work-place.js";
 import { watchCluster } from "./cluster-metrics.js";
 import { Durability } from "./durability.js";
 import { type LeadsObserver, observeAll } from "./job-observer.js";

@@ -21,7 +21,9 @@ export function listen(server: Server, host: string, port: number): Promise<void
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
       const address = quote(formatAddress(host, port));
-      reject(new AmalgamError("usage", `Cannot serve HTTP on ${address}: ${error.message}`, { cause: error }));
+      const isTaken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+      const why = isTaken ? "it is in use: give another port, or 0 for any that is free" : error.message;
+      reject(new AmalgamError("usage", `Cannot serve HTTP on ${address}: ${why}`, { cause: error }));
     });
     server.listen(port, host, () => {
       server.removeAllListeners("error");

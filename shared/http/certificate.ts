@@ -11,7 +11,7 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
-const lookMs = 10_000;
+const defaultLookMs = 10_000;
 
 /** Fails with `usage` where a file cannot be read, or the two do not fit together. */
 export function readCertificate({ certificate, key }: CertificateFiles): HttpTls {
@@ -27,27 +27,53 @@ export function readCertificate({ certificate, key }: CertificateFiles): HttpTls
   return read;
 }
 
+export interface FollowOptions {
+  /** Hears of another pair that fits together. */
+  readonly onChange: (renewed: HttpTls) => void;
+  readonly log: Log;
+  /** @default 10 seconds */
+  readonly lookMs?: number;
+}
+
 /**
- * Looks at the files every ten seconds and tells of others that fit together. Times of files do not tell all changes, so
- * they are read. Returns what ends that.
+ * Looks at the files again and again, and tells of others than those that are `shown`. Times of files do not tell all
+ * changes, so they are read. Returns what ends that.
  */
-export function followFiles(files: CertificateFiles, onChange: (renewed: HttpTls) => void, log: Log): () => void {
-  let seen: string | undefined;
+export function followFiles(files: CertificateFiles, shown: HttpTls, options: FollowOptions): () => void {
+  const { onChange, log, lookMs = defaultLookMs } = options;
+  const name = quote(files.certificate);
+  let current = shown;
+  let isLooking = false;
+  let problem: string | undefined;
+  let told: string | undefined;
   const look = async (): Promise<void> => {
     const [certificate, key] = await Promise.all([readFile(files.certificate), readFile(files.key)]);
-    const text = `${certificate}${key}`;
-    const isFirst = seen === undefined;
-    if (text === seen) return;
-    // In the middle of a renewal they do not fit together, and are looked at again.
+    if (certificate.equals(current.certificate) && key.equals(current.key)) return;
     createSecureContext({ cert: certificate, key });
-    seen = text;
-    if (isFirst) return;
-    onChange({ certificate, key });
-    log.info(`HTTP shows the new certificate of ${quote(files.certificate)}`);
+    current = { certificate, key };
+    onChange(current);
+    log.info(`HTTP shows the new certificate of ${name}`);
   };
-  const lookQuietly = (): void => void look().catch(() => undefined);
-  lookQuietly();
-  const timer = setInterval(lookQuietly, lookMs);
+  const lookAgain = async (): Promise<void> => {
+    // Storage that hangs is not asked a second time.
+    if (isLooking) return;
+    isLooking = true;
+    const before = problem;
+    problem = await look().then(
+      () => undefined,
+      (error: unknown) => AmalgamError.from(error).message,
+    );
+    isLooking = false;
+    // Files are replaced one after the other: what is wrong is told when it is still so at the next look.
+    if (problem === undefined) told = undefined;
+    else if (problem === before && problem !== told) {
+      told = problem;
+      log.warning(
+        `HTTP goes on to show the certificate that it has, since ${name} and its key are of no use: ${problem}`,
+      );
+    }
+  };
+  const timer = setInterval(() => void lookAgain(), lookMs);
   timer.unref();
   return () => clearInterval(timer);
 }

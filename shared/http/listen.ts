@@ -48,12 +48,11 @@ export function readHttpWords(words: HttpWords, security: Security): HttpSetting
 export async function openHttp(routes: readonly Route[], settings: HttpSettings, log: Log): Promise<HttpServer> {
   const { host, port, token, files, security } = settings;
   const live = files === undefined ? liveCredentials(security) : undefined;
-  const tls = files === undefined ? live?.current : readCertificate(files);
-  const server = await serveHttp(routes, { host, port, tls, token, log });
-  const stop =
-    files === undefined
-      ? live?.onChange(() => server.renew(live.current))
-      : followFiles(files, (renewed) => server.renew(renewed), log);
+  const own = files && { files, shown: readCertificate(files) };
+  const server = await serveHttp(routes, { host, port, tls: own?.shown ?? live?.current, token, log });
+  const stop = own
+    ? followFiles(own.files, own.shown, { onChange: (renewed) => server.renew(renewed), log })
+    : live?.onChange(() => server.renew(live.current));
   const close = async (): Promise<void> => {
     stop?.();
     await server.close();

@@ -11,8 +11,8 @@ import type { HttpAnswer } from "./route.js";
 export async function send(response: ServerResponse, answer: HttpAnswer, signal: AbortSignal): Promise<void> {
   const { status = 200, type, headers = {}, body } = answer;
   const isWhole = typeof body === "string" || body instanceof Uint8Array;
-  const length = isWhole ? { "content-length": String(Buffer.byteLength(body)) } : {};
-  response.writeHead(status, { ...securityHeaders, "content-type": type, ...length, ...lowerCased(headers) });
+  const form = isWhole ? { "content-length": String(Buffer.byteLength(body)) } : unbuffered;
+  response.writeHead(status, { ...securityHeaders, "content-type": type, ...form, ...lowerCased(headers) });
   const isHead = response.req.method === "HEAD";
   if (isWhole || isHead) {
     response.end(isWhole && !isHead ? body : undefined);
@@ -21,6 +21,9 @@ export async function send(response: ServerResponse, answer: HttpAnswer, signal:
   response.flushHeaders();
   await sendParts(response, body[Symbol.asyncIterator](), signal);
 }
+
+/** Proxies of nginx's kind keep parts until there are enough of them, unless they are told. */
+const unbuffered = { "x-accel-buffering": "no" };
 
 /** An error in the making of a part ends the connection: an answer that was cut off must not look like a whole one. */
 async function sendParts(response: ServerResponse, parts: AsyncIterator<string>, signal: AbortSignal): Promise<void> {

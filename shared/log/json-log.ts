@@ -62,7 +62,7 @@ const ownKeys: ReadonlySet<string> = new Set(["time", "level", "msg"]);
 
 /** Invisible characters above the controls, which JSON leaves as they are, would still turn text around in a terminal. */
 function shown(text: string): string {
-  return redact(text)
+  return redact(text.slice(0, 4 * maxLength))
     .slice(0, maxLength)
     .replace(/[\p{Cf}\p{Zl}\p{Zp}\u007f-\u009f]/gu, (found) => `\\u{${found.codePointAt(0)?.toString(16)}}`);
 }

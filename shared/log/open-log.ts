@@ -1,3 +1,5 @@
+import { formatCount } from "../quote.js";
+import type { JsonLogOptions } from "./json-log.js";
 import type { Log, LogFields, LogFormat, LogLevel } from "./log.js";
 import { textLog } from "./text-log.js";
 
@@ -28,10 +30,10 @@ export async function openLog(options: LogOptions): Promise<Log> {
     }
     const before = missed;
     missed = 0;
-    if (before > 0) log.warning(`${formatQuantity(before, "line")} of the log are missing: they were not read in time`);
+    if (before > 0) log.warning(`Lines of the log that are missing here, for nobody read it: ${formatCount(before)}`);
     write(line);
   };
-  const log = await openForm(format, { level, base, write: writeIfTaken });
+  const log: Log = await openForm(format, { level, base, write: writeIfTaken });
   return log;
 }
 

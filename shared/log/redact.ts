@@ -1,18 +1,27 @@
 /** What stands in the place of a secret. */
 export const redacted = "[redacted]";
 
-/** Who asks, in a URL. */
-const userInfo = /([a-z][a-z0-9+.-]{0,19}:\/\/)[^\s/?#@"'<>]{1,4096}@/gi;
+/** Who asks, in a URL; the last `@` counts, for a password may have others. */
+const userInfo = /([a-z][a-z0-9+.-]{0,19}:\/\/)[^\s/?#"'<>]{1,4096}@/gi;
 
 /** What may hold a signature. */
 const query = /([a-z][a-z0-9+.-]{0,19}:\/\/[^\s?"'<>]{0,4096})\?[^\s"'<>]*/gi;
 
-/** The words that clients and servers write before a secret. */
-const credential =
-  /\b(authorization|bearer|basic|token|password|passwd|secret|api[-_]?key|x-amz-signature|cookie)(["']?\s*[:=]\s*["']?|\s+)(?:(?:bearer|basic)\s+)?[^\s"',;&]{6,}/gi;
+/** Headers that are secret to their end, whatever scheme they name. */
+const header = /\b((?:proxy-)?authorization|(?:set-)?cookie)(\\?["']?\s*[:=]\s*\\?["']?)[^\s"'\\][^\r\n"'\\]*/gi;
 
-/** Tokens that are known by how they begin, wherever they stand. */
-const knownToken = /\b(?:hf_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,}|ASIA[A-Z0-9]{12,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
+/** What follows the name of a secret, as in `AWS_SECRET_ACCESS_KEY=…`, `"sessionToken": "…"` and `--token=…`. */
+const named =
+  /\b((?:[a-z0-9]{1,30}[_-]){0,5}(?:access|auth|client|id|refresh|security|session)?(?:token|secret|password|passwd|passphrase|signature|credential|(?:secret|access|api|private)[_-]?(?:access[_-]?)?key))(\\?["']?\s*[:=]\s*\\?["']?)[^\s"'\\,;&]{6,}/gi;
+
+/** Schemes of `Authorization`, without the header's name. */
+const scheme = /\b(bearer|basic)(\s+)[^\s"',;&]{6,}/gi;
+
+/** Secrets that are known by how they begin, wherever they stand: of Hugging Face, AWS, GitHub, JWT, and seeds of NATS. */
+const known =
+  /\b(?:hf_[A-Za-z0-9]{16,}|A[KS]IA[A-Z0-9]{12,}|gh[a-z]_[A-Za-z0-9]{20,}|eyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]{0,4096}|S[ACNOUX][A-Z2-7]{56})\b/g;
+
+const privateKey = /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?/g;
 
 /**
  * Text without the secrets that can be told from their form: names and passwords in URLs, queries of URLs (where
@@ -21,11 +30,11 @@ const knownToken = /\b(?:hf_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,}|ASIA[A-Z0-9]{12,}
  */
 export function redact(text: string): string {
   return text
+    .replace(privateKey, redacted)
     .replace(userInfo, `$1${redacted}@`)
     .replace(query, `$1?${redacted}`)
-    .replace(credential, (found, word: string, between: string) => {
-      // "token of 12 characters" and the like is prose.
-      return /[:=]/.test(between) || /^(?:bearer|basic)$/i.test(word) ? `${word}${between}${redacted}` : found;
-    })
-    .replace(knownToken, redacted);
+    .replace(header, `$1$2${redacted}`)
+    .replace(named, `$1$2${redacted}`)
+    .replace(scheme, `$1$2${redacted}`)
+    .replace(known, redacted);
 }

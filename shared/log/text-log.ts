@@ -27,7 +27,7 @@ export function textLog(write: (line: string) => void, least: LogLevel = "info",
 }
 
 function line(level: LogLevel, message: string, job: string | undefined): string {
-  const text = oneLine(redact(message).slice(0, maxLength));
+  const text = oneLine(redact(message.slice(0, 2 * maxLength)).slice(0, maxLength));
   if (job !== undefined) return `${level} ${oneLine(job)}: ${text}`;
   return level === "info" ? text : `${level}: ${text}`;
 }

@@ -44,8 +44,13 @@ export function openOtlpTracing(options: TracingOptions & { readonly environment
   return {
     start: (name, options) => start(tracer, name, options),
     [Symbol.asyncDispose]: async () => {
-      const patience = new Promise<void>((resolve) => setTimeout(resolve, lastMs).unref());
-      await Promise.race([provider.shutdown().catch(() => undefined), patience]);
+      const sent = provider.shutdown().then(
+        () => true,
+        () => true,
+      );
+      const patience = new Promise<false>((resolve) => setTimeout(() => resolve(false), lastMs).unref());
+      const isOver = await Promise.race([sent, patience]);
+      if (!isOver) log.warning(`The last traces are lost: nobody took them within ${lastMs / 1000} seconds`);
     },
   };
 }
@@ -96,10 +101,16 @@ function complainTo(log: Log): void {
   const say = (message: string): void => {
     if (performance.now() - saidAt < complainMs) return;
     saidAt = performance.now();
-    log.warning(`Traces may be lost: ${message}`);
+    log.warning(`Traces may be lost: ${reasonIn(message)}`);
   };
   diag.setLogger(
     { error: say, warn: say, info: () => undefined, debug: () => undefined, verbose: () => undefined },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
+}
+
+/** Of an error the exporter tells all, its stack included, as JSON. */
+function reasonIn(told: string): string {
+  const reason = /"message":"((?:[^"\\]|\\.)*)"/.exec(told)?.[1] ?? told;
+  return reason.split("\n", 1)[0]?.slice(0, 300) ?? "";
 }

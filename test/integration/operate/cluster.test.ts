@@ -214,6 +214,11 @@ test.skipIf(why !== undefined)(
     has({ node: "c1", level: "debug", job, event: "unit finished", unit: 0, attempt: 1, agent: expect.any(String) });
     has({ node: "c1", job, event: "job done" });
     has({ node: "a2", event: "ended" });
+    for (const node of ["c1", "a2"]) {
+      has({ node, level: "warning", event: "nats lost" });
+      has({ node, level: "info", event: "nats back" });
+    }
+    has({ node: "c1", msg: "Coordinator c1 hands its jobs over and leaves" });
     const about = { unit: expect.any(Number), attempt: 1, trace_id: caller.traceId };
     has({ node: "a2", level: "debug", event: "work finished", call: "merge", ...about });
     expect(leader?.stdout.split("\n").filter((line) => line !== "" && !line.startsWith("{"))).toEqual([]);
@@ -221,27 +226,23 @@ test.skipIf(why !== undefined)(
   30_000,
 );
 
-test.skipIf(why !== undefined)(
-  "an address that others can reach takes a certificate, and that is said before anything runs",
-  async () => {
-    const { path } = await work;
-    await using agent = startAmalgam(["agent", "--root", path, "--no-eval", "--http", "0.0.0.0:0"]);
-    const { code, stderr } = await agent.ended;
-    expect([code, stderr]).toEqual([
-      2,
-      expect.stringMatching(/^Cannot serve HTTP on "0\.0\.0\.0": .*"--http-tls-cert"/),
-    ]);
-  },
-  30_000,
-);
-
 test.each([
-  ["agent", ["--root", ".", "--no-eval", "--http", "0.0.0.0:0"], "usage", 2],
-  ["coordinator", ["--nats", "nats://127.0.0.1:1"], "bus_failed", 1],
-] as const)("what ends an %s is JSON where the log is", async (command, words, code, exitCode) => {
+  // An address that others can reach takes a certificate, and that is said before anything runs.
+  [
+    "agent",
+    ["--root", ".", "--no-eval", "--http", "0.0.0.0:0"],
+    "usage",
+    2,
+    /^Cannot serve HTTP on .*"--http-tls-cert"/,
+  ],
+  ["coordinator", ["--nats", "nats://127.0.0.1:1"], "bus_failed", 1, /^Cannot /],
+] as const)("what ends one %s is JSON where the log is", async (command, words, code, exitCode, reason) => {
   await using node = startAmalgam([command, ...words, "--log-format", "json"]);
   const ended = await node.ended;
   expect(ended.code).toBe(exitCode);
   const lines = ended.stderr.trim().split("\n");
-  expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ level: "error", role: command, code });
+  expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({
+    ...{ level: "error", role: command, code },
+    msg: expect.stringMatching(reason),
+  });
 });

@@ -56,6 +56,10 @@ test("units wait, run and are done, until the lead is over", async () => {
   });
   end();
   expect(await told("amalgam_units")).toEqual({});
+  // One that was given up, since its storage hung, may wake up: it is led elsewhere by then.
+  send(attemptEvents.finished(1, 1));
+  end();
+  expect(await told("amalgam_units_finished_total")).toEqual({ amalgam_units_finished_total: 1 });
 });
 
 test("seconds are of accepted attempts, by method, dtype and pass", async () => {

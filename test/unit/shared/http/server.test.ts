@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { httpLimits } from "../../../../shared/http/limits.js";
 import type { Route } from "../../../../shared/http/route.js";
@@ -22,6 +24,11 @@ async function* numbers(signal: AbortSignal): AsyncGenerator<string> {
   }
 }
 
+async function* brokenOff(): AsyncGenerator<string> {
+  yield "data: first\n\n";
+  throw new Error("the other secret reason");
+}
+
 /** As a page that waits for news. */
 async function* never(signal: AbortSignal): AsyncGenerator<string> {
   yield ": hello\n\n";
@@ -32,6 +39,7 @@ const text = "text/plain; charset=utf-8";
 const routes: readonly Route[] = [
   { method: "GET", path: "/", answer: ({ isAuthenticated }) => ({ type: text, body: String(isAuthenticated) }) },
   { method: "GET", path: "/broken", answer: () => Promise.reject(new Error("the secret reason")) },
+  { method: "GET", path: "/broken-off", answer: () => ({ type: "text/event-stream", body: brokenOff() }) },
   { method: "GET", path: "/numbers", answer: ({ signal }) => ({ type: "text/event-stream", body: numbers(signal) }) },
   { method: "GET", path: "/news", answer: ({ signal }) => ({ type: "text/event-stream", body: never(signal) }) },
   {
@@ -77,6 +85,24 @@ test("an error is told to the log and not to whoever asked", async () => {
   expect(told.join("\n")).toContain('Cannot answer GET "/broken": Error: the secret reason');
 });
 
+test("an answer that breaks off does not look like a whole one, and the log says why", async () => {
+  const response = await ask("/broken-off");
+  expect(response.status).toBe(200);
+  await expect(response.text()).rejects.toThrow();
+  expect(told.join("\n")).toContain('Cannot answer GET "/broken-off": Error: the other secret reason');
+});
+
+test("whoever leaves in the middle of a body is no error of ours", async () => {
+  const before = told.length;
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+  const { host } = new URL(server.url);
+  socket.write(`POST /login HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 100\r\n\r\ntoken`);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.resetAndDestroy();
+  expect((await ask("/")).status).toBe(200);
+  expect(told.slice(before)).toEqual([]);
+});
+
 test("HEAD has the headers alone", async () => {
   const response = await ask("/", { method: "HEAD" });
   expect([response.headers.get("content-length"), await response.text()]).toEqual(["5", ""]);
@@ -102,6 +128,7 @@ test("logging in gives a cookie that stands for the token, and logging out takes
   expect(out.headers.get("set-cookie")).toMatch(/Max-Age=0/);
   const wrong = await ask("/login", { method: "POST", body: new URLSearchParams({ token: "wrong" }) });
   expect([wrong.status, wrong.headers.get("set-cookie")]).toEqual([401, null]);
+  expect(told.at(-1)).toBe('warning: A wrong token was shown from "127.0.0.1"');
 });
 
 test("a page of another site can neither ask under its own name nor have things done", async () => {
@@ -141,6 +168,23 @@ test("a stream goes no further than the other side reads, and ends when it leave
   await expect.poll(() => streams.ended).toBe(before + 1);
 });
 
+test("nothing is kept of what a stream has sent", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const heap = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const response = await raw({ path: "/numbers" });
+  const before = heap();
+  let bytes = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > 30e6) break;
+  }
+  expect(heap() - before).toBeLessThan(10e6);
+});
+
 test("streams without an end are limited, and make room when they are left", async () => {
   const open = await Promise.all(Array.from({ length: httpLimits.streams }, () => raw({ path: "/news" })));
   expect(open.every(({ statusCode }) => statusCode === 200)).toBe(true);
@@ -154,6 +198,9 @@ test("what is no HTTP is hung up on, and the server goes on", async () => {
   const wrong = [
     "\u0016\u0003\u0001 not http\r\n\r\n",
     `GET / HTTP/1.1\r\nHost: x\r\nX: ${"y".repeat(100_000)}\r\n\r\n`,
+    // Two lengths, of which a proxy may believe the other one.
+    "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\ntoken",
   ];
   for (const bytes of wrong) {
     const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
@@ -193,6 +240,12 @@ test("ten wrong tokens close the door to their address", async () => {
 test("an address that others can reach is refused without TLS, and it is said how", async () => {
   const serving = serveHttp(routes, { host: "0.0.0.0", port: 0, log: textLog(() => undefined) });
   await expect(serving).rejects.toThrow(/only loopback addresses.*--http-tls-cert/);
+});
+
+test("an address that another process has is refused, and it is said what to do", async () => {
+  const { port } = new URL(server.url);
+  const serving = serveHttp(routes, { host: "127.0.0.1", port: Number(port), log: textLog(() => undefined) });
+  await expect(serving).rejects.toThrow(/^Cannot serve HTTP on .*: it is in use: give another port/);
 });
 
 test("closing ends the streams that are open", async () => {

@@ -64,3 +64,20 @@ test.each(["text", "json"] as const)("a line is no longer than a screen or two, 
   log.info("x".repeat(1_000_000), { field: "y".repeat(1_000_000) });
   expect(lines[0]?.length).toBeLessThan(20_000);
 });
+
+test("lines that nobody takes are left out, and counted once somebody does", async () => {
+  const lines: string[] = [];
+  let waiting = 0;
+  const log = await openLog({ base: {}, write: (line) => lines.push(line), waiting: () => waiting });
+  log.info("one");
+  waiting = 5 << 20;
+  log.info("two");
+  log.info("three");
+  waiting = 0;
+  log.info("four");
+  expect(lines).toEqual([
+    "one\n",
+    "warning: Lines of the log that are missing here, for nobody read it: 2\n",
+    "four\n",
+  ]);
+});

@@ -14,6 +14,17 @@ test.each([
   [`Bearer ${secret}`, "Bearer [redacted]"],
   [`api_key = ${secret}`, "api_key = [redacted]"],
   [`the token hf_${secret} does not do`, "the token [redacted] does not do"],
+  [`nats://me:${secret}@${secret}@host:4222`, "nats://[redacted]@host:4222"],
+  [`AWS_SECRET_ACCESS_KEY=${secret}`, "AWS_SECRET_ACCESS_KEY=[redacted]"],
+  [`{"SecretAccessKey": "${secret}"}`, '{"SecretAccessKey": "[redacted]"}'],
+  [`{\\"sessionToken\\":\\"${secret}\\"}`, '{\\"sessionToken\\":\\"[redacted]\\"}'],
+  [`access_token=${secret}&a=b`, "access_token=[redacted]&a=b"],
+  [`x-amz-security-token: ${secret}`, "x-amz-security-token: [redacted]"],
+  [`authorization: Token ${secret}`, "authorization: [redacted]"],
+  [`"authorization":"AWS4-HMAC-SHA256 Credential=a/b, Signature=${secret}"`, '"authorization":"[redacted]"'],
+  [`Cookie: a=1; amalgam=${secret}`, "Cookie: [redacted]"],
+  [`-----BEGIN PRIVATE KEY-----\n${secret}\n-----END PRIVATE KEY-----`, "[redacted]"],
+  [`the seed SU${"A2B3".repeat(14)} is wrong`, "the seed [redacted] is wrong"],
   ["AKIAABCDEFGHIJKLMNOP is not known", "[redacted] is not known"],
 ])("%s is written as %s", (text, expected) => {
   expect(redact(text)).toBe(expected);
@@ -26,6 +37,8 @@ test.each([
   "a token of 12 characters is too short",
   "https://host:8443/models/file",
   "5 tokens differ, key by key",
+  "max_tokens: 100000, tokensPerSecond=123456, vocabulary=151936",
+  'Authorization "Basic" is asked for',
 ])("%s has no secret and stays as it is", (text) => {
   expect(redact(text)).toBe(text);
 });
@@ -39,3 +52,12 @@ test("no password of a URL and no query is left, wherever they stand", () => {
     }),
   );
 });
+
+test.each(["a://", "-eyJ", "token=", "a_", "Authorization: ", "-----BEGIN PRIVATE KEY-----"])(
+  "text that is full of %j takes no time",
+  (part) => {
+    // Minutes, if one of the patterns went back over the text from each of its places.
+    const text = part.repeat(16_000 / part.length);
+    expect(redact(text).length).toBeLessThanOrEqual(text.length + 16_000);
+  },
+);
