@@ -33,11 +33,11 @@ function onlyOne(models: readonly PlannedModel[], cards: readonly SourceCard[]):
   return tags.size === 1 && cards.length >= models.length ? tag : undefined;
 }
 
-/** Identifiers of the Hub's read better without quotes, and nothing else is written so. */
+/** Identifiers of the Hub's read better without quotes, and nothing else is written so: not what YAML 1.1 reads as a truth. */
 function entry(key: string, value: string | undefined): readonly string[] {
   if (value === undefined) return [];
   return [
-    `${key}: ${/^[a-z]+[\w.+-]*$/.test(value) && !/^(?:true|false|null|nan)$/.test(value) ? value : JSON.stringify(value)}`,
+    `${key}: ${/^[a-z]+[\w.+-]*$/.test(value) && !/^(?:true|false|yes|no|on|off|null|nan)$/.test(value) ? value : JSON.stringify(value)}`,
   ];
 }
 
@@ -50,8 +50,8 @@ function distinct(values: readonly (string | undefined)[]): readonly string[] {
 }
 
 /**
- * The model's name on the Hub, `organisation/name`, told from where it was found there, from the folder that the Hub's
- * cache keeps it in or from how the recipe names it. A path is not a name there and would be a broken link.
+ * The model's name on the Hub, `organisation/name`, told from where it was found there, or from the folder that the Hub's
+ * cache keeps it in. A path is not a name there, though it may look like one, and would link to a stranger's model.
  */
 export function hubId({
   name,
@@ -62,6 +62,5 @@ export function hubId({
   if (found !== undefined) return found;
   if (origin !== undefined) return undefined;
   const cached = /(?:^|[/\\])models--([^/\\]+?)--([^/\\]+)/.exec(directory);
-  if (cached !== null) return `${cached[1]}/${cached[2]}`;
-  return /^([A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*)(?:@[\w.-]+)?$/.exec(name)?.[1];
+  return cached === null ? undefined : `${cached[1]}/${cached[2]}`;
 }

@@ -1,7 +1,9 @@
 import { methods } from "../../shared/methods/index.js";
 import type { MergeMethod } from "../../shared/methods/method.js";
+import { defaultShardBytes } from "../plan/layout.js";
 import type { Plan, PlannedModel } from "../plan/types.js";
 import { licensesOf } from "../provenance/licenses/combine.js";
+import type { Made } from "../provenance/made.js";
 import { formatFrontMatter } from "./front-matter.js";
 import { formatLicenses } from "./license-section.js";
 import { manifestName } from "./manifest.js";
@@ -24,11 +26,18 @@ const others: ReadonlyMap<string, Pick<MergeMethod, "title" | "reference" | "sum
   ],
 ]);
 
+export interface CardFacts {
+  readonly recipeText: string;
+  readonly amalgam: string;
+  /** What else decided the bytes. */
+  readonly made?: Made | undefined;
+}
+
 /**
  * The README that the Hugging Face Hub shows: what was merged, how, and how to do it again. Nothing in it depends on the
  * machine or the run.
  */
-export function formatModelCard(plan: Plan, facts: { readonly recipeText: string; readonly amalgam: string }): string {
+export function formatModelCard(plan: Plan, facts: CardFacts): string {
   const method = methods.get(plan.method) ?? others.get(plan.method);
   const reference = method?.reference;
   const source = reference?.url === undefined ? reference?.title : `[${reference.title}](${reference.url})`;
@@ -50,12 +59,24 @@ export function formatModelCard(plan: Plan, facts: { readonly recipeText: string
     `${fence}yaml\n${recipe}${fence}`,
     "## Make it again",
     "Save the recipe as `recipe.yaml`, put the models where it looks for them, and run:",
-    `\`\`\`sh\namalgam ${others.has(plan.method) ? plan.method : "merge"} recipe.yaml merged/\n\`\`\``,
+    `\`\`\`sh\namalgam ${[...commandOf(plan, facts.made), "merged/"].join(" ")}\n\`\`\``,
     `The same recipe and the same models give the same bytes. \`${manifestName}\` lists the SHA-256 of every file; ` +
       `\`amalgam verify\` checks them, and \`amalgam reproduce ${manifestName}\` makes them again and compares.`,
   ]
     .join("\n\n")
     .concat("\n");
+}
+
+/** What makes it again, with those options that decide bytes. */
+function commandOf({ method }: Plan, made: Made | undefined): readonly string[] {
+  const command = [others.has(method) ? method : "merge", "recipe.yaml"];
+  if (made?.kind !== "merge" && made?.kind !== "moe") return command;
+  const isUsual = made.shardBytes === defaultShardBytes;
+  return [
+    ...command,
+    ...(isUsual ? [] : [`--shard-size ${made.shardBytes}`]),
+    ...(made.kind === "moe" && made.allowIdenticalExperts ? ["--allow-identical-experts"] : []),
+  ];
 }
 
 function table(models: readonly PlannedModel[]): string {

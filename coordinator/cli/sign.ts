@@ -7,6 +7,7 @@ import { formatQuantity } from "../plan/report.js";
 import { isOpenToAll, keyId, makeKeyPair, passphraseVariable, readPrivateKey } from "../provenance/signing/keys.js";
 import { signOutput } from "../provenance/signing/sign-output.js";
 import { type Sign, signatureName, signWith } from "../provenance/signing/signature-file.js";
+import { isAddress } from "../sinks/work-place.js";
 import { interruptible } from "./interrupt.js";
 import type { Terminal } from "./terminal.js";
 
@@ -25,6 +26,10 @@ export async function sign(
   { stdout, stderr }: Terminal,
 ): Promise<number> {
   const { newKey, key } = options;
+  if (output !== undefined && isAddress(output)) {
+    const remedy = "sign it as it is made, with --sign, or sign a copy of it";
+    throw new AmalgamError("usage", `Cannot sign ${quote(output)}, which is on a server: ${remedy}`);
+  }
   if (newKey !== undefined && key !== undefined) {
     throw new AmalgamError("usage", "Name one of --key and --new-key: a new key is signed with by itself");
   }

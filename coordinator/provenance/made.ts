@@ -2,6 +2,7 @@ import { z } from "zod";
 import { computableDtypes } from "../../shared/checkpoint/dtypes.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
+import { defaultShardBytes } from "../plan/layout.js";
 
 /** Rank and names as the command line takes them; a manifest may come from anywhere. */
 const rank = z.int().min(1).max(65_536);
@@ -54,7 +55,7 @@ export type MadeOf<Kind extends Made["kind"]> = Extract<Made, { readonly kind: K
  */
 export function readMade(written: unknown, method: string): Made {
   if (written === undefined) {
-    const shardBytes = 5e9;
+    const shardBytes = defaultShardBytes;
     return method === "moe" ? { kind: "moe", shardBytes, allowIdenticalExperts: true } : { kind: "merge", shardBytes };
   }
   const parsed = madeSchema.safeParse(written);

@@ -95,5 +95,5 @@ function wordsOf(node: YamlNode | undefined): readonly string[] {
 }
 
 function isPlain(word: string): boolean {
-  return word !== "" && word.length <= maxWordLength && !/\p{C}/u.test(word);
+  return word !== "" && word.length <= maxWordLength && !/[\p{C}\p{Zl}\p{Zp}]/u.test(word);
 }

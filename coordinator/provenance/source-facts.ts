@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
+import { companionNames } from "../../shared/checkpoint/companion-names.js";
 import { locate, resolveInside } from "../../shared/checkpoint/location.js";
 import { readSmallFile } from "../../shared/checkpoint/regular-file.js";
-import { companionNames } from "../assemble/companion-names.js";
 import { stagesSuffix } from "../assemble/find-stagings.js";
 import { plannedFiles, readManifest } from "../assemble/manifest.js";
 import type { Plan, PlannedModel } from "../plan/types.js";

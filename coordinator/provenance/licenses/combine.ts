@@ -1,5 +1,5 @@
 import type { SourceCard } from "../source-card.js";
-import { findConflicts, type Licensed, licenseId } from "./conflicts.js";
+import { findConflicts, haveOneLicense, type Licensed, licenseId } from "./conflicts.js";
 import { licenses } from "./table.js";
 
 /** What can be said of the licence of a model that is made from others. It is information, and no legal advice. */
@@ -30,15 +30,20 @@ export function licensesOf(
 export function combineLicenses(sources: readonly Licensed[]): CombinedLicense {
   const ids = [...new Set(sources.map(licenseId))];
   const known = ids.filter((id) => id !== undefined);
-  const facts = { sources, isMixed: ids.length > 1, conflicts: findConflicts(sources), duties: dutiesOf(known) };
+  const facts = {
+    sources,
+    isMixed: !haveOneLicense(sources),
+    conflicts: findConflicts(sources),
+    duties: dutiesOf(known),
+  };
   if (known.length === 0) return { ...facts, license: undefined };
   if (known.length < ids.length) return { ...facts, license: "unknown" };
   const [first] = sources;
-  if (ids.length === 1) {
+  if (haveOneLicense(sources)) {
     const { license, licenseName, licenseLink } = first ?? {};
     return { ...facts, license, licenseName, licenseLink };
   }
-  return { ...facts, license: "other", licenseName: known.toSorted().join("-and-") };
+  return { ...facts, license: "other", licenseName: known.length === 1 ? undefined : known.toSorted().join("-and-") };
 }
 
 function dutiesOf(ids: readonly string[]): CombinedLicense["duties"] {

@@ -9,12 +9,19 @@ export interface Licensed {
   readonly licenseLink?: string | undefined;
 }
 
-/** `other` and a name are one licence, in one word. */
+/** `other` and a name are one licence, in one word; `unknown` says nothing. */
 export function licenseId({ license, licenseName }: Licensed): string | undefined {
+  if (license === "unknown") return undefined;
   if (license !== "other" || licenseName === undefined) return license;
   const name = licenseName.toLowerCase().replace(/\s+/g, "-");
   // Llama's licences are `llama3.1` on the Hub's list, and `other` in cards that are older than it.
   return licenses.has(name) ? name : name.replace(/^llama-?(\d)/, "llama$1");
+}
+
+/** Whether all sources have one licence. Two that are `other` and have no name may be any two. */
+export function haveOneLicense(sources: readonly Licensed[]): boolean {
+  const ids = new Set(sources.map(licenseId));
+  return ids.size <= 1 && (sources.length <= 1 || !ids.has("other"));
 }
 
 /**
@@ -26,14 +33,15 @@ export function findConflicts(sources: readonly Licensed[]): readonly string[] {
     const terms = licenses.get(licenseId(source) ?? "");
     return terms === undefined ? [] : [{ source, terms }];
   });
-  if (sources.every(({ license }) => license === undefined)) return [];
-  const unknown = sources.filter(({ license }) => license !== undefined).filter((source) => !isKnown(source));
-  const silent = sources.filter(({ license }) => license === undefined).map(({ name }) => name);
-  const isOne = new Set(sources.map(licenseId)).size === 1;
+  const silent = sources.filter((source) => licenseId(source) === undefined).map(({ name }) => name);
+  if (silent.length === sources.length) return [];
+  const unknown = sources.filter((source) => licenseId(source) !== undefined && !isKnown(source));
   return [
     ...known.flatMap(({ source, terms }) => alone(source, terms)),
     ...pairs(known).flatMap(([a, b]) => together(a, b)),
-    ...(isOne ? [] : unknown.map((source) => `The terms of ${named(source)} are not known to Amalgam: read them`)),
+    ...(haveOneLicense(sources)
+      ? []
+      : unknown.map((source) => `The terms of ${named(source)} are not known to Amalgam: read them`)),
     ...(silent.length === 0 ? [] : [`Nothing says under which licence these are: ${quoteList(silent)}`]),
   ];
 }
@@ -76,18 +84,20 @@ function nonCommercial(a: Known, b: Known): string | undefined {
 }
 
 function copyleft(a: Known, b: Known): string | undefined {
-  if (a.terms.kind !== "copyleft") return undefined;
+  if (!isCopyleft(a.terms)) return undefined;
   const wants = `${named(a.source)} wants the merge shared under its own licence`;
-  switch (b.terms.kind) {
-    case "permissive":
-      return excludes(a.terms.id, b.terms.id)
-        ? `${wants}, with which the terms of ${named(b.source)} do not go`
-        : `${wants}, also what comes from ${named(b.source)}`;
-    case "copyleft":
-      return goTogether(a.terms.id, b.terms.id) ? undefined : `${wants}, and ${named(b.source)} under another`;
-    default:
-      return `${wants} without further restrictions, and ${named(b.source)} has some`;
+  if (isCopyleft(b.terms)) {
+    return goTogether(a.terms.id, b.terms.id) ? undefined : `${wants}, and ${named(b.source)} under another`;
   }
+  if (excludes(a.terms.id, b.terms.id)) return `${wants}, with which the terms of ${named(b.source)} do not go`;
+  if (b.terms.kind === "permissive" || b.terms.kind === a.terms.kind) {
+    return `${wants}, also what comes from ${named(b.source)}`;
+  }
+  return `${wants} without further restrictions, and ${named(b.source)} has some`;
+}
+
+function isCopyleft({ kind, isShareAlike }: License): boolean {
+  return kind === "copyleft" || isShareAlike === true;
 }
 
 function both(kind: License["kind"], a: Known, b: Known): string | undefined {

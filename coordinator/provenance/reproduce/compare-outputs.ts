@@ -1,4 +1,4 @@
-import { licenseNames } from "../../assemble/companion-names.js";
+import { licenseNames } from "../../../shared/checkpoint/companion-names.js";
 import type { Manifest } from "../../assemble/manifest.js";
 import type { FileFacts } from "../facts.js";
 

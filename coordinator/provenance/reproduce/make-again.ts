@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { mapBounded } from "../../../shared/checkpoint/bounded.js";
 import { openCheckpoint } from "../../../shared/checkpoint/open.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import { isRemote } from "../../../shared/remote/url.js";
@@ -28,6 +29,9 @@ import type { MadeOf } from "../made.js";
 import { type Addresses, assertAllowed, assertPinned } from "./addresses.js";
 import { assertSameVersions, assertUnchanged, describeOpened } from "./check-sources.js";
 import { findNamed, readPlaces } from "./places.js";
+
+/** Adapters looked at at once. */
+const concurrency = 8;
 
 /** A manifest, and where its models are now. */
 export interface Original {
@@ -155,10 +159,10 @@ export async function mergeAdaptersAgain(
   const names = made.adapters.map(({ name }) => name);
   const folders = await findAll(names, original, signal);
   const adapters = made.adapters.map((adapter, i) => ({ ...adapter, directory: folders[i] ?? adapter.name }));
-  const sources = adapters.map(async ({ name, directory }) => {
+  const sources = await mapBounded(adapters, concurrency, async ({ name, directory }) => {
     return describeSource(name, (await openAdapter(directory)).checkpoint, { isBase: false, parameters: {} });
   });
-  assertUnchanged(manifest.models, await Promise.all(sources));
+  assertUnchanged(manifest.models, sources);
   const { combination, rank, dtype } = made;
   await mergeAdapters({ adapters, output, combination, rank, dtype, signal });
 }

@@ -46,7 +46,9 @@ export async function readPublicKey(file: string): Promise<KeyObject> {
     return supported(createPublicKey(pem), file);
   } catch (error) {
     if (error instanceof AmalgamError) throw error;
-    throw refused("verify with", file, "it is no public key in PEM");
+    const isEncrypted = /ENCRYPTED/.test(pem.toString("latin1"));
+    const reason = isEncrypted ? "it is an encrypted private key, name the public one" : "it is no public key in PEM";
+    throw refused("verify with", file, reason);
   }
 }
 

@@ -11,6 +11,8 @@ import { plainName } from "../facts.js";
 import { type Sign, signatureName } from "./signature-file.js";
 import { type SignedFile, unsignedNames } from "./statement.js";
 
+const unfinishedPrefix = `.${signatureName}.`;
+
 /**
  * Signs a finished output with all the files that are in it, in place of the signature that it may have. One that is not
  * what its manifest says is refused with `checkpoint_malformed`; what people added or edited since is signed as it is.
@@ -21,8 +23,9 @@ export async function signOutput(directory: string, sign: Sign, signal?: AbortSi
   if (finding !== undefined) {
     throw new AmalgamError("checkpoint_malformed", `Cannot sign ${quote(directory)}: ${finding.problem}`);
   }
+  await removeUnfinished(directory);
   const files = await listFiles(directory, signal);
-  const unfinished = join(directory, `.${signatureName}.${randomUUID()}`);
+  const unfinished = join(directory, `${unfinishedPrefix}${randomUUID()}`);
   try {
     await writeDurably(unfinished, sign(files));
     await rename(unfinished, join(directory, signatureName));
@@ -32,6 +35,12 @@ export async function signOutput(directory: string, sign: Sign, signal?: AbortSi
     throw writeError(error, "write", join(directory, signatureName));
   }
   return files;
+}
+
+/** What a process left that was ended as it signed would be signed by the next one. */
+async function removeUnfinished(directory: string): Promise<void> {
+  const names = (await readdir(directory)).filter((name) => name.startsWith(unfinishedPrefix));
+  for (const name of names) await rm(join(directory, name), { force: true });
 }
 
 async function listFiles(directory: string, signal: AbortSignal | undefined): Promise<readonly SignedFile[]> {

@@ -1,14 +1,15 @@
 import { cp, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildManifest, formatManifest, readManifest } from "../../../coordinator/assemble/manifest.js";
+import { buildManifest, formatManifest, readManifest, recipeFacts } from "../../../coordinator/assemble/manifest.js";
 import { Pieces } from "../../../coordinator/assemble/pieces.js";
 import { readHeader } from "../../../shared/checkpoint/read-header.js";
 import { fixture } from "../../support/adapters.js";
+import { randomTensor, writeCheckpoint } from "../../support/checkpoints.js";
 import { type Outcome, withWorkplace } from "../../support/command.js";
 import { mergeOnce } from "../../support/made-outputs.js";
-import { writeFamily, writeRecipe } from "../../support/merges.js";
 import { makePlan, testRecipe } from "../../support/plans.js";
+import { writeSmallModels } from "../../support/small-models.js";
 import { writeLlama } from "../moe/models.js";
 
 // An output is made again from its manifest, somewhere else, and every byte is the same; or it is said what stands in the way.
@@ -32,21 +33,6 @@ async function withLlamas() {
 
 const reproduced = /^reproduced: \d+ files, every byte the same as amalgam\.json says$/m;
 
-test("a merge, its files cut as they were", async () => {
-  await using work = await withLlamas();
-  const recipe = await work.write(
-    "models/recipe.yaml",
-    "merge_method: ties\nbase_model: ./base\nparameters: { weight: 1, density: 0.6 }\nmodels: [{ model: ./code }, { model: verse }]\n",
-  );
-  const made = await work.run("merge", recipe, work.at("out"), "--shard-size", "100KB", "--slots", "1");
-  expect(made.code).toBe(0);
-  expect((await readdir(work.at("out"))).filter((name) => name.endsWith(".safetensors")).length).toBeGreaterThan(1);
-  const { code, stdout } = await elsewhere(work, "--recipe-folder", work.at("models"), "--agents", "2");
-  expect([code, stdout]).toEqual([0, expect.stringMatching(reproduced)]);
-  expect(stdout).toMatch(/^model-00001-of-0000\d\.safetensors .* equal$/m);
-  expect(stdout).toMatch(/^tokenizer\.json .* equal$/m);
-});
-
 test("a mixture of experts, with its models named one by one", async () => {
   await using work = await withLlamas();
   const experts = "  - { source_model: ../models/code, noise_scale: 0.01 }\n  - { source_model: ../models/verse }\n";
@@ -66,41 +52,44 @@ test("a mixture of experts, with its models named one by one", async () => {
   expect((await work.run("verify", work.at("again"))).code).toBe(0);
 });
 
-test("documents that build on one that is merged by itself first", async () => {
+/** Elements of all tensors are ranked together, so that the first document must be there as a whole. */
+const documents = `name: first
+merge_method: ties
+base_model: base
+parameters: { scope: model, weight: 1, density: 0.5 }
+models: [{ model: math }, { model: code }]
+---
+merge_method: linear
+parameters: { weight: 1 }
+models: [{ model: first }, { model: code }]
+`;
+
+test("documents that build on one that is merged by itself first, and their files cut as they were", async () => {
   await using work = await withWorkplace();
   await mkdir(work.at("models"));
-  await writeFamily(work.at("models"));
-  const made = await work.run(
-    "merge",
-    await writeRecipe(work.at("models"), "stored_documents"),
-    work.at("out"),
-    "--slots",
-    "1",
-  );
-  expect([made.code, made.stderr]).toEqual([0, expect.stringContaining('"second" is merged by itself first')]);
+  await writeSmallModels(work.at("models"));
+  const recipe = await work.write("models/documents.yaml", documents);
+  const made = await work.run("merge", recipe, work.at("out"), "--slots", "1", "--shard-size", "64");
+  expect([made.code, made.stderr]).toEqual([0, expect.stringContaining('"first" is merged by itself first')]);
   const { models, stages = [] } = await readManifest(work.at("out"));
-  expect(models.map(({ name }) => name)).toEqual(["second", "code"]);
-  expect(stages.map(({ name }) => name)).toEqual(["first", "second"]);
+  expect(models.map(({ name }) => name)).toEqual(["first", "code"]);
+  expect(stages.map(({ name }) => name)).toEqual(["first"]);
+  expect(await readFile(work.at("out", "README.md"), "utf8")).toContain("merge recipe.yaml --shard-size 64 merged/");
   const { code, stdout } = await elsewhere(work, "--recipe-folder", work.at("models"));
   expect([code, stdout]).toEqual([0, expect.stringMatching(reproduced)]);
+  expect(stdout).toMatch(/^model-00001-of-00002\.safetensors .* equal$/m);
 });
 
 test("an extracted adapter, and one that was merged from it", async () => {
-  await using work = await withLlamas();
+  await using work = await withWorkplace();
   const [base, model] = [work.at("models", "base"), work.at("models", "code")];
-  const options = ["--max-rank", "3", "--no-distribute-scale", "--exclude-regex", "down_proj", "--dtype", "float32"];
-  const extracted = await work.run(
-    "extract-lora",
-    "--model",
-    model,
-    "--base",
-    base,
-    work.at("out"),
-    ...options,
-    "--slots",
-    "1",
-  );
-  expect(extracted.code).toBe(0);
+  for (const [seed, folder] of [base, model].entries()) {
+    const matrices = ["up", "down"].map((name, i) => [`layers.0.${name}.weight`, randomTensor(10 * seed + i, [8, 4])]);
+    await writeCheckpoint(folder, Object.fromEntries(matrices));
+  }
+  const named = ["--model", model, "--base", base, work.at("out"), "--slots", "1"];
+  const options = ["--max-rank", "3", "--no-distribute-scale", "--exclude-regex", "down", "--dtype", "float32"];
+  expect((await work.run("extract-lora", ...named, ...options)).code).toBe(0);
   expect((await work.run("verify", work.at("out"))).stdout).toMatch(/^out: sound, 2 files/);
   await rename(work.at("models"), work.at("elsewhere"));
   const moved = [`${base}=${work.at("elsewhere", "base")}`, `${model}=${work.at("elsewhere", "code")}`];
@@ -188,6 +177,17 @@ test("a model that is not there is asked for by name", async () => {
   expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('did you mean "math"?')]);
 });
 
+test("an output that is there is not taken for one that was made again", async () => {
+  await using work = await withMerge();
+  const there = await work.reproduce(work.at("out"));
+  expect([there.code, there.stdout]).toEqual([2, ""]);
+  expect(there.stderr).toBe(
+    'Cannot reproduce it in "out": it is not empty, and is not made again: name another folder\n',
+  );
+  const server = await work.reproduce("s3://bucket/again");
+  expect([server.code, server.stderr]).toEqual([2, expect.stringContaining("is compared in a folder, name one")]);
+});
+
 test("a manifest of an earlier Amalgam, which knew less, is reproduced all the same", async () => {
   await using work = await withMerge();
   await editManifest(work.at("out", "amalgam.json"), (manifest) => {
@@ -234,6 +234,18 @@ test.each<[what: string, change: Change, code: number, message: RegExp]>([
   ],
   ["a file that leads out", set("weights", [{ name: "../../etc/passwd", bytes: 1, sha256 }]), 2, /"weights\.0\.name"/],
   ["models that are not those of the recipe", set("models", []), 1, /does not say what "\.\/a" was/],
+  [
+    "a model from another address than its name's",
+    ({ models }) => Object.assign((models as object[])[0] ?? {}, { origin: `hf://evil/a@${"0".repeat(40)}` }),
+    2,
+    /"\.\/a": the manifest has it from "hf:\/\/evil\/a@0+", which is another model's address/,
+  ],
+  [
+    "models on a host that nobody allowed",
+    set("recipe", recipeFacts(testRecipe.replaceAll("./a", "https://10.0.0.1:8443/a"))),
+    2,
+    /^The manifest has models on "10\.0\.0\.1:8443": .* add --allow-host 10\.0\.0\.1:8443$/m,
+  ],
   ["models that it does not describe", set("models", [{ name: "./a" }]), 2, /"models\.0\./],
 ])("a manifest with %s is refused, and nothing is made", async (_, change, code, message) => {
   await using work = await withWorkplace();

@@ -25,7 +25,7 @@ test("formatModelCard() says what was merged, how, and how to do it again", asyn
   await using dir = await withTempDir();
   const plan = await makePlan(dir.path);
   const models = [
-    { ...model, isBase: true },
+    { ...model, isBase: true, origin: "hf://org/one@0123" },
     { ...model, name: "./two", directory: "/cache/models--org--two/snapshots/1", parameters: { weight: 0.5 } },
     { ...model, name: "./local", parameters: { weight: 1, scope: "model" } },
   ];
@@ -73,10 +73,10 @@ test("formatModelCard() names models of the Hub by where they were found, and of
     { ...model, name: "org/one@main", directory: "/mirror/1", origin: "hf://org/one@0123" },
     { ...model, name: "other/two", directory: "/mirror/2", origin: "https://host/other/two" },
     { ...model, name: "hf://org/three", directory: "/mirror/3" },
-    { ...model, name: "org/four@main", directory: "/models/four" },
+    { ...model, name: "a-folder/four", directory: "/models/a-folder/four" },
   ];
   const { front, body } = split(formatModelCard({ ...plan, models }, { recipeText: testRecipe, amalgam: "1" }));
-  expect(front["base_model"]).toEqual(["org/one", "org/three", "org/four"]);
+  expect(front["base_model"]).toEqual(["org/one", "org/three"]);
   expect(body).not.toMatch(/mirror|\/models\//);
 });
 
@@ -104,6 +104,26 @@ test("formatModelCard() takes over what all sources are for, and the languages o
   });
   expect(frontOf(one, two, three)).not.toHaveProperty("pipeline_tag");
   expect(frontOf(three)).not.toHaveProperty("license");
+});
+
+test("formatModelCard() quotes words that YAML 1.1 takes for truths", async () => {
+  await using dir = await withTempDir();
+  const cards = [{ name: "a", license: "no", languages: ["no"], datasets: [], pipelineTag: "on" }];
+  const plan = { ...(await makePlan(dir.path)), models: [{ ...model, cards }] };
+  const card = formatModelCard(plan, { recipeText: testRecipe, amalgam: "1" });
+  expect(parse(/^---\n([\s\S]*?)\n---\n/.exec(card)?.[1] ?? "", { version: "1.1" })).toMatchObject({
+    license: "no",
+    pipeline_tag: "on",
+    language: ["no"],
+  });
+});
+
+test("formatModelCard() names what else decides bytes in the command that makes it again", async () => {
+  await using dir = await withTempDir();
+  const plan = { ...(await makePlan(dir.path)), method: "moe" };
+  const made = { kind: "moe", shardBytes: 1e6, allowIdenticalExperts: true } as const;
+  const card = formatModelCard(plan, { recipeText: testRecipe, amalgam: "1", made });
+  expect(card).toContain("\namalgam moe recipe.yaml --shard-size 1000000 --allow-identical-experts merged/\n");
 });
 
 test("formatModelCard() lets nothing that a source's card says break out of its place", async () => {

@@ -50,6 +50,7 @@ test.each([
   ["a licence that is a mapping", "---\nlicense: { name: mit }\n---\n"],
   ["a tag", "---\nlicense: !!js/function mit\n---\n"],
   ["control characters", '---\nlicense: "mit\\u001b[31m"\n---\n'],
+  ["a line separator", '---\nlicense: "mit\\u2028---"\n---\n'],
   ["a name of a thousand letters", `---\nlicense: ${"x".repeat(1000)}\n---\n`],
   ["nesting that would bring a reader down", `---\nlicense: mit\nx: ${"[".repeat(5_000)}\n---\n`],
   [

@@ -13,6 +13,9 @@ test.each<[licenses: readonly (string | undefined)[], license: string | undefine
   [["apache-2.0", undefined], "unknown", undefined],
   [[undefined, undefined], undefined, undefined],
   [["llama3.1", "gemma", "llama3.1"], "other", "gemma-and-llama3.1"],
+  [["mit", "unknown"], "unknown", undefined],
+  [["unknown"], undefined, undefined],
+  [["other", "other"], "other", undefined],
 ])("combineLicenses() of %j is %s", (licenses, license, name) => {
   expect(of(...licenses)).toMatchObject({ license });
   expect(of(...licenses).licenseName).toBe(name);
@@ -23,7 +26,23 @@ test.each<[licenses: readonly (string | undefined)[], conflicts: readonly RegExp
   [["llama3.1", "llama3.1"], []],
   [["gpl-3.0", "gpl-3.0"], []],
   [["lgpl-3.0", "gpl-3.0"], []],
-  [["cc-by-nc-4.0", "cc-by-nc-sa-4.0"], []],
+  [["cc-by-nc-4.0", "cc-by-nc-sa-4.0"], [/"b" \(cc-by-nc-sa-4\.0\) wants .*, also what comes from "a"/]],
+  [["cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"], []],
+  [
+    ["cc-by-nc-sa-4.0", "mit"],
+    [/"a" .* forbids commercial use/, /"a" .* wants the merge shared under its own licence, also what comes from "b"/],
+  ],
+  [
+    ["cc-by-nc-sa-4.0", "cc-by-sa-4.0"],
+    [/"a" .* forbids commercial use/, /"a" .* wants .* "b" .* under another/],
+  ],
+  [["gpl-3.0", "afl-3.0"], [/"a" \(gpl-3\.0\) wants.*"b" \(afl-3\.0\) do not go/]],
+  [
+    ["other", "other"],
+    [/The terms of "a" \(other\)/, /The terms of "b" \(other\)/],
+  ],
+  [["mit", "unknown"], [/Nothing says under which licence these are: "b"/]],
+  [["unknown", "unknown"], []],
   [["cc-by-nc-4.0", "apache-2.0"], [/^"a" \(cc-by-nc-4\.0\) forbids commercial use.* "b" \(apache-2\.0\) allows$/]],
   [["apache-2.0", "cc-by-nc-4.0"], [/^"b" \(cc-by-nc-4\.0\) forbids commercial use/]],
   [["cc-by-nd-4.0"], [/^"a" \(cc-by-nd-4\.0\) lets nobody share/]],
@@ -61,6 +80,15 @@ test("combineLicenses() names the duty that comes with a name", () => {
   const [duty] = of("llama3.1", "apache-2.0").duties;
   expect(duty?.duty).toContain('begin the result\'s name with "Llama"');
   expect(duty?.source).toMatch(/^https:/);
+});
+
+test("combineLicenses() takes two licences without a name for two, and one for what it is", () => {
+  expect(of("other", "other").isMixed).toBe(true);
+  expect(of("other").isMixed).toBe(false);
+});
+
+test("combineLicenses() names what Llama 3 wants to be called, which is not what later ones want", () => {
+  expect(of("llama3").duties[0]?.duty).toContain('"Built with Meta Llama 3", begin the result\'s name with "Llama 3"');
 });
 
 test.each([

@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from "node:crypto";
-import { stat, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
+  isOpenToAll,
   keyId,
   makeKeyPair,
   readPrivateKey,
@@ -22,6 +23,22 @@ test("makeKeyPair() makes a pair that belongs together, for its owner alone, and
   });
 });
 
+test("makeKeyPair() makes its folder, leaves no half of a pair, and keeps out of outputs", async () => {
+  await using dir = await withTempDir();
+  const { publicFile } = await makeKeyPair(join(dir.path, "new", "keys"));
+  await rm(publicFile);
+  await expect(makeKeyPair(join(dir.path, "new", "keys"))).rejects.toThrow(/keys are not overwritten$/);
+  expect(await readdir(join(dir.path, "new", "keys"))).toEqual(["amalgam-key.pem"]);
+  await writeFile(join(dir.path, "amalgam.json"), "{}");
+  await expect(makeKeyPair(dir.path)).rejects.toThrow(/it would be in an output/);
+});
+
+test("isOpenToAll() is about everybody's right to read", async () => {
+  await using dir = await withTempDir();
+  const { privateFile, publicFile } = await makeKeyPair(join(dir.path, "keys"));
+  expect([await isOpenToAll(privateFile), await isOpenToAll(publicFile)]).toEqual([false, true]);
+});
+
 test("an encrypted key opens with its passphrase, and errors say neither it nor the key", async () => {
   await using dir = await withTempDir();
   const { privateKey } = generateKeyPairSync("ed25519");
@@ -32,6 +49,7 @@ test("an encrypted key opens with its passphrase, and errors say neither it nor 
   await expect(readPrivateKey(file, undefined)).rejects.toThrow(
     /it is encrypted: put its passphrase into AMALGAM_SIGN_PASSPHRASE$/,
   );
+  await expect(readPublicKey(file)).rejects.toThrow(/it is an encrypted private key, name the public one$/);
   const wrong: unknown = await readPrivateKey(file, "rose").catch((error: unknown) => error);
   expect(wrong).toMatchObject({ code: "usage", message: expect.stringMatching(/its passphrase is not that in/) });
   expect(String(wrong)).not.toMatch(/rose|tulip/);
