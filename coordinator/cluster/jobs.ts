@@ -2,7 +2,15 @@ import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import type { Bus, Entry } from "../../shared/bus/bus.js";
 import { type Clock, sleep, systemClock } from "../../shared/clock.js";
-import { isOver, type JobRecord, type JobRequest, jobRecord, keys, parseRecord } from "../../shared/cluster/records.js";
+import {
+  isOver,
+  type JobRecord,
+  type JobRequest,
+  jobRecord,
+  keys,
+  maxNameLength,
+  parseRecord,
+} from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 
@@ -78,6 +86,8 @@ export class JobStore {
   }
 
   async get(id: string): Promise<JobRecord | undefined> {
+    // What stands in the queue may be anything, and a key of it too large to ask for.
+    if (id.length > maxNameLength) return undefined;
     return readJob(await this.#insist(() => this.#bus.state.get(keys.job(id))));
   }
 

@@ -63,8 +63,12 @@ export function createLeadJob({ security, keepJournals, assemblers, reach, obser
         cluster: {
           authority: { job: record.id, epoch },
           planned: record.digest,
-          onStorageSilent: () =>
-            lead.abandon(`the storage of ${quote(destination.output)} has not answered for 30 seconds`),
+          onStorageSilent: () => {
+            const why = `the storage of ${quote(destination.output)} has not answered for 30 seconds`;
+            lead.abandon(why);
+            // It may never come to its end, and is not led here any more.
+            observed?.end(new AmalgamError("fenced", why));
+          },
           assertLeading: async () => lead.assertLeading(),
           keepJournal: keepJournals,
         },

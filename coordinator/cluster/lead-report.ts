@@ -68,7 +68,10 @@ export class LeadReport {
         return;
       }
       case "gathering":
-        lead.event("info", "gathering", `Statistics pass ${event.pass + 1}: ${formatQuantity(event.units, "unit")}`);
+        lead.event("info", "gathering", `Statistics pass ${event.pass + 1}: ${formatQuantity(event.units, "unit")}`, {
+          pass: event.pass,
+          units: event.units,
+        });
         return;
       case "writing":
         lead.event("info", "writing", `Merging: ${formatQuantity(event.units, "unit")}`, { units: event.units });

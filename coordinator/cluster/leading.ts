@@ -141,6 +141,7 @@ export class Leading {
       ended.state === "failed" ? "error" : "info",
       `job ${ended.state}`,
       `Job ${quote(ended.id)} ${ended.state === "failed" ? "has failed" : `is ${ended.state}`}${why}`,
+      ended.state === "failed" && settled instanceof AmalgamError ? { code: settled.code } : undefined,
     );
     if (ended.endedAt === undefined) this.#passOn();
     else await Promise.all(this.#deliveries.map((delivery) => delivery.done()));

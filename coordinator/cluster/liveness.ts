@@ -84,7 +84,9 @@ export function patienceMs(record: NodeRecord): number {
 
 /** Whether two records of a node differ in nothing but what changes all the time. */
 function sameFacts(left: NodeRecord, right: NodeRecord): boolean {
-  return (Object.keys(left) as (keyof NodeRecord)[]).every((name) => passing.has(name) || same(left[name], right[name]));
+  return (Object.keys(left) as (keyof NodeRecord)[]).every(
+    (name) => passing.has(name) || same(left[name], right[name]),
+  );
 }
 
 const passing: ReadonlySet<keyof NodeRecord> = new Set(["beat", "running"]);

@@ -7,7 +7,7 @@ import type { Security } from "../../shared/rpc/security.js";
 import { Complaints } from "../recipe/complaints.js";
 import type { RecipeFile } from "../recipe/recipe.js";
 import { workPlace } from "../sinks/work-place.js";
-import { hasStaged, type JobMirrors, mirrorDirectory, mirrorForJob } from "../sources/mirror-for-job.js";
+import { hasStaged, type JobMirrors, mirrorDirectory, mirrorForJob, removeMirrors } from "../sources/mirror-for-job.js";
 import { nodeModelsOf } from "../sources/node-models.js";
 import { remoteAccess } from "../sources/remote-access.js";
 import type { Lead } from "./lead.js";
@@ -34,7 +34,7 @@ export interface MirrorForLeadOptions {
 /**
  * Mirrors the models that only agents or servers have, as `mirrorForJob()` does, and waits for agents that are away, and
  * for agents and servers that fail: for as long as the job's request says, and tells why. A job that was never planned
- * nor mirrored soon complains of agents that there are not, for their names may be wrong. Rejects with the lead's reason
+ * nor mirrored soon complains of agents that there are not, and of paths that may be of the Hub, for these may be wrong. Rejects with the lead's reason
  * when its signal is aborted.
  */
 export async function mirrorForLead(
@@ -63,6 +63,7 @@ export async function mirrorForLead(
         nodes,
         directory,
         isBegun: await hasWork(record),
+        isTriedAgain: true,
         signal,
       });
       if (told !== undefined) {
@@ -74,10 +75,16 @@ export async function mirrorForLead(
       signal.throwIfAborted();
       const reason = AmalgamError.from(error);
       const waitedMs = clock.now() - beganMs;
-      const isNew = isMissing && !isBegun;
-      if (!(isMissing || isWorthWaiting(reason))) throw reason;
-      if (isNew && waitedMs >= (options.firstMs ?? firstMs)) throw reason;
-      if (!isNew && waitedMs >= (record.request.maxWaitMs ?? Infinity)) throw waitedTooLong(waitedMs, reason);
+      const isNew = (isMissing || isGuess(reason)) && !isBegun;
+      const isHopeless = !(isMissing || isWorthWaiting(reason));
+      const isOver = isNew
+        ? waitedMs >= (options.firstMs ?? firstMs)
+        : waitedMs >= (record.request.maxWaitMs ?? Infinity);
+      if (isOver || isHopeless) {
+        // Nobody goes on from what was never planned.
+        if (!(await hasWork(record))) await removeMirrors(directory);
+        throw isHopeless || isNew ? reason : waitedTooLong(waitedMs, reason);
+      }
       const why = reason.message.slice(0, maxReasonLength);
       // Whoever submitted a new job stays until it is planned, or waits: a wrong name is to be told while they are there.
       if (!isNew && told !== why) {
@@ -104,6 +111,11 @@ function addressesIn(registry: Lead["registry"]): ReadonlyMap<string, string> {
     if (record.role === "agent" && record.address !== undefined) agents.set(record.name, record.address);
   }
   return agents;
+}
+
+/** A Hub that cannot be reached does not tell whether a path is misspelt. */
+function isGuess({ details }: AmalgamError): boolean {
+  return details["guess"] !== undefined;
 }
 
 /** An agent that cannot be reached or read now may be well again; what is wrong with ourselves stays so. */

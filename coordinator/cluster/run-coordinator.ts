@@ -4,6 +4,7 @@ import { availableParallelism, hostname } from "node:os";
 import { wordOf } from "../../shared/bus/bus.js";
 import { openBus } from "../../shared/bus/nats/open.js";
 import { systemClock } from "../../shared/clock.js";
+import { tellConnection } from "../../shared/cluster/tell-connection.js";
 import type { HttpSettings } from "../../shared/http/listen.js";
 import type { Log } from "../../shared/log/log.js";
 import type { Security } from "../../shared/rpc/security.js";
@@ -52,7 +53,18 @@ export interface CoordinatorSettings {
 
 /** Joins the cluster and leads jobs until the signal. */
 export async function runCoordinator(settings: CoordinatorSettings): Promise<void> {
-  const { security, keepJournals, allowedSources: roots, maxJobs, signal, log, http, sweeps, tracing, onReady } = settings;
+  const {
+    security,
+    keepJournals,
+    allowedSources: roots,
+    maxJobs,
+    signal,
+    log,
+    http,
+    sweeps,
+    tracing,
+    onReady,
+  } = settings;
   const assemblers = settings.assemblers ?? Math.max(1, Math.min(4, availableParallelism() - 1));
   const name = certifiedName(security, "coordinator", settings.name) ?? `${hostname()}-${process.pid}`;
   if (keepJournals !== undefined) await mkdir(keepJournals, { recursive: true });
@@ -61,6 +73,10 @@ export async function runCoordinator(settings: CoordinatorSettings): Promise<voi
   using _ = followCredentials(security, ({ level, type, message }) => {
     log[level](message, { event: type });
     bus.events.append(wordOf(name), JSON.stringify({ at: new Date().toISOString(), node: name, level, type, message }));
+  });
+  using _connection = tellConnection(bus, log, signal);
+  signal.addEventListener("abort", () => log.info(`Coordinator ${name} hands its jobs over and leaves`), {
+    once: true,
   });
   const traces = tracing && new LeadTraces(tracing);
   const run = async (operations?: Operations): Promise<void> => {

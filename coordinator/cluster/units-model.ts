@@ -44,6 +44,8 @@ export class UnitsModel {
       const { method, models, tensors, files } = event.plan;
       const bytes = files.reduce((total, file) => total + file.bytes, 0);
       this.#plan = { method, models: models.length, tensors: tensors.length, files: files.length, bytes };
+      // What an earlier stage found done is none of this one's.
+      this.#kept = { pieces: 0, bytes: 0 };
     } else if (event.type === "resumed") {
       this.#kept = { pieces: event.resumed.keptPieces, bytes: event.resumed.keptBytes };
     } else if (event.type === "gathering") this.#begin(`statistics, pass ${event.pass + 1}`, event.units);
@@ -95,6 +97,8 @@ export class UnitsModel {
 
   #begin(phase: string, units: number): void {
     this.#phase = phase;
+    // They name units of another phase.
+    this.#failures.length = 0;
     this.#units = new Array<undefined>(units).fill(undefined);
     this.#unitsPerCell = Math.max(1, Math.ceil(units / maxCells));
     this.#cells = new Array<Cell>(Math.ceil(units / this.#unitsPerCell)).fill(untouched);

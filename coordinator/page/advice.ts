@@ -30,5 +30,5 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
 
 /** Undefined for a code of another version. */
 export function adviceFor(code: string | undefined): string | undefined {
-  return code === undefined ? undefined : (remedies as Readonly<Record<string, string | undefined>>)[code];
+  return code !== undefined && Object.hasOwn(remedies, code) ? remedies[code as ErrorCode] : undefined;
 }

@@ -12,10 +12,18 @@ interface Kept {
   readonly version: number;
 }
 
+interface Written {
+  readonly version: number;
+  readonly text: string;
+}
+
 /** What one page shows, kept up to date, with the number of the change that each part came with. */
 export class Board {
   readonly #kept = new Map<CollectionName, Map<string, Kept>>();
+  readonly #counts = new Map<CollectionName, number>();
   readonly #listeners = new Set<() => void>();
+  #whole: Written | undefined;
+  #latest: (Written & { readonly since: number }) | undefined;
   /** Streams that are open. */
   readers = 0;
   #version = 0;
@@ -30,6 +38,10 @@ export class Board {
 
   get<Name extends CollectionName>(name: Name, key: string): Collections[Name] | undefined {
     return this.#kept.get(name)?.get(key)?.value as Collections[Name] | undefined;
+  }
+
+  count(name: CollectionName): number {
+    return this.#counts.get(name) ?? 0;
   }
 
   keys(name: CollectionName): readonly string[] {
@@ -54,12 +66,20 @@ export class Board {
   /** All that changed since a version, as JSON; undefined: too much has gone since to tell. */
   since(version: number): string | undefined {
     if (version < this.#forgotten) return undefined;
-    return this.#write((kept) => kept.version > version);
+    // Streams wake together, and mostly ask for the same.
+    if (this.#latest?.since !== version || this.#latest.version !== this.#version) {
+      const text = this.#write((kept) => kept.version > version);
+      this.#latest = { since: version, version: this.#version, text };
+    }
+    return this.#latest.text;
   }
 
-  /** All there is, as JSON. */
+  /** All there is, as JSON. Written once for all who ask before it changes, as when a server is back and all tabs with it. */
   whole(): string {
-    return this.#write(({ text }) => text !== undefined);
+    if (this.#whole?.version !== this.#version) {
+      this.#whole = { version: this.#version, text: this.#write(({ text }) => text !== undefined) };
+    }
+    return this.#whole.text;
   }
 
   /** Called after every change. Returns what ends that. */
@@ -72,6 +92,8 @@ export class Board {
     const collection = this.#kept.get(name) ?? new Map<string, Kept>();
     this.#kept.set(name, collection);
     this.#version += 1;
+    const change = Number(kept.text !== undefined) - Number(collection.get(key)?.text !== undefined);
+    this.#counts.set(name, this.count(name) + change);
     // What changed last is last.
     collection.delete(key);
     collection.set(key, { ...kept, version: this.#version });

@@ -1,18 +1,19 @@
 import type { Bus } from "../../shared/bus/bus.js";
-import { isOver, keys, type NodeRecord, type OrderRecord } from "../../shared/cluster/records.js";
+import { isOver, keys, type OrderRecord } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { JobStore } from "../cluster/jobs.js";
+import type { KnownNodes } from "./known-nodes.js";
 import type { PageActions } from "./source.js";
 
 /** What the page's buttons ask of a cluster: the same as `amalgam cancel` and `amalgam drain`. */
 export class ClusterActions implements PageActions {
   readonly #bus: Bus;
-  readonly #nodeCalled: (name: string) => NodeRecord | undefined;
+  readonly #nodes: KnownNodes;
 
-  constructor(bus: Bus, nodeCalled: (name: string) => NodeRecord | undefined) {
+  constructor(bus: Bus, nodes: KnownNodes) {
     this.#bus = bus;
-    this.#nodeCalled = nodeCalled;
+    this.#nodes = nodes;
   }
 
   async cancel(job: string): Promise<string> {
@@ -23,11 +24,15 @@ export class ClusterActions implements PageActions {
   }
 
   async drain(name: string): Promise<string> {
-    const node = this.#nodeCalled(name);
+    const node = this.#nodes.called(name);
     if (node === undefined) throw new AmalgamError("usage", `Unknown node ${quote(name)}`);
     if (node.role !== "agent") {
       const remedy = "end it with SIGTERM, and it hands its jobs to the others";
       throw new AmalgamError("usage", `Cannot drain coordinator ${quote(name)}: ${remedy}`);
+    }
+    if (!this.#nodes.isAlive(name)) {
+      const gone = "it is silent, and gone as far as others can tell";
+      throw new AmalgamError("usage", `Cannot drain node ${quote(name)}: ${gone}`);
     }
     const order: OrderRecord = { instance: node.instance, order: "drain", by: "the status page" };
     await this.#bus.state.put(keys.order(name), JSON.stringify(order));

@@ -33,7 +33,7 @@ ${preloads}
 <p class="note" id="jobs-note" aria-live="polite"></p></section>
 <section id="nodes-section" aria-labelledby="nodes-title"><div class="head"><h2 id="nodes-title">Nodes</h2>
 <div class="filters"><label>State <select id="nodes-state"></select></label><label>Find <input id="nodes-find" type="search" maxlength="100" placeholder="name, host, version"></label></div></div>
-<div class="scroll rows" tabindex="0" role="region" aria-labelledby="nodes-title"><table id="nodes"><thead><tr><th scope="col">Node</th><th scope="col">State</th><th scope="col">In use</th><th scope="col">Now</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead><tbody id="nodes-rows"></tbody></table></div>
+<div class="scroll rows" tabindex="0" role="region" aria-labelledby="nodes-title"><table id="nodes"><thead><tr><th scope="col">Node</th><th scope="col">State</th><th scope="col">In use</th><th scope="col">Now</th></tr></thead><tbody id="nodes-rows"></tbody></table></div>
 <p class="note" id="nodes-note" aria-live="polite"></p></section>
 <section id="feed-section" aria-labelledby="feed-title"><div class="head"><h2 id="feed-title">What happened</h2>
 <div class="filters"><label>Level <select id="feed-level"></select></label><label>Find <input id="feed-find" type="search" maxlength="100" placeholder="job, node, code, words"></label></div></div>

@@ -7,7 +7,7 @@ import type { SweepShelf } from "./sweeps/shelf.js";
 
 export interface PageRoutesOptions {
   /** Undefined: no sweeps are shown. */
-  readonly sweeps?: SweepShelf | undefined;
+  readonly sweeps?: Pick<SweepShelf, "report"> | undefined;
 }
 
 /**
@@ -46,8 +46,11 @@ export function pageRoutes(source: PageSource, { sweeps }: PageRoutesOptions = {
       path: "/api/jobs/*",
       answer: async ({ url }) => {
         const [id, what] = namesIn(url, "/api/jobs/");
-        const details = id === undefined || what !== undefined ? undefined : await source.job(id);
-        return details === undefined ? failed(404, "There is no such job") : json(details);
+        if (id === undefined || what !== undefined) return failed(404, "There is no such job");
+        return await answering(async () => {
+          const details = await source.job(id);
+          return details === undefined ? failed(404, "There is no such job") : json(details);
+        });
       },
     },
   ];
@@ -58,7 +61,7 @@ export function pageRoutes(source: PageSource, { sweeps }: PageRoutesOptions = {
     answer: async ({ url }) => {
       const [name, what] = namesIn(url, path);
       if (name === undefined || what !== word) return failed(404, "That cannot be done here");
-      return await answering(() => act(name));
+      return await answering(async () => json({ done: await act(name) }));
     },
   });
   const acting =
@@ -73,14 +76,25 @@ export function pageRoutes(source: PageSource, { sweeps }: PageRoutesOptions = {
   return [...assets, ...api, ...acting, ...reports];
 }
 
-async function reportOf(sweeps: SweepShelf, { url }: HttpRequest): Promise<HttpAnswer> {
+async function reportOf(sweeps: Pick<SweepShelf, "report">, { url }: HttpRequest): Promise<HttpAnswer> {
   const [name = ""] = namesIn(url, "/sweeps/");
   const report = await sweeps.report(name);
   if (report === undefined) return { status: 404, type: "text/plain; charset=utf-8", body: "There is no such sweep\n" };
-  // The page has its scripts inside, and a policy that knows them by their digests.
-  const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(report)?.[1] ?? "default-src 'none'";
-  const headers = { "content-security-policy": policy.replaceAll("&#39;", "'") };
-  return { type: "text/html; charset=utf-8", headers, body: report };
+  return { type: "text/html; charset=utf-8", headers: reportHeaders(report.toString("utf8", 0, 4_096)), body: report };
+}
+
+/**
+ * A report has its scripts inside, and a policy that knows them by their digests. It shows what models and data said, so it
+ * is an origin of its own besides: were there ever a script of somebody else's in it, the visitor's cookie would not be its.
+ */
+function reportHeaders(begin: string): Readonly<Record<string, string>> {
+  const own = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(begin)?.[1] ?? "default-src 'none'";
+  const others = "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox allow-scripts";
+  return {
+    "content-security-policy": `${own.replaceAll("&#39;", "'")}; ${others}`,
+    // Browsers refuse to open what is in a sandbox and wants a group of windows of its own.
+    "cross-origin-opener-policy": "unsafe-none",
+  };
 }
 
 /** What follows in a path, decoded: `/api/jobs/a%2Fb/cancel` has `a/b` and `cancel`. Empty where it is no such thing. */
@@ -92,9 +106,9 @@ function namesIn({ pathname }: URL, prefix: string): readonly string[] {
   }
 }
 
-async function answering(act: () => Promise<string>): Promise<HttpAnswer> {
+async function answering(act: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
   try {
-    return json({ done: await act() });
+    return await act();
   } catch (reason) {
     const { code, message } = AmalgamError.from(reason);
     if (code === "usage") return failed(409, message);

@@ -55,11 +55,16 @@ function snapshotEvent(board: Board, at: string, isAuthenticated: boolean): stri
 /** False: nothing did within {@link beatMs}, or the signal was aborted. */
 async function changed(board: Board, seen: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
   if (board.version > seen) return true;
+  // `AbortSignal.any` would leave something behind with the stream's signal at every beat.
   const woken = new AbortController();
-  const unlisten = board.onChange(() => woken.abort());
+  const wake = (): void => woken.abort();
+  const unlisten = board.onChange(wake);
+  signal.addEventListener("abort", wake, { once: true });
+  if (signal.aborted) wake();
   try {
-    await sleep(clock, beatMs, AbortSignal.any([signal, woken.signal]));
+    await sleep(clock, beatMs, woken.signal);
   } finally {
+    signal.removeEventListener("abort", wake);
     unlisten();
   }
   return board.version > seen;

@@ -1,11 +1,11 @@
 /** Of the Okabe-Ito palette, which most eyes can tell apart; shapes and words say the same everywhere. */
 const light = `
-  --page: #f7f6f3; --card: #ffffff; --ink: #1d2126; --soft: #5c636c; --line: #dedad3; --faint: #efece6;
-  --accent: #0f766e; --done: #0f766e; --run: #0072b2; --twice: #b36b00; --bad: #b4362a; --wait: #7a4fa3; --pale: #b9dcd6;
+  --page: #f7f6f3; --card: #ffffff; --ink: #1d2126; --soft: #5c636c; --line: #dedad3; --faint: #efece6; --edge: #8f8b84;
+  --accent: #0f766e; --done: #0f766e; --run: #0072b2; --twice: #995900; --bad: #b4362a; --wait: #7a4fa3; --pale: #b9dcd6;
   --shadow: 0 1px 2px rgb(0 0 0 / .06);
 `;
 const dark = `
-  --page: #121518; --card: #1a1e22; --ink: #e8eaec; --soft: #9aa3ad; --line: #30373e; --faint: #23292f;
+  --page: #121518; --card: #1a1e22; --ink: #e8eaec; --soft: #9aa3ad; --line: #30373e; --faint: #23292f; --edge: #6b757f;
   --accent: #4fb8ab; --done: #3da195; --run: #56b4e9; --twice: #e69f00; --bad: #f08a78; --wait: #bf9be0; --pale: #28504b;
   --shadow: none;
 `;
@@ -31,10 +31,10 @@ a { color: var(--accent); }
 .skip { position: absolute; left: -100rem; } .skip:focus { left: 1rem; top: .5rem; z-index: 9; background: var(--card); padding: .4rem .8rem; }
 .soft, .note { color: var(--soft); } .note { font-size: .84rem; margin: .45rem 0 0; } .note:empty { display: none; }
 .wrong { color: var(--bad); } .wrong:empty { display: none; }
-select, button, input { font: inherit; font-size: .86rem; color: var(--ink); background: var(--card); border: 1px solid var(--line); border-radius: 7px; padding: .28rem .6rem; max-width: 100%; min-width: 0; }
-button { cursor: pointer; } button:hover { border-color: var(--soft); }
+select, button, input { font: inherit; font-size: .86rem; color: var(--ink); background: var(--card); border: 1px solid var(--edge); border-radius: 7px; padding: .28rem .6rem; max-width: 100%; min-width: 0; }
+button { cursor: pointer; white-space: nowrap; } button:hover { border-color: var(--ink); }
 button.strong { background: var(--accent); border-color: var(--accent); color: var(--card); font-weight: 600; }
-button.plain { border: 0; background: none; padding: 0; color: var(--accent); font-weight: 600; text-align: left; font-size: inherit; overflow-wrap: anywhere; }
+button.plain { white-space: normal; border: 0; background: none; padding: 0; color: var(--accent); font-weight: 600; text-align: left; font-size: inherit; overflow-wrap: anywhere; }
 button.small { padding: .1rem .5rem; font-size: .8rem; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 
@@ -53,7 +53,7 @@ button.small { padding: .1rem .5rem; font-size: .8rem; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .6rem .8rem; min-width: 0; box-shadow: var(--shadow); }
 .tile dt { color: var(--soft); font-size: .8rem; } .tile dd { font-size: 1.5rem; font-weight: 640; letter-spacing: -.015em; line-height: 1.25; white-space: nowrap; }
 .tile dd small { display: block; font-size: .78rem; font-weight: 400; color: var(--soft); letter-spacing: 0; white-space: normal; min-height: 1.1rem; }
-.tile[data-alarm=true] { border-color: var(--bad); } .tile[data-alarm=true] dd { color: var(--bad); }
+.tile[data-alarm=value], .tile[data-alarm=note] { border-color: var(--bad); } .tile[data-alarm=value] dd, .tile[data-alarm=note] dd small { color: var(--bad); } .tile[data-alarm=value] dd small { color: var(--soft); }
 
 main { display: grid; gap: 1.6rem; margin-top: 1.5rem; }
 .columns { display: grid; gap: 1.6rem 1.8rem; grid-template-columns: minmax(0, 1fr); align-items: start; }
@@ -65,7 +65,7 @@ section > h2 { margin-bottom: .6rem; }
 .filters { display: flex; flex-wrap: wrap; gap: .4rem .8rem; } .filters label { color: var(--soft); font-size: .82rem; display: inline-flex; gap: .35rem; align-items: center; }
 .filters input { width: 11rem; }
 
-.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 34rem), 1fr)); align-items: start; }
+.cards { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; } .cards > .card { flex: 1 1 20rem; max-width: 100%; } .cards > .card:has(.units:not([hidden])) { flex: 3 1 34rem; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: .95rem 1.1rem 1rem; min-width: 0; box-shadow: var(--shadow); }
 .card .head { margin: 0 0 .15rem; align-items: center; }
 .card h3 { flex: 1 1 10rem; min-width: 0; }
@@ -74,7 +74,8 @@ section > h2 { margin-bottom: .6rem; }
 .bar { height: .5rem; border-radius: 99px; background: var(--faint); overflow: hidden; margin: .7rem 0 .35rem; } .bar > div { height: 100%; width: var(--share, 0%); background: var(--accent); border-radius: 99px; }
 .mini.bar { margin: .2rem 0 .1rem; height: .3rem; width: 6.5rem; max-width: 100%; }
 .figures { display: flex; flex-wrap: wrap; gap: .25rem 1.15rem; margin: .4rem 0 .2rem; } .figures div { min-width: 0; } .figures dt { color: var(--soft); font-size: .76rem; } .figures dd { font-weight: 600; font-size: .98rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; max-width: 16rem; }
-.spark { display: block; width: 100%; height: 2.4rem; margin-top: .3rem; overflow: visible; } .spark .area { fill: color-mix(in oklab, var(--run) 18%, transparent); } .spark .line { fill: none; stroke: var(--run); stroke-width: 1.6; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
+.spark { display: block; width: 100%; height: 2.4rem; margin-top: .6rem; overflow: visible; } .spark .area { fill: color-mix(in oklab, var(--run) 18%, transparent); } .spark .line { fill: none; stroke: var(--run); stroke-width: 1.6; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
+.course { margin: .1rem 0 0; font-size: .76rem; }
 .because { margin: .5rem 0 0; padding: .45rem .7rem; border-left: 3px solid var(--wait); background: var(--faint); border-radius: 0 6px 6px 0; font-size: .88rem; white-space: pre-line; } .because.bad { border-color: var(--bad); }
 .because b { font-weight: 600; }
 
@@ -97,9 +98,9 @@ section > h2 { margin-bottom: .6rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 th { text-align: left; font-weight: 500; } thead th { position: sticky; top: 0; background: var(--card); color: var(--soft); font-size: .78rem; padding: .5rem .7rem .4rem; box-shadow: inset 0 -1px var(--line); z-index: 1; white-space: nowrap; }
 tbody th { width: 100%; min-width: 9rem; } tbody td, tbody th { padding: .42rem .6rem; border-top: 1px solid var(--faint); vertical-align: top; max-width: 22rem; } tbody tr:first-child > * { border-top: 0; }
-tbody small { display: block; color: var(--soft); font-size: .78rem; } tbody small.one { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+tbody small { display: block; color: var(--soft); font-size: .78rem; } tbody small.one { max-width: 0; min-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .clip { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 18rem; }
-td .clip { max-width: 9rem; } #nodes td .clip { max-width: 7.5rem; } .nowrap { white-space: nowrap; } .clip:empty { display: none; }
+td .clip { max-width: 9rem; } tbody th > .clip { max-width: 0; min-width: 100%; } #nodes td .clip { max-width: 7.5rem; } .nowrap { white-space: nowrap; } .clip:empty { display: none; }
 tbody small.reason { display: -webkit-box; margin-top: .15rem; -webkit-line-clamp: 4; -webkit-box-orient: vertical; overflow: hidden; } tbody small.advice { color: var(--ink); }
 .empty { padding: 1.2rem; color: var(--soft); }
 .feed { list-style: none; } .feed li { display: grid; grid-template-columns: 5.2rem minmax(0, 1fr); gap: .1rem .8rem; padding: .42rem .8rem; border-top: 1px solid var(--faint); font-size: .88rem; } .feed li:first-child { border-top: 0; }
@@ -110,8 +111,8 @@ tbody small.reason { display: -webkit-box; margin-top: .15rem; -webkit-line-clam
 .plot { display: block; width: 100%; height: 5.2rem; overflow: visible; } .plot .line { fill: none; stroke: var(--accent); stroke-width: 2; vector-effect: non-scaling-stroke; } .plot .axis { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; fill: none; } .plot .other { stroke: var(--soft); opacity: .45; stroke-width: 4; stroke-linecap: round; vector-effect: non-scaling-stroke; } .plot .front { stroke: var(--accent); stroke-width: 7; stroke-linecap: round; vector-effect: non-scaling-stroke; }
 
 dialog { color: var(--ink); background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.1rem 1.3rem; width: min(46rem, calc(100vw - 1.5rem)); max-height: calc(100dvh - 2rem); overflow: auto; } dialog::backdrop { background: rgb(0 0 0 / .45); }
-#confirm, #door { width: min(30rem, calc(100vw - 1.5rem)); } dialog p { margin: .5rem 0; } dialog h3 { margin: 1.1rem 0 .3rem; }
-dialog .head { position: sticky; top: -1.1rem; margin: -1.1rem -1.3rem .4rem; padding: .9rem 1.3rem .5rem; background: var(--card); align-items: center; flex-wrap: nowrap; }
+#confirm, #door { width: min(30rem, calc(100vw - 1.5rem)); } dialog p { margin: .5rem 0; } dialog .feed p { margin: 0; } dialog h3 { margin: 1.1rem 0 .3rem; }
+dialog > .head { position: sticky; top: -1.1rem; margin: -1.1rem -1.3rem .4rem; padding: .9rem 1.3rem .5rem; background: var(--card); align-items: center; flex-wrap: nowrap; }
 .buttons { display: flex; gap: .6rem; justify-content: flex-end; margin-top: 1rem; } #door label { display: grid; gap: .3rem; color: var(--soft); font-size: .86rem; } #door input { font-size: 1rem; padding: .45rem .6rem; }
 .facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25rem 1rem; font-size: .9rem; } .facts dt { color: var(--soft); } pre { margin: 0; padding: .7rem .9rem; background: var(--faint); border-radius: 8px; overflow: auto; max-height: 26rem; font-size: .82rem; line-height: 1.5; overflow-wrap: normal; tab-size: 2; }
 footer { margin-top: 2rem; color: var(--soft); font-size: .82rem; }
@@ -122,6 +123,11 @@ footer { margin-top: 2rem; color: var(--soft); font-size: .82rem; }
   .filters { width: 100%; flex-wrap: nowrap; } .filters label:last-child, .filters input { flex: 1 1 auto; min-width: 0; width: 4rem; }
   tbody td, tbody th, thead th { padding-inline: .5rem; } .clip { max-width: 9rem; } #nodes td:nth-child(4) .clip { max-width: 7rem; }
 }
+@media (min-width: 1180px) and (max-width: 2199px) { #feed-section:has(+ [hidden]) { grid-column: 1 / -1; } }
+@media (max-width: 420px) { #jobs :is(th, td):nth-child(4), #nodes :is(th, td):nth-child(4) { display: none; } tbody th { min-width: 7rem; } .mini.bar { width: 3.6rem; } td .clip, #nodes td .clip { max-width: 5.4rem; } #nodes td small.nowrap { white-space: normal; } td .nowrap { font-size: .82rem; } }
+/* Without scripts there is nothing to show. */
+@media (scripting: none) { main, .tiles, .link, .tools { display: none; } }
+@media print { .top { position: static; } .tools, .filters, .choice, .skip, button.small { display: none !important; } .rows, .sweeps { max-height: none; overflow: visible; } .card, tr, .feed li { break-inside: avoid; } }
 @media (prefers-reduced-motion: no-preference) { .bar > div { transition: width .4s; } }
 @media (forced-colors: active) { .bar > div { background: Highlight; } .choice label:has(input:checked) { outline: 2px solid Highlight; } }
 `;

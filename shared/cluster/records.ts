@@ -5,8 +5,10 @@ import type { ErrorCode } from "../errors.js";
 // What coordinators, agents and the commands tell one another through the bus. Every record is JSON; readers take only
 // what parses, so a record of another version is skipped and not a crash.
 
+/** Longest name, in characters. */
+export const maxNameLength = 200;
 /** A name that people read and that stands in keys. */
-const name = z.string().min(1).max(200);
+const name = z.string().min(1).max(maxNameLength);
 const count = z.int().nonnegative();
 
 /** An agent or a coordinator, as it says itself, again with every beat. In {@link Bus.nodes} under `nodes.<name>`. */

@@ -1,5 +1,5 @@
-import { announce, byId, post, setText } from "./dom.js";
-import type { Page } from "./page.js";
+import { announce, byId, setText } from "./dom.js";
+import { post } from "./requests.js";
 import { oneLine } from "./words.js";
 
 interface Question {
@@ -11,7 +11,7 @@ interface Question {
 
 let asked: Question | undefined;
 
-export function askToCancel(_: Page, job: string): void {
+export function askToCancel(job: string): void {
   ask({
     title: `Cancel job ${oneLine(job, 80)}?`,
     text: "Its units end. What is done is kept, and the same submit goes on with it.",
@@ -20,7 +20,7 @@ export function askToCancel(_: Page, job: string): void {
   });
 }
 
-export function askToDrain(_: Page, node: string): void {
+export function askToDrain(node: string): void {
   ask({
     title: `Drain agent ${oneLine(node, 80)}?`,
     text: "It finishes what it runs, takes nothing more, and leaves the cluster. Whoever looks after it may start it again.",
@@ -39,18 +39,25 @@ function ask(question: Question): void {
   byId("confirm").showModal();
 }
 
-/** What changes something is asked once more, by its name. */
-export function drawActing(): void {
+/** What changes something is asked once more, by its name. `onRefused`: whoever asks is not logged in, or not any more. */
+export function drawActing(onRefused: () => void): void {
   byId("confirm-no").addEventListener("click", () => byId("confirm").close());
-  byId("confirm-yes").addEventListener("click", () => void go());
+  byId("confirm-yes").addEventListener("click", () => void go(onRefused));
 }
 
-async function go(): Promise<void> {
-  if (asked === undefined) return;
+async function go(onRefused: () => void): Promise<void> {
+  const question = asked;
+  if (question === undefined) return;
   byId("confirm-yes").disabled = true;
-  const problem = await post(asked.url);
+  const { status, problem } = await post(question.url);
+  // Another one is asked for meanwhile.
+  if (asked !== question) return;
   byId("confirm-yes").disabled = false;
-  setText(byId("confirm-problem"), problem ?? "");
+  setText(
+    byId("confirm-problem"),
+    status === 401 ? "You are not logged in any more: log in, and ask again" : (problem ?? ""),
+  );
+  if (status === 401) onRefused();
   if (problem !== undefined) return;
   announce("It was asked for");
   byId("confirm").close();

@@ -1,8 +1,8 @@
-import { colour } from "./dom.js";
+import { colour } from "./window.js";
 
 /** Colours of the strip as the page has them now. */
 export interface Palette {
-  readonly line: string;
+  readonly edge: string;
   readonly card: string;
   readonly ink: string;
   readonly soft: string;
@@ -15,7 +15,7 @@ export interface Palette {
 
 export function paletteNow(): Palette {
   return {
-    ...{ line: colour("line"), card: colour("card"), ink: colour("ink"), soft: colour("soft"), done: colour("done") },
+    ...{ edge: colour("edge"), card: colour("card"), ink: colour("ink"), soft: colour("soft"), done: colour("done") },
     ...{ run: colour("run"), twice: colour("twice"), bad: colour("bad"), pale: colour("pale") },
   };
 }
@@ -33,9 +33,9 @@ export function nodeLetter(agent: number): string {
   return String.fromCharCode(place < 26 ? 65 + place : 97 + place - 26);
 }
 
-/** Of light backgrounds, whose letters are dark. */
+/** A letter's colour, at 4 : 1 or more. */
 export function inkOn(agent: number): string {
-  return [1, 4, 6].includes(agent % nodeColours.length) ? "#1d2126" : "#ffffff";
+  return agent % nodeColours.length === 0 ? "#ffffff" : "#1d2126";
 }
 
 /** Cividis, which looks the same to almost all eyes (Nuñez et al. 2018): from quick to slow. */

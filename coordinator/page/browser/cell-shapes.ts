@@ -1,6 +1,6 @@
 import type { Cell } from "../../../shared/cluster/cells.js";
 import { heat, inkOn, nodeColour, nodeColours, nodeLetter, type Palette } from "./cell-colours.js";
-import type { Drawing } from "./dom.js";
+import type { Drawing } from "./dom-types.js";
 
 /** By what cells that are done are coloured. The shapes are the same in all. */
 export const colourings = ["state", "time", "node"] as const;
@@ -42,6 +42,8 @@ export function drawCell(on: Drawing, cell: Cell, box: Box, look: CellLook): voi
   switch (cell.state) {
     case "done":
       fill(on, box, doneColour(cell, look));
+      // The quickest are as light as a card, or the slowest as dark.
+      if (look.by === "time") frame(on, box, palette.edge);
       if (look.by === "node" && cell.agent !== undefined) signNode(on, cell.agent, box);
       break;
     case "running":
@@ -62,7 +64,7 @@ export function drawCell(on: Drawing, cell: Cell, box: Box, look: CellLook): voi
       on.fillRect(x, y + size / 2, size, size / 2);
       break;
     default:
-      frame(on, box, palette.line);
+      frame(on, box, palette.edge);
   }
   if (cell.hasFailed) drawFailure(on, cell, box, palette);
 }

@@ -1,5 +1,5 @@
 import type { Changes, Snapshot } from "../types.js";
-import { openStream } from "./dom.js";
+import { get, openStream } from "./requests.js";
 import type { Store } from "./store.js";
 
 /** The server says something every five seconds. Three times that in silence, and it is tried anew. */
@@ -8,13 +8,15 @@ const patienceMs = 15_000;
 const pausesMs = [1_000, 2_000, 5_000, 10_000];
 const closed = 2;
 
-export type LinkState = "connecting" | "live" | "lost";
+/** `crowded`: the server has as many streams as it serves, and is asked now and then instead. */
+export type LinkState = "connecting" | "live" | "crowded" | "lost";
 
 /** Keeps a store as the server tells it, through all that happens to connections. */
 export class Connection {
   readonly #store: Store;
   readonly #onState: () => void;
   #stream: ReturnType<typeof openStream> | undefined;
+  #openedMs = 0;
   #heardMs = 0;
   #failures = 0;
   #nextTryMs = 0;
@@ -41,8 +43,10 @@ export class Connection {
   /** To be called every second. */
   look(): void {
     const now = performance.now();
-    if (this.state === "live" && now - this.#heardMs > patienceMs) this.#lose();
+    // One that is being opened may never be: whoever would have to answer may be gone without a word.
+    const since = this.state === "live" ? this.#heardMs : this.#openedMs;
     if (this.#stream === undefined && now >= this.#nextTryMs) this.#open();
+    else if (this.#stream !== undefined && now - since > patienceMs) this.#lose("lost");
   }
 
   /** Anew, as after somebody logged in. */
@@ -54,6 +58,7 @@ export class Connection {
   #open(): void {
     const stream = openStream("/api/events");
     this.#stream = stream;
+    this.#openedMs = performance.now();
     const hear = (type: string, take: (data: string) => void): void => {
       stream.addEventListener(type, ({ data = "" }) => {
         if (this.#stream !== stream) return;
@@ -61,19 +66,40 @@ export class Connection {
         this.#heard();
       });
     };
-    hear("snapshot", (data) => {
-      const snapshot = JSON.parse(data) as Snapshot;
-      this.aheadMs = Date.parse(snapshot.at) - Date.now();
-      this.#store.reset(snapshot);
-    });
+    hear("snapshot", (data) => this.#take(data));
     hear("changes", (data) => this.#store.change(JSON.parse(data) as Changes));
-    hear("beat", () => undefined);
+    hear("beat", (data) => this.#setClock((JSON.parse(data) as Pick<Snapshot, "at">).at));
     stream.addEventListener("error", () => {
       if (this.#stream !== stream) return;
       // An answer that is no stream, such as one that says that there are too many, ends its tries.
-      if (stream.readyState === closed) this.#lose();
+      if (stream.readyState === closed) void this.#ask();
       else this.#set("lost");
     });
+  }
+
+  /** There is no stream for us: perhaps there is an answer. */
+  async #ask(): Promise<void> {
+    this.#lose(this.state === "crowded" ? "crowded" : "lost");
+    const { text } = await get("/api/state");
+    if (this.#stream !== undefined) return;
+    if (text === undefined) {
+      this.#set("lost");
+      return;
+    }
+    this.#take(text);
+    this.#heardMs = performance.now();
+    this.#set("crowded");
+  }
+
+  #take(text: string): void {
+    const snapshot = JSON.parse(text) as Snapshot;
+    this.#setClock(snapshot.at);
+    this.#store.reset(snapshot);
+  }
+
+  /** Either clock may be set while the page is open. */
+  #setClock(at: string): void {
+    this.aheadMs = Date.parse(at) - Date.now();
   }
 
   #heard(): void {
@@ -82,12 +108,14 @@ export class Connection {
     this.#set("live");
   }
 
-  #lose(): void {
+  #lose(state: LinkState): void {
     this.#stream?.close();
     this.#stream = undefined;
-    this.#nextTryMs = performance.now() + (pausesMs[Math.min(this.#failures, pausesMs.length - 1)] ?? 0);
+    const pauseMs = pausesMs[Math.min(this.#failures, pausesMs.length - 1)] ?? 0;
+    // All tabs lose a server at the same moment, and need not all be back at the same moment.
+    this.#nextTryMs = performance.now() + pauseMs * (0.75 + 0.5 * Math.random());
     this.#failures += 1;
-    this.#set("lost");
+    this.#set(state);
   }
 
   #set(state: LinkState): void {

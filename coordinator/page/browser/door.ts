@@ -1,5 +1,6 @@
-import { byId, post, setText } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import type { Page } from "./page.js";
+import { post } from "./requests.js";
 
 /** Logging in and out. `onChange` makes the server look anew at who asks. */
 export function drawDoor(page: Page, onChange: () => void): void {
@@ -22,7 +23,7 @@ export function drawDoor(page: Page, onChange: () => void): void {
 
 async function enter(onChange: () => void): Promise<void> {
   const token = byId("door-token");
-  const problem = await post("/login", JSON.stringify({ token: token.value }));
+  const { problem } = await post("/login", JSON.stringify({ token: token.value }));
   setText(byId("door-problem"), problem ?? "");
   if (problem !== undefined) return;
   token.value = "";

@@ -1,4 +1,5 @@
 import { byId, make } from "./dom.js";
+import { count } from "./words.js";
 
 export interface Filter {
   /** Empty: all. */
@@ -20,10 +21,9 @@ export function filter(
 }
 
 /** What a list says of itself. */
-export function listNote(shown: number, matching: number, all: number, leftOut: number, things: string): string {
+export function listNote(shown: number, matching: number, all: number, leftOut: number, thing: string): string {
   const missing = leftOut > 0 ? ` ${leftOut.toLocaleString("en")} more are not kept here.` : "";
   if (all === 0) return missing.trim();
-  if (shown < matching)
-    return `The first ${shown} of ${matching.toLocaleString("en")} ${things}; find narrows them down.${missing}`;
-  return `${matching === all ? "" : `${matching.toLocaleString("en")} of `}${all.toLocaleString("en")} ${things}.${missing}`;
+  if (shown < matching) return `The first ${shown} of ${count(matching, thing)}; find narrows them down.${missing}`;
+  return `${matching === all ? "" : `${matching.toLocaleString("en")} of `}${count(all, thing)}.${missing}`;
 }

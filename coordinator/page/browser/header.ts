@@ -1,9 +1,14 @@
 import type { Connection } from "./connection.js";
-import { byId, remember, remembered, setData, setText, setTheme, setTitle } from "./dom.js";
+import { byId, setData, setText } from "./dom.js";
 import type { Page } from "./page.js";
+import { remember, remembered, setTheme, setTitle } from "./window.js";
 import { duration, oneLine } from "./words.js";
 
-const words = { connecting: "Connecting", live: "Live" } as const;
+const words = {
+  connecting: "Connecting",
+  live: "Live",
+  crowded: "Many are watching: asked again every few seconds",
+} as const;
 
 /** Who serves the page, and how old is what it shows. */
 export function drawHeader(page: Page, connection: Connection): void {

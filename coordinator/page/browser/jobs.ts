@@ -1,9 +1,10 @@
 import type { JobView } from "../types.js";
-import { byId, make, oncePerFrame, setHash, setText } from "./dom.js";
+import { byId, make, setText } from "./dom.js";
 import { filter, listNote } from "./filters.js";
 import type { Page } from "./page.js";
 import { bar, stateLabel, theirs } from "./pieces.js";
 import { Rows } from "./rows.js";
+import { oncePerFrame, setHash } from "./window.js";
 import { ago, duration, matches, oneLine, percent } from "./words.js";
 
 /** Rows that are drawn. */
@@ -37,7 +38,7 @@ export function drawJobs(page: Page): void {
     rows.show(shown.map((job) => [job.id, job] as const));
     const none = jobs.size === 0 ? "There are no jobs." : "";
     const leftOut = page.store.server?.jobsLeftOut ?? 0;
-    setText(byId("jobs-note"), none || listNote(shown.length, wanted.length, jobs.size, leftOut, "jobs"));
+    setText(byId("jobs-note"), none || listNote(shown.length, wanted.length, jobs.size, leftOut, "job"));
   });
   const chosen = filter(["jobs-state", "jobs-find"], choices, redraw);
   page.store.on(["jobs", "server"], redraw);
@@ -104,8 +105,12 @@ class JobRow {
     this.#bar.show(share ?? 0, "Progress");
     setText(this.#share, share === undefined || (isOver && state !== "done") ? "–" : percent(share));
     const left =
-      state === "running" && progress?.etaSeconds !== undefined ? `${duration(progress.etaSeconds)} left` : "";
-    const took = isOver ? `after ${duration((Date.parse(endedAt) - Date.parse(submittedAt)) / 1_000)}` : left;
+      state === "running" && progress?.etaSeconds !== undefined
+        ? `${duration(Math.round(progress.etaSeconds))} left`
+        : "";
+    const took = isOver
+      ? `after ${duration(Math.max(0, Math.round((Date.parse(endedAt) - Date.parse(submittedAt)) / 1_000)))}`
+      : left;
     setText(this.#left, took);
     setText(this.#leader, leader === undefined ? "" : `by ${oneLine(leader, 80)}`);
     setText(this.#when, ago(submittedAt, this.#page.now));

@@ -1,8 +1,10 @@
 import type { Cell } from "../../../shared/cluster/cells.js";
 import type { UnitsRecord } from "../../../shared/cluster/units-record.js";
 import { type Box, type CellLook, drawCell, drawKept } from "./cell-shapes.js";
-import { type Drawing, make, type PageElement, sized, textScale } from "./dom.js";
+import { make, sized } from "./dom.js";
+import type { Drawing, PageElement } from "./dom-types.js";
 import { theirs } from "./pieces.js";
+import { textScale } from "./window.js";
 import { count, duration, rate } from "./words.js";
 
 /** CSS pixels of a sample, where text is as large as on most screens. */

@@ -7,6 +7,7 @@ import { drawHeader, drawTheme } from "./header.js";
 import { drawJobs } from "./jobs.js";
 import { drawNodes } from "./nodes.js";
 import { Page } from "./page.js";
+import { reloadWithServer } from "./reload-with-server.js";
 import { Store } from "./store.js";
 import { drawSweeps } from "./sweeps.js";
 import { drawTiles } from "./tiles.js";
@@ -27,10 +28,11 @@ drawJobs(page);
 drawNodes(page);
 drawFeed(page);
 drawSweeps(page);
-drawDetails();
-drawActing();
+drawDetails(page);
+drawActing(() => connection.restart());
 drawDoor(page, () => connection.restart());
 store.on(["server", "jobs"], showHeader);
+reloadWithServer(page);
 
 let seconds = 0;
 setInterval(() => {

@@ -1,12 +1,13 @@
 import type { UnitsRecord } from "../../../shared/cluster/units-record.js";
 import type { NodeView } from "../types.js";
 import { askToDrain } from "./acting.js";
-import { byId, make, oncePerFrame, setText } from "./dom.js";
+import { byId, make, setText } from "./dom.js";
 import { filter, listNote } from "./filters.js";
 import type { Page } from "./page.js";
 import { bar, stateLabel, theirs } from "./pieces.js";
 import { Rows } from "./rows.js";
-import { ago, bytes, count, matches, oneLine, rate } from "./words.js";
+import { oncePerFrame } from "./window.js";
+import { bytes, count, matches, oneLine, rate, sinceThen } from "./words.js";
 
 const maxRows = 100;
 const choices = [
@@ -52,7 +53,7 @@ export function drawNodes(page: Page): void {
     rows.show(shown.map((one) => [one.node.name, one] as const));
     const leftOut = page.store.server?.nodesLeftOut ?? 0;
     const none = nodes.size === 0 ? "There are no nodes." : "";
-    setText(byId("nodes-note"), none || listNote(shown.length, wanted.length, nodes.size, leftOut, "nodes"));
+    setText(byId("nodes-note"), none || listNote(shown.length, wanted.length, nodes.size, leftOut, "node"));
   });
   const chosen = filter(["nodes-state", "nodes-find"], choices, redraw);
   page.store.on(["nodes", "jobs", "units", "server"], redraw);
@@ -89,7 +90,7 @@ class NodeRow {
   readonly #state = stateLabel();
   readonly #since = make("small", { class: "nowrap" });
   readonly #use = make("span", { class: "nowrap" });
-  readonly #bar = bar("mini bar");
+  readonly #bar = bar("mini bar", "meter");
   readonly #rate = make("span", { class: "nowrap" });
   readonly #jobs = make("small", { class: "clip", dir: "auto" });
   readonly #devices = make("small", { class: "clip", dir: "auto" });
@@ -98,16 +99,15 @@ class NodeRow {
   constructor(page: Page, { node: { name, role, host } }: NodeAtWork) {
     this.#page = page;
     this.#drain.setAttribute("aria-label", `Drain ${oneLine(name, 80)}`);
-    this.#drain.addEventListener("click", () => askToDrain(page, name));
+    this.#drain.addEventListener("click", () => askToDrain(name));
     const about = make("small", { class: "clip", dir: "auto" }, `${role} on ${oneLine(host, 80)}`);
     this.element = make(
       "tr",
       { "data-node": name },
       make("th", { scope: "row" }, theirs(name, { class: "clip", title: oneLine(name) }), about, this.#devices),
-      make("td", {}, this.#state.element, this.#since),
+      make("td", {}, this.#state.element, this.#since, this.#drain),
       make("td", {}, this.#use, this.#bar.element),
       make("td", {}, this.#rate, this.#jobs),
-      make("td", {}, this.#drain),
     );
   }
 
@@ -115,8 +115,8 @@ class NodeRow {
     const { state, role, slots, running, memoryBytes, devices, version, startedAt } = node;
     const isAgent = role === "agent";
     this.#state.show(state);
-    setText(this.#since, `started ${ago(startedAt, this.#page.now)}`);
     const isGone = state === "silent";
+    setText(this.#since, isGone ? "" : `up ${sinceThen(startedAt, this.#page.now)}`);
     setText(this.#use, isGone ? "–" : `${running} of ${count(slots, isAgent ? "slot" : "job")}`);
     this.#bar.element.hidden = isGone;
     this.#bar.show(slots === 0 ? 0 : running / slots, "Slots in use");

@@ -1,5 +1,5 @@
-import { onColours } from "./dom.js";
 import type { Store } from "./store.js";
+import { onColours } from "./window.js";
 
 /** What all parts of the page share. */
 export class Page {

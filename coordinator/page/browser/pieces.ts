@@ -1,4 +1,5 @@
-import { draw, make, type PageElement, setData, setText } from "./dom.js";
+import { draw, make, setData, setText } from "./dom.js";
+import type { PageElement } from "./dom-types.js";
 import { mark, oneLine } from "./words.js";
 
 /** A state as a word with a shape. */
@@ -46,13 +47,13 @@ export function figures(): {
   };
 }
 
-export function bar(className: string): { readonly element: PageElement; show(share: number, label: string): void } {
+/** `meter`: how much of something is in use; it has no end that it comes to. */
+export function bar(
+  className: string,
+  role: "progressbar" | "meter" = "progressbar",
+): { readonly element: PageElement; show(share: number, label: string): void } {
   const fill = make("div", {});
-  const element = make(
-    "div",
-    { class: className, role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" },
-    fill,
-  );
+  const element = make("div", { class: className, role, "aria-valuemin": "0", "aria-valuemax": "100" }, fill);
   return {
     element,
     show: (share, label) => {

@@ -1,4 +1,4 @@
-import type { PageElement } from "./dom.js";
+import type { PageElement } from "./dom-types.js";
 
 interface Row<T> {
   readonly element: PageElement;
@@ -36,6 +36,8 @@ export class Rows<T> {
         this.#rows.set(key, row);
       }
       row.update(item);
+      // What has moved down is taken out, to be put back below: to move all others up instead would take the focus from them.
+      if (this.#parent.children[i + 1] === row.element) this.#parent.children[i]?.remove();
       const there = this.#parent.children[i];
       if (there !== row.element) this.#parent.insertBefore(row.element, there ?? null);
     }

@@ -2,11 +2,13 @@ import type { Cell } from "../../../shared/cluster/cells.js";
 import type { UnitsRecord } from "../../../shared/cluster/units-record.js";
 import { paletteNow } from "./cell-colours.js";
 import { type Box, type CellLook, type Coloring, drawCell, drawKept } from "./cell-shapes.js";
-import { announce, make, oncePerFrame, onResize, type PageElement, setData, sized, textScale } from "./dom.js";
+import { announce, make, setData, sized } from "./dom.js";
+import type { PageElement } from "./dom-types.js";
 import { legendKey, legendOf } from "./legend.js";
 import { describeCell, describeStrip, type Told } from "./strip-words.js";
 import { hideTip, showTip } from "./tip.js";
 import { readCells } from "./unpack.js";
+import { oncePerFrame, onResize, textScale } from "./window.js";
 import { bytes, count } from "./words.js";
 
 /** Pixels of a cell, its gap included. */
@@ -30,7 +32,8 @@ export class Strip {
   #legendKey = "";
 
   constructor() {
-    this.element = make("canvas", { class: "strip", tabindex: "0", role: "img" });
+    // Screen readers leave the arrow keys to what has this role.
+    this.element = make("canvas", { class: "strip", tabindex: "0", role: "application" });
     onResize(this.element, this.redraw);
     const at = (x: number, y: number): number =>
       Math.floor(y / this.#pitch) * this.#columns + Math.floor(x / this.#pitch);

@@ -1,8 +1,10 @@
 import type { SweepView } from "../types.js";
-import { byId, draw, make, oncePerFrame, type PageElement, setText } from "./dom.js";
+import { byId, draw, make, setText } from "./dom.js";
+import type { PageElement } from "./dom-types.js";
 import type { Page } from "./page.js";
 import { figures, stateLabel, theirs } from "./pieces.js";
 import { Rows } from "./rows.js";
+import { oncePerFrame } from "./window.js";
 import { ago, oneLine } from "./words.js";
 
 const maxCards = 24;

@@ -1,5 +1,7 @@
-import { byId, make, oncePerFrame, type PageElement, setData, setText } from "./dom.js";
+import { byId, make, setData, setText } from "./dom.js";
+import type { PageElement } from "./dom-types.js";
 import type { Page } from "./page.js";
+import { oncePerFrame } from "./window.js";
 import { count, rate } from "./words.js";
 
 const dayMs = 86_400_000;
@@ -11,7 +13,7 @@ export function drawTiles(page: Page): void {
     string,
     { readonly value: PageElement; readonly note: PageElement; readonly tile: PageElement }
   >();
-  const show = (name: string, value: string, note: string, isAlarm = false): void => {
+  const show = (name: string, value: string, note: string, alarm: "value" | "note" | "none" = "none"): void => {
     let tile = tiles.get(name);
     if (tile === undefined) {
       const [big, small] = [make("span", {}), make("small", {})];
@@ -25,7 +27,7 @@ export function drawTiles(page: Page): void {
     }
     setText(tile.value, value);
     setText(tile.note, note);
-    setData(tile.tile, "alarm", String(isAlarm));
+    setData(tile.tile, "alarm", alarm);
   };
   const redraw = oncePerFrame(() => {
     const all = [...jobs.values()];
@@ -48,20 +50,20 @@ export function drawTiles(page: Page): void {
       "Waiting",
       String(waiting.length),
       neglected > 0 ? `${neglected} with nobody to lead` : waiting.length > 0 ? "for agents" : "",
-      waiting.length + neglected > 0,
+      waiting.length + neglected > 0 ? "value" : "none",
     );
-    show("Failed", String(failed.length), "in a day", failed.length > 0);
-    show("Done", String(of("done").filter(recently).length), "in a day");
-    show("Throughput", rate(now), "read and written, now");
+    show("Failed", String(failed.length), "in the last day", failed.length > 0 ? "value" : "none");
+    show("Done", String(of("done").filter(recently).length), "in the last day");
+    show("Throughput", rate(now), "read and written");
     show(
       "Agents",
       String(ready.length),
       silent > 0 ? `${count(silent, "node")} silent` : `${inUse} of ${count(slots, "slot")} in use`,
-      silent > 0,
+      silent > 0 ? "note" : "none",
     );
     show("Coordinators", String(coordinators.length), coordinators.length === 1 ? "nobody stands by" : "");
     const searching = [...sweeps.values()].filter(({ state }) => state === "unfinished").length;
-    if (page.store.server?.hasSweeps === true) show("Sweeps", String(sweeps.size), `${searching} not over`);
+    if (page.store.server?.hasSweeps === true) show("Sweeps", String(sweeps.size), `${searching} unfinished`);
   });
   page.store.on(["jobs", "nodes", "units", "sweeps", "server"], redraw);
   page.onTick(redraw);

@@ -26,7 +26,7 @@ export function rate(bytesPerSecond: number): string {
 /** `3 s`, `12 min`, `2 h 05 min`, `4 d`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 9.95 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
   if (seconds < 99.5) return `${seconds.toFixed(0)} s`;
   if (seconds < 5_970) return `${Math.round(seconds / 60)} min`;
   const minutes = Math.round(seconds / 60);
@@ -38,14 +38,32 @@ export function duration(seconds: number): string {
 export function ago(at: string, nowMs: number): string {
   const seconds = (nowMs - Date.parse(at)) / 1_000;
   if (Number.isNaN(seconds)) return visible(at, 40);
-  return seconds < 5 ? "just now" : `${duration(seconds)} ago`;
+  return seconds < 5 ? "just now" : `${duration(Math.round(seconds))} ago`;
 }
 
-export function clockTime(at: string): string {
+/** `for 12 s`. */
+export function sinceThen(at: string, nowMs: number): string {
+  const seconds = (nowMs - Date.parse(at)) / 1_000;
+  return Number.isNaN(seconds) ? `since ${visible(at, 40)}` : `for ${duration(Math.max(0, Math.round(seconds)))}`;
+}
+
+const two = (value: number): string => String(value).padStart(2, "0");
+
+/** By the reader's clock: `17:04:33` of the same day as `nowMs`, otherwise `11-20 17:04`. */
+export function clockTime(at: string, nowMs: number): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return visible(at, 40);
-  const two = (value: number): string => String(value).padStart(2, "0");
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  if (date.toDateString() === new Date(nowMs).toDateString()) return `${time}:${two(date.getSeconds())}`;
+  return `${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
+}
+
+/** `2026-11-20 17:04:33`, by the reader's clock. */
+export function dateTime(at: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return visible(at, 40);
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
 export function percent(share: number): string {

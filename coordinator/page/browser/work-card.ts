@@ -3,11 +3,13 @@ import type { UnitsRecord } from "../../../shared/cluster/units-record.js";
 import type { JobView } from "../types.js";
 import { askToCancel } from "./acting.js";
 import { type Coloring, colourings } from "./cell-shapes.js";
-import { make, type PageElement, remember, remembered, setHash, setText } from "./dom.js";
+import { make, setText } from "./dom.js";
+import type { PageElement } from "./dom-types.js";
 import type { Page } from "./page.js";
 import { bar, figures, sparkline, stateLabel } from "./pieces.js";
 import { Strip } from "./strip.js";
-import { ago, bytes, count, duration, oneLine, percent, rate } from "./words.js";
+import { remember, remembered, setHash } from "./window.js";
+import { bytes, count, duration, oneLine, percent, rate, sinceThen } from "./words.js";
 
 export interface Work {
   readonly job: JobView;
@@ -30,6 +32,7 @@ export class WorkCard {
   readonly #bar = bar("bar");
   readonly #figures = figures();
   readonly #spark = sparkline();
+  readonly #course = make("p", { class: "note course", "aria-hidden": "true" });
   readonly #unitsTitle = make("h4", {});
   readonly #units: PageElement;
   readonly #strip = new Strip();
@@ -41,7 +44,7 @@ export class WorkCard {
     this.#page = page;
     this.#work = work;
     this.#title.addEventListener("click", () => setHash(`job=${encodeURIComponent(this.#work.job.id)}`));
-    this.#cancel.addEventListener("click", () => askToCancel(page, this.#work.job.id));
+    this.#cancel.addEventListener("click", () => askToCancel(this.#work.job.id));
     const head = make("div", { class: "head" }, this.#unitsTitle, this.#choice());
     this.#units = make("div", { class: "units" }, head, this.#strip.element, this.#strip.legend);
     const titleRow = make("div", { class: "head" }, make("h3", {}, this.#title), this.#state.element, this.#cancel);
@@ -54,6 +57,7 @@ export class WorkCard {
         this.#bar.element,
         this.#figures.element,
         this.#spark.element,
+        this.#course,
         this.#because,
         this.#units,
       ],
@@ -68,7 +72,7 @@ export class WorkCard {
       this.#title.replaceChildren(make("bdi", { dir: "auto", title: oneLine(job.id) }, oneLine(job.id)));
     this.#state.show(job.state, job.cancel ? "to be canceled" : job.state);
     setText(this.#where, [units?.plan?.method, `to ${oneLine(job.output)}`].filter(Boolean).join(" · "));
-    this.#cancel.hidden = !this.#page.mayAct || job.cancel;
+    this.#cancel.hidden = !this.#page.mayAct || job.cancel || job.endedAt !== undefined;
     const why = job.neglect ?? (job.state === "waiting" || job.state === "queued" ? job.reason : undefined);
     this.#because.hidden = why === undefined;
     setText(this.#because, why === undefined ? "" : `Waits: ${oneLine(why, 600)}`);
@@ -95,22 +99,29 @@ export class WorkCard {
   #tellProgress({ job, units }: Work): void {
     const { progress } = job;
     const share = progress === undefined || progress.work === 0 ? 0 : progress.workDone / progress.work;
+    this.#bar.element.hidden = progress === undefined;
     this.#bar.show(share, `Progress of ${oneLine(job.id, 80)}`);
-    this.#spark.element.style.setProperty("display", (units?.history.rates.length ?? 0) < 2 ? "none" : "block");
-    if (units !== undefined)
-      this.#spark.show(units.history.rates, `Throughput over time, now ${rate(units.bytesPerSecond)}`);
+    const rates = units?.history.rates ?? [];
+    const hasCourse = units !== undefined && rates.length > 1;
+    this.#spark.element.style.setProperty("display", hasCourse ? "block" : "none");
+    this.#course.hidden = !hasCourse;
+    if (hasCourse) {
+      const course = `Throughput over ${duration(rates.length * units.history.seconds)}, ${rate(Math.max(...rates))} at most`;
+      this.#spark.show(rates, course);
+      setText(this.#course, course);
+    }
     const isMoving = job.state === "running" && job.neglect === undefined;
     const eta = isMoving ? progress?.etaSeconds : undefined;
     this.#figures.show([
       ...(progress === undefined || progress.work === 0 ? [] : [["done", percent(share)] as const]),
-      ...(isMoving && units !== undefined ? [["now", rate(units.bytesPerSecond)] as const] : []),
-      ...(eta === undefined ? [] : [["left", duration(eta)] as const]),
+      ...(isMoving && units !== undefined ? [["throughput", rate(units.bytesPerSecond)] as const] : []),
+      ...(eta === undefined ? [] : [["time left", duration(Math.round(eta))] as const]),
       ...(progress === undefined ? [] : numbersOf(progress)),
-      ...(this.#twice > 0 ? [["run twice", String(this.#twice)] as const] : []),
+      ...(this.#twice > 0 ? [["units run twice", String(this.#twice)] as const] : []),
       ["led by", job.leader === undefined ? "nobody" : oneLine(job.leader, 60)],
       ...(units === undefined || job.endedAt !== undefined
         ? []
-        : [["since", ago(units.since, this.#page.now)] as const]),
+        : [["leads", sinceThen(units.since, this.#page.now)] as const]),
     ]);
   }
 
@@ -135,6 +146,6 @@ function numbersOf({ workDone, work, agents, slots, retries }: ProgressRecord): 
   return [
     ["read and written", `${bytes(workDone)} of ${bytes(work)}`],
     ["agents", `${agents}, ${count(slots, "slot")}`],
-    ["tried again", String(retries)],
+    ["units tried again", String(retries)],
   ];
 }

@@ -1,7 +1,8 @@
 import type { JobView } from "../types.js";
-import { byId, oncePerFrame, setText } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import type { Page } from "./page.js";
 import { Rows } from "./rows.js";
+import { oncePerFrame } from "./window.js";
 import { count } from "./words.js";
 import { type Work, WorkCard } from "./work-card.js";
 

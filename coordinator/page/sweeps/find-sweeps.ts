@@ -1,4 +1,4 @@
-import { readdir, stat } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { sweepFiles } from "../../sweep/store/store.js";
 
@@ -15,9 +15,14 @@ export interface FoundSweep {
 const maxEntries = 2_000;
 const maxSweeps = 200;
 
+/** Files whose changes are shown, and others that a report is made of. */
 const watched = [sweepFiles.state, sweepFiles.trials, sweepFiles.result];
+const others = [sweepFiles.text, sweepFiles.examples, sweepFiles.layers];
 
-/** The sweeps in these folders: a folder itself, or those right below it. What cannot be read has none. */
+/**
+ * The sweeps in these folders: a folder itself, or those right below it. What cannot be read has none, and neither has a
+ * folder in which one of the files is a link or a pipe: nobody is shown what lies elsewhere.
+ */
 export async function findSweeps(folders: readonly string[]): Promise<readonly FoundSweep[]> {
   const found = new Map<string, FoundSweep>();
   for (const folder of folders.map((one) => resolve(one))) {
@@ -40,8 +45,11 @@ async function foldersIn(folder: string): Promise<readonly string[]> {
 }
 
 async function lookInto(name: string, folder: string): Promise<FoundSweep | undefined> {
-  const facts = await Promise.all(watched.map((file) => stat(join(folder, file)).catch(() => undefined)));
-  if (facts[0]?.isFile() !== true) return undefined;
+  const look = (file: string) => lstat(join(folder, file)).catch(() => undefined);
+  if ((await look(sweepFiles.state)) === undefined) return undefined;
+  const all = await Promise.all([...watched, ...others].map(look));
+  if (!all.every((file) => file === undefined || file.isFile())) return undefined;
+  const facts = all.slice(0, watched.length);
   const stamp = facts.map((file) => `${file?.mtimeMs ?? 0}/${file?.size ?? 0}`).join(" ");
   return { name, folder, stamp, changedMs: Math.max(...facts.map((file) => file?.mtimeMs ?? 0)) };
 }

@@ -7,6 +7,7 @@ import { type FoundSweep, findSweeps } from "./find-sweeps.js";
 import { ReadingThread } from "./reading-thread.js";
 
 const lookMs = 3_000;
+const maxProblemLength = 600;
 
 /** Sweeps on the page: found, read again whenever they change, and reported on. Reads only. */
 export class SweepShelf implements AsyncDisposable {
@@ -19,7 +20,7 @@ export class SweepShelf implements AsyncDisposable {
   readonly #looking: Promise<void>;
   #found = new Map<string, FoundSweep>();
   /** The last one that was asked for; the next may be the same. */
-  #report: { readonly stamp: string; readonly folder: string; readonly html: Promise<string> } | undefined;
+  #report: { readonly stamp: string; readonly folder: string; readonly html: Promise<Buffer> } | undefined;
 
   constructor(folders: readonly string[], board: Board, log: Pick<Log, "warning">, clock: Clock = systemClock) {
     this.#folders = folders;
@@ -30,12 +31,13 @@ export class SweepShelf implements AsyncDisposable {
   }
 
   /** A page, as it is on record now; undefined: there is no such sweep. */
-  async report(name: string): Promise<string | undefined> {
+  async report(name: string): Promise<Buffer | undefined> {
     const found = (await findSweeps(this.#folders)).find((sweep) => sweep.name === name);
     if (found === undefined) return undefined;
     const { folder, stamp } = found;
     if (this.#report?.folder !== folder || this.#report.stamp !== stamp) {
-      const html = this.#thread.report(folder);
+      // Bytes, which are sent as they are to however many ask.
+      const html = this.#thread.report(folder).then((text) => Buffer.from(text));
       this.#report = { folder, stamp, html };
       html.catch(() => {
         if (this.#report?.html === html) this.#report = undefined;
@@ -76,7 +78,7 @@ export class SweepShelf implements AsyncDisposable {
       if (summary !== undefined) this.#board.set("sweeps", name, { name, changedAt, ...summary });
     } catch (reason) {
       if (this.#over.signal.aborted) return;
-      const problem = AmalgamError.from(reason).message;
+      const problem = AmalgamError.from(reason).message.slice(0, maxProblemLength);
       this.#log.warning(`Cannot show sweep ${quote(name)}: ${problem}`);
       const nothing = { file: "", state: "unfinished", trials: 0, failed: 0, objectives: [], bestSoFar: [] } as const;
       this.#board.set("sweeps", name, { name, changedAt, ...nothing, problem });

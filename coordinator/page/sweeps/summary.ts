@@ -8,6 +8,8 @@ import type { SweepView } from "../types.js";
 
 /** Points of a plot as large as a stamp. */
 const maxPoints = 200;
+const maxObjectives = 8;
+const maxNameLength = 200;
 
 export type SweepSummary = Omit<SweepView, "name" | "changedAt">;
 
@@ -18,12 +20,13 @@ export async function summarise(folder: string): Promise<SweepSummary | undefine
   const trials = await readTrials(folder);
   const scored = ranked(trials);
   const [best] = scored;
-  const objectives = Object.keys(best?.objectives ?? {});
+  const names = Object.keys(best?.objectives ?? {}).slice(0, maxObjectives);
+  const objectives = names.map((name) => name.slice(0, maxNameLength));
   const scoresOf = ({ objectives: scores }: TrialRecord): readonly number[] =>
-    objectives.map((name) => finite(scores[name]));
+    names.map((name) => finite(scores[name]));
   return {
-    ...{ file: basename(state.file), state: state.state, trials: trials.length, objectives },
-    ...(state.ended !== undefined && { ended: state.ended }),
+    ...{ file: basename(state.file).slice(0, maxNameLength), state: state.state, trials: trials.length, objectives },
+    ...(state.ended !== undefined && { ended: state.ended.slice(0, maxNameLength) }),
     failed: trials.filter(({ status }) => status === "failed").length,
     ...(state.budget.trials !== undefined && { maxTrials: state.budget.trials }),
     ...(best !== undefined && { best: { trial: best.trial, scores: scoresOf(best) } }),

@@ -34,9 +34,3 @@ test("a merge on one machine has a page while it runs, which hears how it ended"
   expect(Object.values(nodes)).toMatchObject([{ role: "agent", slots: 1 }]);
   await expect(fetch(url)).rejects.toThrow();
 });
-
-test("a page that cannot be served ends the merge before it begins", async () => {
-  await using merge = startAmalgam(["merge", "recipe.yaml", "out", "--http", "0.0.0.0:0"]);
-  const { code, stderr } = await merge.ended;
-  expect([code, stderr]).toEqual([2, expect.stringContaining("Cannot serve HTTP on")]);
-});

@@ -55,6 +55,15 @@ test.each([
   expect(newJobId(output, "7f3a9c")).toBe(id);
 });
 
+test("an id that no job can have is not asked for", async () => {
+  const asked: string[] = [];
+  const { jobs } = cluster(({ act }) => {
+    asked.push(act);
+    return "ok";
+  });
+  expect([await jobs.get("{".repeat(400_000)), asked]).toEqual([undefined, []]);
+});
+
 test("a submitted job has a record, and the queue has its id", async () => {
   const { jobs, bus } = cluster();
   const record = await jobs.submit(someRequest, { id: "merged-1", by: "me@host", at: "2026-01-01T00:00:00Z" });

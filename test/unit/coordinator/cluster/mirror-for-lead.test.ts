@@ -7,6 +7,7 @@ import { mirrorForLead } from "../../../../coordinator/cluster/mirror-for-lead.j
 import { parseRecipes } from "../../../../coordinator/recipe/parse.js";
 import { runAgent } from "../../../../node-agent/main.js";
 import { withTempDir, writeCheckpoint } from "../../../support/checkpoints.js";
+import { startStaticServer } from "../../../support/remote/static-server.js";
 import { jobRecordOf, nodeRecordOf, someRequest } from "./records.js";
 
 interface Begun {
@@ -132,4 +133,26 @@ test("mirrors of another recipe for the same output stay", async () => {
   await mirrors.remove();
   for (const path of mirrors.files.keys()) expect(existsSync(path)).toBe(false);
   for (const path of others.files.keys()) expect(existsSync(path)).toBe(true);
+});
+
+test("a path that may be a model of the Hub is complained of soon where no Hub can be reached", async () => {
+  await using given = await begin({ isPlanned: false });
+  const recipe = parseRecipes("merge_method: passthrough\nmodels: [{ model: models/mispelt }]\n", "r.yaml");
+  const env = { HF_ENDPOINT: "http://127.0.0.1:9" };
+  const mirroring = mirrorForLead(recipe, given.lead, { firstMs: 0, env });
+  await expect(mirroring).rejects.toThrow(/^r\.yaml:2:19 {2}Cannot find model "models\/mispelt": there is no /);
+  expect(given.told).toEqual([]);
+  expect(existsSync(given.stages)).toBe(false);
+});
+
+test("a job's address does not lead a coordinator to hosts that only it sees", async () => {
+  await using given = await begin({ isPlanned: false });
+  await using server = await startStaticServer({ "/m/model.safetensors": "12345678" });
+  const url = `${server.url}/m`;
+  const recipe = parseRecipes(`merge_method: passthrough\nmodels: [{ model: "${url}" }]\n`, "r.yaml");
+  await expect(mirrorForLead(recipe, given.lead)).rejects.toThrow(/^r\.yaml:2:19 {2}.*public Internet.*--allow-source/);
+  expect(server.asked).toEqual([]);
+  expect(existsSync(given.stages)).toBe(false);
+  const mirrors = await mirrorForLead(recipe, given.lead, { reach: { roots: [server.url] } });
+  expect([...mirrors.files.values()].map(({ path }) => path)).toEqual([`${url}/model.safetensors`]);
 });

@@ -63,7 +63,6 @@ test("tidy() removes them from the engine, lease included, and outlives its abse
   await bus.state.create(keys.lease("a"), "{}");
   await bus.state.create(keys.job("c"), job("c", "running"));
   await bus.nodes.put(keys.node("dead"), "{}");
-  for (const id of ["a", "c"]) await bus.nodes.put(keys.progress(id), "{}");
   const over = new AbortController();
   const tidying = tidy(
     bus,
@@ -73,6 +72,7 @@ test("tidy() removes them from the engine, lease included, and outlives its abse
   engine.stop();
   await clock.advance(3 * minute);
   engine.start();
+  for (const id of ["a", "c"]) await bus.nodes.put(keys.progress(id), "{}");
   await clock.advance(15 * minute);
   const left = await Promise.all(
     [keys.job("a"), keys.lease("a"), keys.job("c")].map(async (key) => (await bus.state.get(key)) !== undefined),

@@ -138,3 +138,15 @@ test("four thousand units are a few thousand bytes", () => {
   }
   expect(JSON.stringify(model.record()).length).toBeLessThan(9_000);
 });
+
+test("units of another stage have nothing of those of the stage before", () => {
+  const { model, tell } = begin(3);
+  const told = (event: unknown): void => model.observe(event as JobEvent);
+  told({ type: "resumed", resumed: { keptPieces: 7, keptBytes: 9 } });
+  tell("started", 1, "a");
+  tell("failed", 1, "a", 1, { error: new AmalgamError("io_failed", "Broken"), retryMs: 1 });
+  expect(model.record()).toMatchObject({ kept: { pieces: 7 }, failures: [{ unit: 1 }] });
+  told({ type: "planned", plan: { method: "ties", models: [], tensors: [], files: [] } });
+  told({ type: "writing", units: 3, work: 1 });
+  expect(model.record()).toMatchObject({ kept: { pieces: 0, bytes: 0 }, failures: [] });
+});

@@ -54,6 +54,16 @@ test("jobs, their progress and their units are as the bus has them", async () =>
   expect([...board.keys("jobs"), ...board.keys("units")]).toEqual([]);
 });
 
+test("a code of another version has no advice, whatever its name", async () => {
+  await using world = await begin();
+  for (const code of ["__proto__", "toString", "of_tomorrow"]) {
+    await world.job(jobOf(code, { state: "failed", code: code as "usage", reason: "?" }));
+  }
+  await world.clock.advance(100);
+  for (const id of world.board.keys("jobs")) expect(world.board.get("jobs", id)).not.toHaveProperty("advice");
+  expect(world.board.count("jobs")).toBe(3);
+});
+
 test("a failed job has its reason, and what to do", async () => {
   await using world = await begin();
   const reason = `Cannot write: ${"x".repeat(2_000)}`;
@@ -153,11 +163,69 @@ test("what is no record of ours is not shown", async () => {
   expect(Object.keys(JSON.parse(world.board.whole()))).toEqual(["server"]);
 });
 
+test("a record speaks for its own key only", async () => {
+  await using world = await begin();
+  const { bus, board, clock } = world;
+  await world.node(nodeOf("c1", { role: "coordinator" }));
+  await bus.nodes.put(keys.node("liar"), JSON.stringify(nodeOf("c1", { role: "agent", beat: 7 })));
+  await bus.nodes.delete(keys.node("liar"));
+  await bus.state.put(keys.job("b"), JSON.stringify(jobOf("a")));
+  await clock.advance(1_000);
+  expect(board.get("nodes", "c1")?.role).toBe("coordinator");
+  expect(board.keys("nodes")).toEqual(["c1"]);
+  expect(board.keys("jobs")).toEqual([]);
+});
+
+test("of more nodes than are shown, those that are alive are", async () => {
+  await using world = await begin();
+  const { board, clock } = world;
+  for (let i = 0; i < limits.nodes + 50; i += 1) await world.node(nodeOf(`gone-${i}`));
+  for (let beat = 1; beat <= 8; beat += 1) {
+    await world.node(nodeOf("alive", { beat, beatMs: 1_000 }));
+    await clock.advance(1_000);
+  }
+  expect(board.get("nodes", "alive")?.state).toBe("ready");
+  expect(board.count("nodes")).toBe(limits.nodes);
+  expect(board.get("server", "this")?.nodesLeftOut).toBe(51);
+});
+
+test("a job that is removed makes room for one that was not shown", async () => {
+  await using world = await begin();
+  for (let i = 0; i <= limits.jobs; i += 1) {
+    const at = new Date(1e12 + i * 1_000).toISOString();
+    await world.job(jobOf(`job-${i}`, { state: "done", submittedAt: at, endedAt: at }));
+  }
+  await world.clock.advance(2_000);
+  expect(world.board.get("jobs", "job-0")).toBeUndefined();
+  await world.bus.state.delete(keys.job("job-9"));
+  await world.clock.advance(2_000);
+  expect(world.board.get("jobs", "job-0")).toBeDefined();
+  expect(world.board.get("server", "this")?.jobsLeftOut).toBe(0);
+});
+
+test("units of jobs that run do not push one another out", async () => {
+  await using world = await begin();
+  const { board, bus, clock } = world;
+  const units = JSON.stringify(unitsOf({ units: 9, done: 0.5, agents: ["one"] }));
+  const ended = { state: "done", endedAt: new Date(1e12).toISOString() } as const;
+  for (let i = 0; i < limits.units + 10; i += 1) {
+    await world.job(jobOf(`job-${i}`, i === 5 ? ended : { state: "running", leader: "c1" }));
+    await bus.nodes.put(keys.units(`job-${i}`), units);
+    await clock.advance(10);
+  }
+  expect(board.count("units")).toBe(limits.units);
+  expect(board.get("units", "job-0")).toBeDefined();
+  expect(board.get("units", "job-5")).toBeUndefined();
+  expect(board.get("units", `job-${limits.units}`)).toBeDefined();
+  expect(board.get("units", `job-${limits.units + 1}`)).toBeUndefined();
+});
+
 test("cancel and drain ask for what the commands ask for", async () => {
   await using world = await begin();
   const { actions } = world.source;
   await world.job(jobOf("a", { state: "running", leader: "c1", starts: 1 }));
-  await world.node(nodeOf("agent"));
+  for (const beat of [1, 2]) await world.node(nodeOf("agent", { beat }));
+  await world.node(nodeOf("silent"));
   await world.node(nodeOf("c1", { role: "coordinator" }));
   await world.clock.advance(100);
   expect(await actions.cancel("a")).toContain("is to be canceled");
@@ -165,7 +233,7 @@ test("cancel and drain ask for what the commands ask for", async () => {
   await actions.drain("agent");
   const order = JSON.parse((await world.bus.state.get(keys.order("agent")))?.value ?? "");
   expect(order).toEqual({ instance: "agent-1", order: "drain", by: "the status page" });
-  for (const refused of [actions.cancel("b"), actions.drain("b"), actions.drain("c1")]) {
+  for (const refused of [actions.cancel("b"), actions.drain("b"), actions.drain("c1"), actions.drain("silent")]) {
     await expect(refused).rejects.toMatchObject({ code: "usage" });
   }
 });

@@ -2,10 +2,13 @@ import { expect, test } from "vitest";
 import {
   ago,
   bytes,
+  clockTime,
+  dateTime,
   duration,
   matches,
   oneLine,
   percent,
+  sinceThen,
   visible,
 } from "../../../../../coordinator/page/browser/words.js";
 
@@ -21,6 +24,7 @@ test.each([
 
 test.each([
   [0.31, "0.3 s"],
+  [9, "9 s"],
   [42.4, "42 s"],
   [111, "2 min"],
   [7_500, "2 h 05 min"],
@@ -40,6 +44,16 @@ test("what is invisible is shown, and what is long is cut", () => {
 test("times that nobody can read are shown as they are", () => {
   expect(ago("<b>soon</b>", 0)).toBe("<b>soon</b>");
   expect(ago(new Date(60_000).toISOString(), 0)).toBe("just now");
+});
+
+test("a time of another day has its date, and what is in the future has no age", () => {
+  const at = new Date(2026, 10, 21, 9, 5, 7);
+  expect(clockTime(at.toISOString(), at.getTime() + 60_000)).toBe("09:05:07");
+  expect(clockTime(at.toISOString(), at.getTime() + 86_400_000)).toBe("11-21 09:05");
+  expect(dateTime(at.toISOString())).toBe("2026-11-21 09:05:07");
+  expect(clockTime("soon", 0)).toBe("soon");
+  expect(sinceThen(at.toISOString(), at.getTime() + 7_400)).toBe("for 7 s");
+  expect(sinceThen(at.toISOString(), at.getTime() - 3_600_000)).toBe("for 0 s");
 });
 
 test("no share is more than all, and none is all before it is", () => {

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Board } from "../../../../../coordinator/page/board.js";
@@ -35,9 +35,16 @@ test("sweeps come, change and go while they are looked at, whole lines only", as
   await clock.advance(4_000);
   await expect.poll(shown, { timeout: 10_000 }).toBe(10);
   expect(board.get("sweeps", "out")?.problem).toBeUndefined();
-  expect(await shelf.report("out")).toContain("<title>Sweep · sweep.yaml</title>");
+  expect((await shelf.report("out"))?.toString()).toContain("<title>Sweep · sweep.yaml</title>");
   expect(await shelf.report("../out")).toBeUndefined();
   expect(await shelf.report("")).toBeUndefined();
+
+  // What a link leads to is none of what was named.
+  const trials = join(folder.path, "out", "trials.jsonl");
+  await rename(trials, `${trials}.real`);
+  await symlink(`${trials}.real`, trials);
+  expect(await shelf.report("out")).toBeUndefined();
+  await rm(trials);
 
   await writeFile(join(folder.path, "out", "sweep.json"), "{}");
   await clock.advance(4_000);
