@@ -59,17 +59,14 @@ export async function runRecipe(wanted: RecipeJob, started: number): Promise<Rec
       started,
     );
   };
-  const { output, overwrite, shardBytes, planner = planHere } = job;
+  const { output, shardBytes, planner = planHere } = job;
   const documents = new StoredDocuments(output, { shardBytes }, planner, store, (name, reason) => {
     job.onEvent?.({ type: "stage", name, reason });
   });
   const planned = (): Promise<Plan> => planAgain(() => documents.plan(recipe), job.cluster?.planned);
   const tidyUp = (): Promise<void> => documents.remove();
-  const { sink, signal } = job;
-  const complete = await documents.planIfComplete(
-    recipe,
-    sink && ((plan) => sink.isComplete(plan, { overwrite, signal })),
-  );
+  const isThere = async (plan: Plan): Promise<boolean> => (await inspectPlace(plan, job)).isComplete;
+  const complete = await documents.planIfComplete(recipe, job.sink === undefined ? undefined : isThere);
   if (complete === undefined) {
     return { ...(await runPlan(await planned(), recipe.text, job, started)), tidyUp };
   }

@@ -42,12 +42,15 @@ export function assertRequest(request: MergeRequest): void {
 }
 
 /** Peers are what an agent connects to because a request says so. */
-export function assertSource({ path, bytes, peers }: SourceFile): void {
+export function assertSource({ path, bytes, peers, peerNames }: SourceFile): void {
   within(`size of ${quote(path)}`, bytes, Number.MAX_SAFE_INTEGER);
   if (peers.length > maxPeers) {
     throw refused(`${quote(path)} is said to be at ${peers.length} agents, the limit is ${maxPeers}`);
   }
   for (const peer of peers) parseAddress(peer);
+  if (peerNames.length > peers.length) {
+    throw refused(`${quote(path)} has ${peerNames.length} names for ${peers.length} agents`);
+  }
 }
 
 function assertPiece(piece: Piece, program: Program, { slots, modelwide }: Schedule, request: MergeRequest): void {

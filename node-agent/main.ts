@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { AmalgamError } from "../shared/errors.js";
-import type { LogFormat } from "../shared/log/log.js";
+import type { LogFields, LogFormat } from "../shared/log/log.js";
 import { openLog } from "../shared/log/open-log.js";
 import { findParent, runEmbedded } from "./embedded.js";
 import { type Ending, serve } from "./serve.js";
@@ -17,8 +17,8 @@ export { type AgentOptions, type RunningAgent, runAgent } from "./agent.js";
  */
 export async function main(argv: readonly string[]): Promise<number> {
   quietGrpc();
-  endOnSurprise();
   let format: LogFormat = "text";
+  endOnSurprise(() => format);
   try {
     const command = parseAgentArguments(argv, process.env);
     if (command === undefined) {
@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (reason) {
     const error = AmalgamError.from(reason);
-    await tellEnd(error, format);
+    await tellEnd(error.message, format, { code: error.code });
     return error.exitCode;
   } finally {
     await endThreads(goodbyeMs);
@@ -40,10 +40,10 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** Whoever reads lines of JSON gets the last one so, too. */
-async function tellEnd({ message, code }: AmalgamError, format: LogFormat): Promise<void> {
+async function tellEnd(message: string, format: LogFormat, fields: LogFields): Promise<void> {
   if (format === "text") return console.error(message);
   const log = await openLog({ format, base: { role: "agent" }, write: (line) => void process.stderr.write(line) });
-  log.error(message, { code });
+  log.error(message, fields);
 }
 
 /** How long goodbyes may take: after the second signal, and when all is done. */
@@ -64,11 +64,11 @@ function listenForSignals(): Ending {
 }
 
 /** An agent in an unknown state must not go on; its coordinators see the connection end. */
-function endOnSurprise(): void {
+function endOnSurprise(format: () => LogFormat): void {
   process.on("uncaughtException", (reason) => {
-    const { stack } = AmalgamError.from(reason);
-    console.error(`The agent ends, for something happened that nobody was prepared for: ${stack}`);
-    void leave(1);
+    const { stack, code } = AmalgamError.from(reason);
+    const message = `The agent ends, for something happened that nobody was prepared for: ${stack}`;
+    void tellEnd(message, format(), { code }).finally(() => leave(1));
   });
 }
 

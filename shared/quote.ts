@@ -16,6 +16,11 @@ export function quote(text: string): string {
   return `"${head}…${escapeText(text.slice(-tailLength))}" (${formatCount(text.length)} characters)`;
 }
 
+/** As a shell reads it back. */
+export function shellWord(text: string): string {
+  return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** `"a", "b" and 3 more`: the first few of many names, each quoted. */
 export function quoteList(names: readonly string[], shown = 4): string {
   const quoted = names.slice(0, shown).map((name) => quote(name));

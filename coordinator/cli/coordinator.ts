@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { settle } from "../../shared/bus/nats/options.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { type HttpWords, readHttpWords } from "../../shared/http/listen.js";
-import type { LogFormat, LogLevel } from "../../shared/log/log.js";
+import type { Log, LogFormat, LogLevel } from "../../shared/log/log.js";
 import { openLog } from "../../shared/log/open-log.js";
 import { assertRoots } from "../../shared/remote/reach.js";
 import { certifiedName } from "../../shared/rpc/tls/own-certificate.js";
@@ -46,10 +46,25 @@ export async function coordinator(options: CoordinatorOptions, { stdout, stderr 
     announce({ event: "joined", node, nats: shownUrl }, `Coordinator ${node} joined the cluster at ${shownUrl}`);
     if (url !== undefined) announce({ event: "http", node, url }, `Coordinator ${node} shows itself at ${url}`);
   };
+  using _surprises = tellSurprises(logFormat, log);
   try {
     await interruptible((signal) =>
       runCoordinator({
-        ...{ nats, name, maxJobs, keepJournals, assemblers, allowedSources, security, signal, log, http, sweeps, tracing, onReady },
+        ...{
+          nats,
+          name,
+          maxJobs,
+          keepJournals,
+          assemblers,
+          allowedSources,
+          security,
+          signal,
+          log,
+          http,
+          sweeps,
+          tracing,
+          onReady,
+        },
       }),
     );
     return 0;
@@ -59,5 +74,22 @@ export async function coordinator(options: CoordinatorOptions, { stdout, stderr 
     const { message, code, exitCode } = AmalgamError.from(reason);
     log.error(message, { code });
     return exitCode;
+  } finally {
+    // Lines that nobody takes, as from a pipe that is full, do not hold the process.
+    if (stderr.writableLength > 0) setTimeout(() => process.exit(), unreadMs).unref();
   }
+}
+
+/** How long the last lines of the log may take to be read. */
+const unreadMs = 2_000;
+
+/** A coordinator in an unknown state must not go on. Node says why in lines of text: this does where lines are JSON. */
+function tellSurprises(format: LogFormat, log: Log): Disposable {
+  const onSurprise = (reason: unknown): void => {
+    const { message, code, stack } = AmalgamError.from(reason);
+    log.error(`The coordinator ends, for something happened that nobody was prepared for: ${message}`, { code, stack });
+    process.exit(1);
+  };
+  if (format === "json") process.on("uncaughtException", onSurprise);
+  return { [Symbol.dispose]: () => void process.off("uncaughtException", onSurprise) };
 }

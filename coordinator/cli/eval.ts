@@ -20,7 +20,7 @@ import {
 } from "./evaluation-agents.js";
 import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
-import { localModels } from "./local-models.js";
+import { localModels, tellAgentsElsewhere } from "./local-models.js";
 import { toText } from "./results-table.js";
 import type { Terminal } from "./terminal.js";
 
@@ -51,7 +51,11 @@ export async function evalCommand(
   const view = createEvaluationView({ json: options.json, stdout, stderr });
   try {
     const result = await interruptible(async (signal) => {
-      const models = await inLocalFolders(named, { json: options.json, signal }, { stdout, stderr });
+      const names = named.map(({ path }) => path);
+      const copies = await localModels(names, { json: options.json, signal }, { stdout, stderr });
+      const models = named.map((model, i) => ({ ...model, path: copies[i]?.path ?? model.path }));
+      const downloaded = copies.map(({ path, url }) => (url === undefined ? undefined : path));
+      if (!startsAgents(options)) tellAgentsElsewhere(downloaded, stderr);
       return await withAgents(options, { entry: agentEntry, command: "eval", ...idleWorkers }, (agents) =>
         evaluate({
           ...{ taskFile, models, agents, signal },
@@ -80,17 +84,6 @@ export async function evalCommand(
     };
     throw failure(reason, stdout, { json: options.json, isKept, kept: "The answers so far are" });
   }
-}
-
-/** A model runs from files, so one on a server is downloaded, into a folder that agents elsewhere must see as well. */
-async function inLocalFolders(
-  models: readonly SubjectRequest[],
-  options: Parameters<typeof localModels>[1],
-  terminal: Parameters<typeof localModels>[2],
-): Promise<readonly SubjectRequest[]> {
-  const names = models.map(({ path }) => path);
-  const copies = await localModels(names, options, terminal);
-  return models.map((model, i) => ({ ...model, path: copies[i]?.path ?? model.path }));
 }
 
 function show(result: EvaluationResult, { json, markdown, out }: EvalOptions, stdout: NodeJS.WriteStream): string {

@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
+import { quote } from "../../shared/quote.js";
 import { firstThere } from "../plan/find-folder.js";
 import type { CopyOptions, LocalCopy } from "../sources/local-copies.js";
 import type { DownloadView } from "./download.js";
@@ -39,5 +40,18 @@ export async function showingDownloads<T>(
     });
   } finally {
     current?.view.close();
+  }
+}
+
+/** A model runs from files: those that were downloaded here may be somewhere that agents elsewhere do not see. */
+export function tellAgentsElsewhere(
+  folders: readonly (string | undefined)[],
+  stderr: Pick<NodeJS.WriteStream, "write">,
+): void {
+  for (const folder of new Set(folders)) {
+    if (folder === undefined) continue;
+    // What a snapshot of the Hub's cache links to lies beside it.
+    const root = basename(dirname(folder)) === "snapshots" ? dirname(dirname(folder)) : folder;
+    stderr.write(`note: agents that run elsewhere need ${quote(root)}, which was downloaded here, below a "--root"\n`);
   }
 }

@@ -6,6 +6,7 @@ import type { Plan } from "../plan/types.js";
 import type { Made } from "../provenance/made.js";
 import { mirrorReferences, type ReferenceMirrors } from "../sources/mirror-for-job.js";
 import { accessForPlan, withMirrors } from "../sources/mirror-for-merge.js";
+import { interruptible } from "./interrupt.js";
 import { carryOut, type RunOptions } from "./merge.js";
 import { showPlan } from "./plan.js";
 import type { Terminal } from "./terminal.js";
@@ -32,7 +33,9 @@ export async function moe(
       return planMoe(mirrored, await openMoeModels(mirrored), { shardBytes });
     });
   if (options.plan) {
-    const mirrors = await mirrorReferences(moeReferences(config), config.file, accessForPlan());
+    const mirrors = await interruptible((signal) =>
+      mirrorReferences(moeReferences(config), config.file, accessForPlan(signal)),
+    );
     showPlan(await planOver(mirrors).finally(() => mirrors.remove()), options, terminal);
     return 0;
   }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseBytes } from "../../shared/bytes.js";
 import { longestWaitMs } from "../../shared/cluster/records.js";
+import { defaultShardBytes } from "../plan/layout.js";
 import { parseDuration } from "./duration.js";
 
 // How words of a command line become values, and options that several commands have.
@@ -51,7 +52,9 @@ export function wait(text: string): number {
 export function withSizes(command: Command): Command {
   return command
     .addOption(new Option("--unit-size <size>", "output per unit of work (default: by the job's size)").argParser(size))
-    .addOption(new Option("--shard-size <size>", "largest output file").argParser(size).default(5e9, "5GB"));
+    .addOption(
+      new Option("--shard-size <size>", "largest output file").argParser(size).default(defaultShardBytes, "5GB"),
+    );
 }
 
 export function withSign(command: Command): Command {

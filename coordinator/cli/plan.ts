@@ -10,6 +10,7 @@ import { chooseUnitBytes, cutUnits } from "../plan/units.js";
 import { readRecipe } from "../recipe/read.js";
 import type { RecipeFile } from "../recipe/recipe.js";
 import { mirrorForPlan } from "../sources/mirror-for-merge.js";
+import { interruptible } from "./interrupt.js";
 import type { Terminal } from "./terminal.js";
 
 export interface PlanCommandOptions {
@@ -25,7 +26,7 @@ export interface PlanCommandOptions {
 export async function plan(file: string, options: PlanCommandOptions, terminal: Terminal): Promise<number> {
   const recipe = await readRecipe(file);
   recipe.stages.forEach(methodOf);
-  const mirrors = await mirrorForPlan(recipe);
+  const mirrors = await interruptible((signal) => mirrorForPlan(recipe, signal));
   const planner = mirrors.planner(planHere);
   const planned = await planFirst(mirrors.recipe, planner, options, terminal).finally(() => mirrors.remove());
   showPlan(planned, options, terminal);

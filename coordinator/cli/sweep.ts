@@ -20,7 +20,7 @@ import {
 } from "./evaluation-agents.js";
 import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
-import { showingDownloads } from "./local-models.js";
+import { showingDownloads, tellAgentsElsewhere } from "./local-models.js";
 import { defaultSlots } from "./plan.js";
 import { formatResult } from "./sweep-result.js";
 import { createSweepView } from "./sweep-view.js";
@@ -90,6 +90,8 @@ async function carryOutSweep(asked: Asked, options: SweepRunOptions, terminal: T
   const spec = await interruptible((signal) =>
     showingDownloads(options.json, terminal, (onProgress) => readSweep(file, { onProgress, signal })),
   );
+  const copies = spec.template.models.map(({ copy }) => copy);
+  if (!startsAgents(options)) tellAgentsElsewhere(copies, stderr);
   const view = createSweepView({ json: options.json, stdout, stderr });
   const workers = { slotsEach: defaultSlots(options.agents), memoryBytesEach: workerMemoryBytes };
   try {

@@ -61,6 +61,7 @@ export class MergeRun {
       fence: leadership.fence,
       ...(job.mirrors && { placeOf: placesOf(plan, { files: job.mirrors }) }),
       peersOf: (source) => this.#placement.peersOf(source),
+      certifiedNameOf: (address) => this.#placement.certifiedNameOf(address),
     });
   }
 

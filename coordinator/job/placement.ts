@@ -27,6 +27,8 @@ export class JobPlacement {
   readonly #sighted = new WeakMap<Located, boolean>();
   /** By source, until an agent comes or changes: asked for with every unit and agent. */
   readonly #peers = new Map<number, readonly string[]>();
+  /** By address. */
+  readonly #certifiedNames = new Map<string, string | undefined>();
   #unserved: readonly number[] | undefined;
   /** What servers said to agents that they did not let read, by the agent's address and by URL. */
   readonly #refused = new Map<string, Map<string, string>>();
@@ -40,6 +42,7 @@ export class JobPlacement {
     agents.onChange(({ address, state }) => {
       if (state !== "ready") this.#refused.delete(address);
       this.#peers.clear();
+      this.#certifiedNames.clear();
       this.#unserved = undefined;
     });
   }
@@ -88,12 +91,19 @@ export class JobPlacement {
   peersOf(source: number): readonly string[] {
     let peers = isRemote(this.#pathOf(source)) ? [] : this.#peers.get(source);
     if (peers === undefined) {
-      peers = this.#agents.list
-        .filter(({ state, sight }) => (state === "ready" || state === "draining") && sight?.has(source) === true)
-        .map(({ address }) => address);
+      const there = this.#agents.list.filter(
+        ({ state, sight }) => (state === "ready" || state === "draining") && sight?.has(source) === true,
+      );
+      peers = there.map(({ address }) => address);
       this.#peers.set(source, peers);
+      for (const { address, certifiedName } of there) this.#certifiedNames.set(address, certifiedName);
     }
     return peers;
+  }
+
+  /** Whom the certificate of one of these has to name. Undefined: any agent. */
+  certifiedNameOf(address: string): string | undefined {
+    return this.#certifiedNames.get(address);
   }
 
   /** The sources that no agent serves. Asked for with every unit that an agent may run, and usually there are none. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { systemClock } from "../../shared/clock.js";
+import { tellConnection } from "../../shared/cluster/tell-connection.js";
 import type { AmalgamError } from "../../shared/errors.js";
 import type { Log } from "../../shared/log/log.js";
 import { quote } from "../../shared/quote.js";
@@ -38,6 +39,7 @@ export async function enterCluster(
       bus.onConnection((isConnected) => {
         if (!isConnected && !signal.aborted) onDisconnected?.();
       });
+      tellConnection(bus, log, signal);
       const join = { running: () => agent.running, onDrain, onReplaced, onReport, signal };
       const membership = await joinCluster(bus, description, join);
       return {

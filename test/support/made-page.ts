@@ -82,11 +82,13 @@ export interface MadePageOptions {
   readonly units?: number;
   readonly isHostile?: boolean;
   readonly token?: string;
+  /** What the report of every sweep is. */
+  readonly report?: string;
 }
 
 /** A page with made-up contents, served on loopback. */
 export async function servePage(options: MadePageOptions = {}) {
-  const { running = 1, jobs = 12, nodes = 9, units = 620, isHostile = false, token } = options;
+  const { running = 1, jobs = 12, nodes = 9, units = 620, isHostile = false, token, report } = options;
   const board = new Board();
   const asked: string[] = [];
   const name = isHostile ? hostileTexts.element : "coordinator-1";
@@ -126,7 +128,9 @@ export async function servePage(options: MadePageOptions = {}) {
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
-  const serve = (port: number) => serveHttp(pageRoutes(source), { host: "127.0.0.1", port, token, log: noLog });
+  const sweeps = report === undefined ? undefined : { report: async () => Buffer.from(report) };
+  const serve = (port: number) =>
+    serveHttp(pageRoutes(source, { sweeps }), { host: "127.0.0.1", port, token, log: noLog });
   let server = await serve(0);
   const { url } = server;
   return {

@@ -151,7 +151,7 @@ export async function writeRecipe(folder: string, name: string): Promise<string>
 }
 
 export type MergeVariation = Partial<
-  Pick<MergeJob, "assembly" | "assemblers" | "unitBytes" | "shardBytes" | "overwrite" | "signal">
+  Pick<MergeJob, "assembly" | "assemblers" | "unitBytes" | "shardBytes" | "overwrite" | "signal" | "sink">
 > & {
   readonly agents?: number;
   readonly mode?: "thread" | "process";

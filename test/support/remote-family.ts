@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { runAgent } from "../../node-agent/main.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { withTempDir } from "./checkpoints.js";
 import { familyRecipes, type MergeVariation, mergeLocally, writeFamily } from "./merges.js";
@@ -14,6 +15,8 @@ export type FaultOf = (count: number, request: ProxiedRequest) => Fault | undefi
 export interface RemoteFamilyOptions {
   /** The server names no states: neither ETags nor dates. @default false */
   readonly isNameless?: boolean;
+  /** A folder that has the family. @default a new one */
+  readonly models?: string;
 }
 
 /** The recipe with every model of the family named by where it is. */
@@ -22,11 +25,14 @@ export function withModelsAt(recipe: string, at: (model: string) => string): str
 }
 
 /** The family on a real web server, behind one that can do what it is told to. Tests share it, each with a workplace. */
-export async function serveFamily({ isNameless = false }: RemoteFamilyOptions = {}) {
+export async function serveFamily(options: RemoteFamilyOptions = {}) {
+  const { isNameless = false } = options;
   const folder = await withTempDir();
-  const models = join(folder.path, "models");
-  await mkdir(models);
-  await writeFamily(models);
+  const models = options.models ?? join(folder.path, "models");
+  if (options.models === undefined) {
+    await mkdir(models);
+    await writeFamily(models);
+  }
   const config = isNameless ? 'etag off; add_header Last-Modified "";' : "";
   const nginx = await startNginx({ root: models, config });
   let [count, faultOf]: [number, FaultOf] = [0, () => undefined];
@@ -35,6 +41,9 @@ export async function serveFamily({ isNameless = false }: RemoteFamilyOptions = 
     count += 1;
     return faultOf(count, request);
   });
+  // One for all merges that do not want agents of their own, which take most of a second to start.
+  const agent = await runAgent({ roots: [folder.path, models, proxy.url], slots: 1, providers: [] });
+  const running: MergeVariation = { addresses: [agent.address] };
   const goldens = new Map<string, Promise<string>>();
   return {
     ...{ models, proxy },
@@ -45,7 +54,7 @@ export async function serveFamily({ isNameless = false }: RemoteFamilyOptions = 
     },
     /** What merging from the folder comes to. */
     golden(name: string): Promise<string> {
-      const known = goldens.get(name) ?? mergeHere(folder.path, name, (model) => join(models, model));
+      const known = goldens.get(name) ?? mergeHere(folder.path, name, (model) => join(models, model), running);
       goldens.set(name, known);
       return known;
     },
@@ -56,23 +65,29 @@ export async function serveFamily({ isNameless = false }: RemoteFamilyOptions = 
         await writeFile(join(work, "recipe.yaml"), withModelsAt(familyRecipes[name] ?? "", at));
         return join(work, "recipe.yaml");
       };
-      /** Merges into a folder of the workplace, and returns {@link digestOf} it. */
+      /** Merges into a folder of the workplace, by an agent that there is or `agents` of its own, and returns {@link digestOf} it. */
       const merge = async (recipeFile: string, output: string, variation: MergeVariation = {}): Promise<string> => {
-        await mergeLocally(recipeFile, join(work, output), variation);
+        const own = variation.agents === undefined ? running : {};
+        await mergeLocally(recipeFile, join(work, output), { ...own, ...variation });
         return digestOf(join(work, output));
       };
       return { work, recipe, merge };
     },
     async [Symbol.asyncDispose]() {
-      for (const item of [proxy, nginx, folder]) await item[Symbol.asyncDispose]();
+      for (const item of [agent, proxy, nginx, folder]) await item[Symbol.asyncDispose]();
     },
   };
 }
 
-async function mergeHere(folder: string, name: string, at: (model: string) => string): Promise<string> {
+async function mergeHere(
+  folder: string,
+  name: string,
+  at: (model: string) => string,
+  variation: MergeVariation,
+): Promise<string> {
   const file = join(folder, `${name}.yaml`);
   await writeFile(file, withModelsAt(familyRecipes[name] ?? "", at));
-  await mergeLocally(file, join(folder, `golden-${name}`));
+  await mergeLocally(file, join(folder, `golden-${name}`), variation);
   return digestOf(join(folder, `golden-${name}`));
 }
 

@@ -10,8 +10,11 @@ export function registerAdapters({ amalgam, terminal, run }: Registration): void
     .command("extract-lora")
     .description("extract a LoRA adapter (PEFT's format) from what fine-tuning changed")
     .argument("<output>", "the folder to make")
-    .requiredOption("--model <folder>", "the fine-tuned model")
-    .requiredOption("--base <folder>", "what it was fine-tuned from")
+    .requiredOption(
+      "--model <model>",
+      "the fine-tuned model: a folder, owner/name[@revision] of the Hub, or an address",
+    )
+    .requiredOption("--base <model>", "what it was fine-tuned from")
     .addOption(new Option("--max-rank <n>", "largest rank of a module").argParser(rank).default(128))
     .addOption(
       new Option("--sv-epsilon <number>", "leave out singular values up to it").argParser(nonNegative).default(0),

@@ -8,7 +8,10 @@ export function registerEvaluating({ amalgam, terminal, run }: Registration): vo
     .command("eval")
     .description("score checkpoints on tasks; with --out, run again after a crash, it goes on where it was")
     .usage("[options] <checkpoint...> <tasks.yaml>")
-    .argument("<words...>", "checkpoints to judge (PATH or NAME=PATH), and last the task file")
+    .argument(
+      "<words...>",
+      "checkpoints to judge (MODEL or NAME=MODEL: a folder, or on a server), and last the task file",
+    )
     .option("--base <checkpoint>", "what the others began from: what they forgot is measured against it")
     .addOption(repeatable("--expert <checkpoint>", "an expert of some task, which others are measured against"))
     .addOption(repeatable("--task <name>", "this task only"))

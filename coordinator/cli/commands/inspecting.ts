@@ -12,7 +12,7 @@ export function registerInspecting({ amalgam, terminal, run }: Registration): vo
   amalgam
     .command("diff")
     .description("compare two checkpoints tensor by tensor; exit code 1 if they differ")
-    .argument("<a>", "a checkpoint")
+    .argument("<a>", "a checkpoint: a folder, a file, owner/name[@revision] of the Hub, or an address")
     .argument("<b>", "another")
     .option("--json", "for machines", false)
     .action((a, b, options) => run(async () => (await import("../diff.js")).diff(a, b, options, terminal)));

@@ -5,7 +5,7 @@ import type { Registration } from "./registration.js";
 
 export function registerMerging({ amalgam, terminal, run }: Registration): void {
   withRunOptions(amalgam.command("merge"))
-    .description("merge the models of a recipe; run again after a crash, it goes on where it was")
+    .description("merge the models of a recipe, wherever they are; run again after a crash, it goes on where it was")
     .argument("<recipe>", "a mergekit recipe (YAML)")
     .argument("<output>", "the folder to make, or s3://bucket/prefix")
     .option("--http <host:port>", "serve the status page of this merge while it runs (default: not)")
@@ -15,7 +15,7 @@ export function registerMerging({ amalgam, terminal, run }: Registration): void 
 
   const plan = amalgam
     .command("plan")
-    .description("check a recipe and say what merging it takes, from headers alone")
+    .description("check a recipe and say what merging it takes, from headers alone, also of models on servers")
     .argument("<recipe>", "a mergekit recipe (YAML)")
     .option("--json", "for machines", false)
     .option("--strict", "warnings are failures: exit code 1", false)

@@ -216,7 +216,10 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
       try {
         coordinator.child.kill("SIGTERM");
         coordinator.child.kill("SIGINT");
-        expect(await coordinator.ended).toMatchObject({ code: 130, signal: null, stderr: "" });
+        expect(await coordinator.ended).toMatchObject({
+          ...{ code: 130, signal: null },
+          stderr: "Coordinator c11 hands its jobs over and leaves\n",
+        });
       } finally {
         server?.thaw();
       }

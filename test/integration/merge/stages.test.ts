@@ -2,8 +2,10 @@ import { readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Lock } from "../../../coordinator/assemble/lock.js";
-import { type JobEvent, type RecipeJob, runRecipe } from "../../../coordinator/job.js";
+import { type JobEvent, type JobResult, type RecipeJob, runRecipe } from "../../../coordinator/job.js";
 import { readRecipe } from "../../../coordinator/recipe/read.js";
+import type { Sink } from "../../../coordinator/sinks/sink.js";
+import { AmalgamError } from "../../../shared/errors.js";
 import { withTempDir } from "../../support/checkpoints.js";
 import { agentEntry, mergeLocally, writeFamily, writeRecipe } from "../../support/merges.js";
 import { hashDirectory } from "../../support/plans.js";
@@ -99,6 +101,24 @@ test("an output that is complete is found without merging its documents again", 
   });
   expect(again.committed).toBeUndefined();
   expect(again.plan.digest).toBe(plan.digest);
+  expect(await readdir(folder.path)).toEqual(before);
+});
+
+test("whether an output elsewhere is complete, or must not be written, is known before documents are merged", async () => {
+  await using folder = await withTempDir();
+  await writeFamily(folder.path);
+  const recipe = await writeRecipe(folder.path, "stored_documents");
+  const before = await readdir(folder.path);
+  const told: string[] = [];
+  const merge = (isComplete: Sink["isComplete"]): Promise<JobResult> => {
+    const open = () => Promise.reject(new Error("There is nothing to do"));
+    const sink: Sink = { url: "s3://bucket/out", isComplete, open };
+    return mergeLocally(recipe, join(folder.path, "out"), { sink, onEvent: ({ type }) => told.push(type) });
+  };
+  expect((await merge(async () => true)).committed).toBeUndefined();
+  const refused = new AmalgamError("output_refused", "Not there");
+  await expect(merge(() => Promise.reject(refused))).rejects.toBe(refused);
+  expect(told).toEqual(["planned"]);
   expect(await readdir(folder.path)).toEqual(before);
 });
 

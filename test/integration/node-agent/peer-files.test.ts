@@ -31,7 +31,7 @@ async function start(stallMs: number) {
     content,
     async fetch(peers: readonly string[], length = content.length): Promise<Buffer> {
       const got: Uint8Array[] = [];
-      const wanted = { file: { ...file, peers: [...peers] }, offset: 0, length };
+      const wanted = { file: { ...file, peers: [...peers], peerNames: [] }, offset: 0, length };
       await files.fetch(wanted, (bytes) => got.push(bytes), never);
       return Buffer.concat(got);
     },
