@@ -7,7 +7,8 @@ import type { Locate } from "./node.js";
 export const maxRecipeBytes = 256 * 1024;
 
 /** A recipe with a gradient inside a filter of a model's parameter is 7 deep. */
-const maxDepth = 32;
+export const maxDepth = 32;
+export const tooDeep = `Nested more than ${maxDepth} deep`;
 
 /**
  * Scalars, lists and mappings, where what an alias stands for counts once for each use: that stops an alias bomb. As
@@ -32,7 +33,7 @@ export function assertModest(tokens: readonly CST.Token[], what: string, locate:
     const { token, depth } = next;
     nodes += 1;
     if (nodes > maxNodes) complaints.fail(locate(0), `The ${what} has more than ${maxNodes} parts`);
-    if (depth > maxDepth) complaints.fail(locate(token.offset), `Nested more than ${maxDepth} deep`);
+    if (depth > maxDepth) complaints.fail(locate(token.offset), tooDeep);
     for (const { offset, source } of tagsOf(token)) {
       complaints.add(locate(offset), `Tag ${quote(source)} is not allowed`);
     }
