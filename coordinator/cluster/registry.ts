@@ -1,6 +1,6 @@
 import type { Bus, Change } from "../../shared/bus/bus.js";
 import type { Clock, Timer } from "../../shared/clock.js";
-import { nodeRecord, parseRecord } from "../../shared/cluster/records.js";
+import { keys, nodeRecord, parseRecord } from "../../shared/cluster/records.js";
 import { type LiveNode, Liveness } from "./liveness.js";
 
 export type { LiveNode } from "./liveness.js";
@@ -78,7 +78,9 @@ export class Registry implements AsyncDisposable {
       return;
     }
     const record = parseRecord(nodeRecord, value);
-    if (record === undefined || (!this.#names.has(key) && this.#names.size >= maxNodes)) return;
+    // Whoever may write a record may write it anywhere: only at its own place does it speak for a node.
+    if (record === undefined || key !== keys.node(record.name)) return;
+    if (!this.#names.has(key) && this.#names.size >= maxNodes) return;
     if (record.name === this.#self?.name) this.#selfHeardMs = this.#clock.now();
     this.#names.set(key, record.name);
     if (this.#liveness.hear(record)) this.#tell();
