@@ -40,7 +40,7 @@ export default defineConfig({
     // What is tested is loaded as it ships; only the tests themselves go through Vite.
     server: { deps: { external: [/\/dist\/(?!.*\.test\.js$)/] } },
     // More than there are cores: tests of clusters mostly wait, for leases to run out and pings to go unanswered.
-    maxWorkers: Math.ceil(1.5 * availableParallelism()),
+    maxWorkers: 2 * availableParallelism(),
     reporters: retries > 0 ? ["default", "json", new FlakyReporter()] : ["default"],
     sequence: { sequencer: ClustersAmongOthers },
     projects: [

@@ -120,7 +120,8 @@ describe.skipIf(reason !== undefined)(
       await inLine(queued).click();
       await page.locator("#details").getByRole("button", { name: "Cancel…" }).click();
       await page.getByRole("button", { name: "Cancel the job" }).click();
-      await expect.poll(() => served.asked).toContain(`cancel ${queued}`);
+      await page.locator("#confirm").waitFor({ state: "hidden" });
+      expect(served.asked).toContain(`cancel ${queued}`);
       await page.keyboard.press("Escape");
       await inLine(failed).click();
       await page.locator("#details pre").waitFor();
