@@ -130,7 +130,8 @@ function downloadByPython({ ids, env }: Place, python: string): Promise<ProcessR
 
 function mergeByMergekit({ recipe, output, env }: Place, python: string): Promise<ProcessRun> {
   const argv = ["-m", "mergekit.scripts.run_yaml", recipe, output, "--no-copy-tokenizer", "--quiet"];
-  return runProcess(python, argv, { env: { ...env, ...offline } });
+  // It asks the Hub for the list of files, though it has them.
+  return runProcess(python, argv, { env });
 }
 
 /** Of all files below a folder; links count for nothing. */

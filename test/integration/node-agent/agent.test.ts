@@ -260,7 +260,8 @@ test("an agent whose thread waits inside the system ends all the same", async ()
   // The agent says that it has the unit, then its worker that it is about to be stuck.
   await running.next();
   await running.next();
-  const exited = once(child, "exit");
+  // Not at its exit: what it said last may come after.
+  const exited = once(child, "close");
   let said = "";
   child.stderr?.on("data", (text) => {
     said += text;
