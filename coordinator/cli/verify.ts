@@ -1,7 +1,8 @@
 import { formatBytes } from "../../shared/bytes.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import { type VerifyReport, verifyOutput } from "../inspect/verify.js";
+import { verifyOutput } from "../inspect/verify.js";
+import type { VerifyReport } from "../inspect/verify-report.js";
 import { formatQuantity } from "../plan/report.js";
 import { readPublicKey } from "../provenance/signing/keys.js";
 import { isAddress } from "../sinks/work-place.js";

@@ -11,7 +11,7 @@ import {
   parseManifest,
 } from "../assemble/manifest.js";
 import { signatureName } from "../provenance/signing/signature-file.js";
-import type { Finding, VerifyReport } from "./verify.js";
+import { type Finding, reportOn, type VerifyReport } from "./verify-report.js";
 
 /** Files read at once; how many bytes are on their way is the store's to bound. */
 const concurrency = 4;
@@ -30,16 +30,7 @@ export async function verifyRemote(url: string, store: RemoteStore, signal?: Abo
     return (await checkFile(model, file, store, signal)) ?? [];
   });
   const findings = [...found.flat(), ...extraWeights(model, manifest)];
-  return {
-    directory: model.url,
-    planDigest: manifest.planDigest,
-    method: manifest.method,
-    files: listed.length,
-    bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
-    findings: findings.toSorted((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)),
-    isSound: findings.length === 0,
-    signature: model.files.has(signatureName) ? "unchecked" : "none",
-  };
+  return reportOn(model.url, manifest, findings, model.files.has(signatureName) ? "unchecked" : "none");
 }
 
 async function readRemoteManifest(

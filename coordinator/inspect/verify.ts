@@ -10,28 +10,7 @@ import { hashFile } from "../assemble/reading.js";
 import { adapterWeightsName } from "../lora/adapter.js";
 import { signatureName } from "../provenance/signing/signature-file.js";
 import { type TrustedKey, verifySignature } from "../provenance/signing/verify-signature.js";
-
-/** What is wrong with one file. */
-export interface Finding {
-  readonly file: string;
-  readonly kind: "missing" | "size" | "header" | "digest" | "extra" | "index" | "unreadable" | "signature" | "unsigned";
-  /** A sentence that names the file and the numbers. */
-  readonly problem: string;
-}
-
-export interface VerifyReport {
-  readonly directory: string;
-  readonly planDigest: string;
-  readonly method: string;
-  /** Files looked at, the manifest not among them. */
-  readonly files: number;
-  readonly bytes: number;
-  /** By file name; empty when the directory is what the manifest says. */
-  readonly findings: readonly Finding[];
-  readonly isSound: boolean;
-  /** `unchecked`: there is a signature, and nobody said whose it should be. */
-  readonly signature: "none" | "unchecked" | "valid" | "invalid";
-}
+import { type Finding, reportOn, type VerifyReport } from "./verify-report.js";
 
 export interface VerifyOptions {
   /** Who must have signed the output, all of it. Default: nobody need have. */
@@ -66,16 +45,7 @@ export async function verifyOutput(directory: string, options: VerifyOptions = {
     ...(await findExtraWeights(directory, new Set(weights.map(({ name }) => name)))),
     ...(found.flat().length === 0 && weights.length > 0 ? await checkIndex(directory, manifest) : []),
   ];
-  return {
-    directory,
-    planDigest: manifest.planDigest,
-    method: manifest.method,
-    files: listed.length,
-    bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
-    findings: findings.toSorted((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)),
-    isSound: findings.length === 0,
-    signature: signature.state,
-  };
+  return reportOn(directory, manifest, findings, signature.state);
 }
 
 /** What a file's own finding says already is not said again. */

@@ -2,7 +2,8 @@ import { appendFile, open, readFile, rm, symlink, truncate, writeFile } from "no
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { commit } from "../../../../coordinator/assemble/commit.js";
-import { type Finding, verifyOutput } from "../../../../coordinator/inspect/verify.js";
+import { verifyOutput } from "../../../../coordinator/inspect/verify.js";
+import type { Finding } from "../../../../coordinator/inspect/verify-report.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 import { completeStaging, makePlan, testRecipe } from "../../../support/plans.js";
 import { openStaging } from "../../../support/staging.js";
