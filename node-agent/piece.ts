@@ -190,10 +190,7 @@ export class PieceRun {
     const isCopy = copied !== undefined && !isDerived(copied) && copied.dtype === outputDtype;
     if (isCopy && !isComputable(outputDtype)) return this.#copy(output.value, write);
     if (!isComputable(outputDtype)) {
-      throw new AmalgamError(
-        "internal",
-        `Tensor ${quote(this.#task.tensor)} has dtype ${outputDtype}, which only copies`,
-      );
+      throw new AmalgamError("usage", `Tensor ${quote(this.#task.tensor)} has dtype ${outputDtype}, which only copies`);
     }
     const { memory } = this.#environment;
     memory.reset();
@@ -353,7 +350,7 @@ export class PieceRun {
     return this.#task.inputs.map((input) => {
       const dtype = readDtype(input);
       if (!isComputable(dtype)) {
-        throw new AmalgamError("internal", `Tensor ${quote(this.#task.tensor)} has dtype ${dtype}, which only copies`);
+        throw new AmalgamError("usage", `Tensor ${quote(this.#task.tensor)} has dtype ${dtype}, which only copies`);
       }
       return dtype;
     });
