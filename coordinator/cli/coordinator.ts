@@ -50,21 +50,19 @@ export async function coordinator(options: CoordinatorOptions, { stdout, stderr 
   try {
     await interruptible((signal) =>
       runCoordinator({
-        ...{
-          nats,
-          name,
-          maxJobs,
-          keepJournals,
-          assemblers,
-          allowedSources,
-          security,
-          signal,
-          log,
-          http,
-          sweeps,
-          tracing,
-          onReady,
-        },
+        nats,
+        name,
+        maxJobs,
+        keepJournals,
+        assemblers,
+        allowedSources,
+        security,
+        signal,
+        log,
+        http,
+        sweeps,
+        tracing,
+        onReady,
       }),
     );
     return 0;
