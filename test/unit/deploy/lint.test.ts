@@ -17,31 +17,40 @@ function isInstalled(command: string): boolean {
 }
 
 describe("what is in deploy/ passes its own tools", () => {
-  test.skipIf(!isInstalled("shellcheck"))("ShellCheck: the script for Slurm", () => {
-    expect(lint("shellcheck", "slurm/amalgam.sbatch")).toBe("");
-  });
+  test.skipIf(!isInstalled("shellcheck"))(
+    "ShellCheck: the script for Slurm (skipped where it is not installed)",
+    () => {
+      expect(lint("shellcheck", "slurm/amalgam.sbatch")).toBe("");
+    },
+  );
 
   test("bash reads the script for Slurm", () => {
     expect(() => execFileSync("bash", ["-n", join(deployFolder, "slurm/amalgam.sbatch")])).not.toThrow();
   });
 
-  test.skipIf(!isInstalled("systemd-analyze")).each(deployed(".service"))("systemd-analyze verify: %s", (file) => {
-    const { stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", file], {
-      cwd: deployFolder,
-      encoding: "utf8",
-    });
-    // That the program is not installed here is nothing that is wrong with the unit.
-    const complaints = `${stdout}${stderr}`
-      .split("\n")
-      .filter((line) => line.includes(file.split("/").at(-1) ?? "") && !line.includes("is not executable"));
-    expect(complaints).toEqual([]);
-  });
+  test.skipIf(!isInstalled("systemd-analyze")).each(deployed(".service"))(
+    "systemd-analyze verify: %s (skipped where it is not installed)",
+    (file) => {
+      const { stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", file], {
+        cwd: deployFolder,
+        encoding: "utf8",
+      });
+      // That the program is not installed here is nothing that is wrong with the unit.
+      const complaints = `${stdout}${stderr}`
+        .split("\n")
+        .filter((line) => line.includes(file.split("/").at(-1) ?? "") && !line.includes("is not executable"));
+      expect(complaints).toEqual([]);
+    },
+  );
 
-  test.skipIf(!isInstalled("kubectl")).each(["base", "gpu"])("kubectl kustomize: %s", (folder) => {
-    expect(lint("kubectl", "kustomize", `kubernetes/${folder}`)).toBe("");
-  });
+  test.skipIf(!isInstalled("kubectl")).each(["base", "gpu"])(
+    "kubectl kustomize: %s (skipped where it is not installed)",
+    (folder) => {
+      expect(lint("kubectl", "kustomize", `kubernetes/${folder}`)).toBe("");
+    },
+  );
 
-  test.skipIf(!isInstalled("promtool"))("promtool: the alerts", () => {
+  test.skipIf(!isInstalled("promtool"))("promtool: the alerts (skipped where it is not installed)", () => {
     expect(lint("promtool", "check", "rules", "prometheus/alerts.yaml")).toBe("");
   });
 
