@@ -21,7 +21,7 @@ class ClustersAmongOthers extends BaseSequencer {
   }
 }
 
-/** How often a failed test of real processes is tried again. FlakyReporter names those that needed it. */
+/** How often a failed test is tried again. FlakyReporter names those that needed it. */
 const retries = Number(process.env["AMALGAM_TEST_RETRIES"] ?? 0);
 
 const integrationFiles = "dist/test/integration/**/*.test.js";
@@ -50,6 +50,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "values",
+          retry: retries,
           include: ["dist/test/**/*.test.js"],
           exclude: ["node_modules/**", integrationFiles],
           isolate: false,

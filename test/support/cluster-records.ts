@@ -4,6 +4,9 @@ import { kernelsVersion, protocolVersion } from "../../shared/rpc/version.js";
 
 // What coordinators and agents would write, for tests that are about reading it.
 
+/** One for all, so that what is made twice is the same. */
+const now = new Date().toISOString();
+
 export function jobOf(id: string, fields: Partial<JobRecord> = {}): JobRecord {
   return {
     id,
@@ -18,7 +21,7 @@ export function jobOf(id: string, fields: Partial<JobRecord> = {}): JobRecord {
     cancel: false,
     starts: 0,
     submittedBy: "ada@workstation",
-    submittedAt: new Date().toISOString(),
+    submittedAt: now,
     ...fields,
   };
 }
@@ -41,13 +44,13 @@ export function nodeOf(name: string, fields: Partial<NodeRecord> = {}): NodeReco
     running: 1,
     beat: 1,
     beatMs: 100,
-    startedAt: new Date().toISOString(),
+    startedAt: now,
     ...fields,
   };
 }
 
 export function eventOf(fields: Partial<ClusterEvent> = {}): ClusterEvent {
-  return { at: new Date().toISOString(), level: "info", node: "c1", type: "said", message: "something", ...fields };
+  return { at: now, level: "info", node: "c1", type: "said", message: "something", ...fields };
 }
 
 /**

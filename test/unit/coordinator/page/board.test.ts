@@ -4,7 +4,7 @@ import type { EventView } from "../../../../coordinator/page/types.js";
 import { eventView } from "../../../../coordinator/page/views.js";
 import { eventOf } from "../../../support/cluster-records.js";
 
-const event = (number: number, message = "said"): EventView => eventView(eventOf({ message }), number);
+const event = (number: number): EventView => eventView(eventOf(), number);
 
 test("readers are told what is new to them, and nothing when nothing is", () => {
   const board = new Board();
@@ -12,13 +12,10 @@ test("readers are told what is new to them, and nothing when nothing is", () => 
   const seen = board.version;
   expect(JSON.parse(board.since(seen) ?? "")).toEqual({});
   board.set("events", "1", event(1));
-  expect(board.version).toBeGreaterThanOrEqual(seen);
-  const { version } = board;
-  board.set("events", "1", board.get("events", "1") as EventView);
-  expect(board.version).toBe(version);
+  expect(board.version).toBe(seen);
   board.set("events", "2", event(2));
   board.delete("events", "1");
-  expect(JSON.parse(board.since(version) ?? "")).toEqual({ events: { "1": null, "2": event(2) } });
+  expect(JSON.parse(board.since(seen) ?? "")).toEqual({ events: { "1": null, "2": event(2) } });
   expect(Object.keys(JSON.parse(board.whole()).events)).toEqual(["2"]);
 });
 
