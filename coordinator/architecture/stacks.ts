@@ -27,15 +27,22 @@ const maxNumbers = 4;
  */
 export function numberedParts(name: string): readonly NumberedPart[] {
   const parts: NumberedPart[] = [];
-  let begin = 0;
-  while (parts.length < maxNumbers) {
-    const end = name.indexOf(".", begin);
-    if (end === -1) break;
-    const number = numberIn(name, begin, end);
-    if (number !== undefined) parts.push({ prefix: name.slice(0, begin), number, end });
-    begin = end + 1;
+  for (let part = partFrom(name, 0); part !== undefined && parts.length < maxNumbers; ) {
+    parts.push(part);
+    part = partFrom(name, part.end + 1);
   }
   return parts;
+}
+
+/** The first numbered part that begins there or later. */
+function partFrom(name: string, from: number): NumberedPart | undefined {
+  let begin = from;
+  for (let end = name.indexOf(".", begin); end !== -1; end = name.indexOf(".", begin)) {
+    const number = numberIn(name, begin, end);
+    if (number !== undefined) return { prefix: name.slice(0, begin), number, end };
+    begin = end + 1;
+  }
+  return undefined;
 }
 
 function numberIn(name: string, begin: number, end: number): number | undefined {
@@ -85,7 +92,11 @@ export function findStacks(
 
 /** The outermost numbered part of a name whose prefix is one of these. */
 export function outermostIn(name: string, prefixes: { has(prefix: string): boolean }): NumberedPart | undefined {
-  for (const part of numberedParts(name)) if (prefixes.has(part.prefix)) return part;
+  let part = partFrom(name, 0);
+  for (let count = 1; part !== undefined && count <= maxNumbers; count += 1) {
+    if (prefixes.has(part.prefix)) return part;
+    part = partFrom(name, part.end + 1);
+  }
   return undefined;
 }
 

@@ -1,5 +1,6 @@
 import { isComputable } from "../../shared/checkpoint/dtypes.js";
 import { quote, quoteList } from "../../shared/quote.js";
+import { isSameShape } from "../../shared/shape.js";
 import type { Complaints } from "../recipe/complaints.js";
 import type { VocabularyPlan } from "../tokenizer/types.js";
 import { nameIn } from "./aliases.js";
@@ -57,8 +58,8 @@ export class Aligner {
       );
       return undefined;
     }
-    const copied = { outlined, shape: reference.shape, inputs: [reference], isCopied: true };
-    if (outlined.isCopied) return copied;
+    const copied = (): AlignedTensor => ({ outlined, shape: reference.shape, inputs: [reference], isCopied: true });
+    if (outlined.isCopied) return copied();
     const quantized = slice.members.length > 1 ? quantizedBecause(template.model, reference) : undefined;
     if (quantized !== undefined) {
       this.#complain(template, `Cannot merge tensor ${quote(reference.name)}: ${quantized}`);
@@ -66,12 +67,12 @@ export class Aligner {
     }
     if (!isComputable(reference.dtype)) {
       this.#noteCopy("no method computes on their dtype", template, outlined.name);
-      return copied;
+      return copied();
     }
     const isMissing = found.some((tensor) => tensor === undefined);
     if (isMissing && template.model.architecture.place(outlined.name).optional) {
       this.#noteCopy("not every model has them", template, outlined.name);
-      return copied;
+      return copied();
     }
     const inputs: ModelTensor[] = [];
     slice.members.forEach((member, i) => {
@@ -110,10 +111,12 @@ export class Aligner {
     found: ModelTensor | undefined,
     reference: ModelTensor,
   ): string | undefined {
-    const subject = `Cannot merge tensor ${quote(name)}`;
     const quantized = found && quantizedBecause(member.model, found);
+    const fits = found !== undefined && isComputable(found.dtype) && isSameShape(found.shape, reference.shape);
+    if (fits && quantized === undefined) return undefined;
+    const subject = `Cannot merge tensor ${quote(name)}`;
     if (quantized !== undefined && slice.members.length > 1) return `${subject}: ${quantized}`;
-    if (found !== undefined && isComputable(found.dtype) && isSameShape(found.shape, reference.shape)) return undefined;
+    if (fits) return undefined;
     const template = templateOf(slice).model;
     const [own, theirs] = [quote(member.model.name), quote(template.name)];
     if (found === undefined) return `${subject}: ${own} does not have it, ${theirs} does`;
@@ -187,19 +190,16 @@ function locate(model: StageModel, named: string, template: StageModel): ModelTe
   return undefined;
 }
 
-function isSameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
-}
-
 /** Tensors of whole models that the template does not have. */
 export function leftOut(outlined: readonly OutlinedTensor[]): readonly string[] {
   const [first] = outlined;
   if (first === undefined || first.slice.form !== "models") return [];
-  const used = new Set(outlined.map(({ name }) => name));
   const template = templateOf(first.slice).model;
-  return first.slice.members.flatMap(({ model }) => {
-    // One object for models of the same names and shapes.
-    if (model.architecture === template.architecture) return [];
+  // One object for models of the same names and shapes.
+  const others = first.slice.members.filter(({ model }) => model.architecture !== template.architecture);
+  if (others.length === 0) return [];
+  const used = new Set(outlined.map(({ name }) => name));
+  return others.flatMap(({ model }) => {
     const extra = [...model.names()].filter(
       (name) => !used.has(name) && !used.has(nameIn(template.architecture, model.architecture, name)),
     );

@@ -16,6 +16,7 @@ export function architecturesOf(models: readonly OpenModel[]): readonly Architec
 /** Same config, and the same names and shapes in the same order. */
 function isBuiltLike({ checkpoint: a }: OpenModel, { checkpoint: b }: OpenModel): boolean {
   if (a.tensors.size !== b.tensors.size || JSON.stringify(a.config) !== JSON.stringify(b.config)) return false;
+  if (a.tensors === b.tensors) return true;
   const others = b.tensors.values();
   for (const { name, shape } of a.tensors.values()) {
     const other = others.next().value;

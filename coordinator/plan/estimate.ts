@@ -1,8 +1,9 @@
 import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import { schedule } from "../../shared/expression/passes.js";
 import { workerBytes } from "../../shared/expression/tiles.js";
+import { isSameShape } from "../../shared/shape.js";
 import { assemblyBytes, inputDtype } from "./inputs.js";
-import type { Plan, Unit } from "./types.js";
+import type { Plan, PlannedTensor, Unit } from "./types.js";
 
 /** What a plan costs to run. All sizes in bytes. */
 export interface Estimate {
@@ -26,7 +27,11 @@ const diskMargin = 1.02;
 export function estimate(plan: Plan, units: readonly Unit[], slotsPerAgent: number): Estimate {
   const schedules = plan.programs.map(schedule);
   let memoryPerWorker = 0;
-  for (const { program, inputs, dtype, shape } of plan.tensors) {
+  let last: PlannedTensor | undefined;
+  for (const tensor of plan.tensors) {
+    const { program, inputs, dtype, shape } = tensor;
+    if (last !== undefined && takeAsMuch(last, tensor)) continue;
+    last = isPlain(tensor) ? tensor : undefined;
     const passes = schedules[program];
     if (passes === undefined) continue;
     const bytesPerElement = [dtype, ...inputs.map(inputDtype)].reduce((sum, d) => sum + dtypeBits(d) / 8, 0);
@@ -44,4 +49,18 @@ export function estimate(plan: Plan, units: readonly Unit[], slotsPerAgent: numb
     memoryPerAgent: memoryPerWorker * slotsPerAgent,
     diskNeeded: Math.ceil(bytesOut * diskMargin),
   };
+}
+
+/** Read as it is stored. */
+function isPlain({ inputs }: PlannedTensor): boolean {
+  return inputs.every(({ updates, rows }) => updates === undefined && rows === undefined);
+}
+
+/** Whether two tensors surely take the same memory, `a` being plain: a model has thousands in a row that do. */
+function takeAsMuch(a: PlannedTensor, b: PlannedTensor): boolean {
+  const { program, dtype, shape, inputs } = a;
+  if (b.program !== program || b.dtype !== dtype || !isSameShape(b.shape, shape)) return false;
+  return (
+    isPlain(b) && b.inputs.length === inputs.length && b.inputs.every((input, i) => input.dtype === inputs[i]?.dtype)
+  );
 }

@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { InCommon } from "../../shared/checkpoint/in-common.js";
 import { type Checkpoint, openCheckpoint } from "../../shared/checkpoint/open.js";
 import { quote } from "../../shared/quote.js";
 import { type Adapter, openAdapter } from "../lora/adapter.js";
@@ -59,7 +60,13 @@ export async function openReferences(
   const found = await Promise.all([...references].map((reference) => find(reference, file, complaints)));
   complaints.throwIfAny();
   const folders = found.filter((folder) => folder !== undefined);
-  return Promise.all(folders.map((folder) => open(folder, withTokenizer.has(folder.reference.value.text))));
+  const inCommon = new InCommon();
+  const opened: OpenModel[] = [];
+  // One after the other, so that what is like one before it is not read again, and only one index is held.
+  for (const folder of folders) {
+    opened.push(await open(folder, inCommon, withTokenizer.has(folder.reference.value.text)));
+  }
+  return opened;
 }
 
 function complainOfRepeats(slices: ReturnType<typeof slicesOf>, complaints: Complaints): void {
@@ -94,8 +101,12 @@ async function find(
     : { reference, model, lora: adapter };
 }
 
-async function open({ reference, model, lora }: FoundModel, withTokenizer: boolean): Promise<OpenModel> {
-  const checkpoint = await openCheckpoint(model);
+async function open(
+  { reference, model, lora }: FoundModel,
+  inCommon: InCommon,
+  withTokenizer: boolean,
+): Promise<OpenModel> {
+  const checkpoint = await openCheckpoint(model, { inCommon });
   const adapter = lora === undefined ? undefined : await openAdapter(lora);
   const tokenizer = withTokenizer ? await openTokenizer(checkpoint.directory) : undefined;
   return {

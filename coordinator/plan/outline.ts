@@ -72,10 +72,13 @@ export function templateOf({ members, baseMember }: SliceModels): SliceMember {
 function wholeModels(slice: SliceModels): readonly OutlinedTensor[] {
   const { model } = templateOf(slice);
   const { architecture } = model;
+  // One object for all tensors of a layer.
+  const positions = architecture.modules.map(({ layers: count }) =>
+    Array.from({ length: count }, (_, index): LayerPosition => ({ index, count })),
+  );
   return namesWithTies(slice, model.names()).map((name) => {
-    const place = architecture.place(name);
-    const count = architecture.modules[place.module]?.layers ?? 0;
-    const layer = place.layer === undefined ? undefined : { index: place.layer, count };
+    const { module, layer: index } = architecture.place(name);
+    const layer = index === undefined ? undefined : positions[module]?.[index];
     return { name, slice, inputs: undefined, layer, isCopied: false };
   });
 }

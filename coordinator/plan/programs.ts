@@ -29,6 +29,12 @@ export interface Participants {
 
 type Values = Record<string, ParameterValue | undefined>;
 
+/** A setting, and the model that it belongs to; undefined for one of the merge. */
+interface OwnedSetting {
+  readonly setting: BoundSetting;
+  readonly model: number | undefined;
+}
+
 /**
  * The programs of one method. Tensors share one as long as their booleans, choices, whole numbers and given optional
  * parameters agree; other numbers may differ per tensor and are slots of the program.
@@ -42,6 +48,11 @@ export class MethodPrograms {
   /** By all values. Tensors with the same values share one object: a model has many tensors and few settings. */
   readonly #known = new Map<string, TensorProgram>();
   readonly #participants = new Numbering<Participants>();
+  readonly #settings = new Map<Participants, readonly OwnedSetting[]>();
+  /** What the last tensor got; the next one mostly gets the same. */
+  #last:
+    | { participants: Participants; values: readonly (ParameterValue | undefined)[]; chosen: TensorProgram }
+    | undefined;
 
   constructor(method: MergeMethod, at: Position, complaints: Complaints) {
     this.#method = method;
@@ -54,6 +65,36 @@ export class MethodPrograms {
    * Undefined: the same in all.
    */
   programFor(
+    participants: Participants,
+    tensor: string,
+    inputs: readonly string[] | undefined,
+    layer: LayerPosition | undefined,
+  ): TensorProgram {
+    const values = this.#settingsOf(participants).map(({ setting, model }) =>
+      setting(model === undefined ? tensor : (inputs?.[model] ?? tensor), layer),
+    );
+    const last = this.#last;
+    if (last?.participants === participants && last.values.every((value, i) => Object.is(value, values[i]))) {
+      return last.chosen;
+    }
+    const chosen = this.#choose(participants, tensor, inputs, layer);
+    this.#last = { participants, values, chosen };
+    return chosen;
+  }
+
+  #settingsOf(participants: Participants): readonly OwnedSetting[] {
+    let settings = this.#settings.get(participants);
+    if (settings === undefined) {
+      const { perModel, merge } = participants;
+      const owned = (of: ReadonlyMap<string, BoundSetting>, model: number | undefined): readonly OwnedSetting[] =>
+        [...of.values()].map((setting) => ({ setting, model }));
+      settings = [...perModel.flatMap(owned), ...owned(merge, undefined)];
+      this.#settings.set(participants, settings);
+    }
+    return settings;
+  }
+
+  #choose(
     participants: Participants,
     tensor: string,
     inputs: readonly string[] | undefined,

@@ -20,6 +20,8 @@ const formats = [
  * they stand for.
  */
 export function quantizedBecause(model: StageModel, { name, dtype }: ModelTensor): string | undefined {
+  // Asked of every tensor of every model, and most are neither.
+  if (!isNarrow(dtype) && !formats.some(({ scale }) => name.endsWith(scale))) return undefined;
   const own = quote(model.name);
   for (const { weight, scale } of formats) {
     const [scales, weights] = [exchangeEnd(name, weight, scale), exchangeEnd(name, scale, weight)];

@@ -58,7 +58,8 @@ export function planStage(
   if (complaints.any) return undefined;
   const template = templateOf(first).model;
   const sliced = sliceConfig(template.config, template.architecture, plan.layers);
-  const names = new Set(merged.map(({ name }) => name));
+  const tied = new Set(template.architecture.ties.flat());
+  const names = new Set(merged.map(({ name }) => name).filter((name) => tied.has(name)));
   const edits = [
     ...sliced.edits,
     ...(ownsMoreThan(template, names)

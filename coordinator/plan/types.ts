@@ -69,6 +69,8 @@ export interface PlannedSource {
   readonly remote?: { readonly url: string; readonly version: string | undefined } | undefined;
   /** Milliseconds since 1970, to notice a file that changes while it is being merged. */
   readonly modifiedMs: number;
+  /** Computed for this plan from the model, and no file of its own. @default false */
+  readonly isComputed?: boolean;
 }
 
 export interface PlannedTensor {

@@ -42,3 +42,6 @@ export type Checkpoint = {
   /** What is odd and can be lived with, each a sentence. */
   readonly warnings: readonly string[];
 };
+
+/** What the files of a checkpoint hold. */
+export type Contents = Pick<Checkpoint, "files" | "tensors" | "warnings">;

@@ -133,7 +133,7 @@ function toPattern(format: Format, value: number): number {
   const magnitude = Math.abs(value);
   if (magnitude === Number.POSITIVE_INFINITY) return format.overflow | sign;
   const exponent = Math.max(exponentOf(magnitude), format.minExponent);
-  const spacing = 2 ** (exponent - format.mantissaBits);
+  const spacing = powerOfTwo(exponent - format.mantissaBits);
   // Exact: the divisor is a power of two and the dividend has 24 significant bits, far fewer than a double keeps.
   const count = roundTiesToEven(magnitude / spacing);
   const pattern = ((exponent - format.minExponent) << format.mantissaBits) + count;
@@ -148,9 +148,14 @@ function exponentOf(magnitude: number): number {
 
 const scratch = new DataView(new ArrayBuffer(4));
 
+/** Of a number from 0 to 2^52: above that a double has no room for a fraction, and what is added there is rounded so. */
 function roundTiesToEven(value: number): number {
-  const below = Math.floor(value);
-  const above = value - below;
-  if (above < 0.5 || (above === 0.5 && below % 2 === 0)) return below;
-  return below + 1;
+  return value + 2 ** 52 - 2 ** 52;
 }
+
+/** For the spacings of every format. Looked up, since raising to a power takes longer than all else here. */
+function powerOfTwo(exponent: number): number {
+  return powersOfTwo[exponent + 150] as number;
+}
+
+const powersOfTwo = Float64Array.from({ length: 300 }, (_, i) => 2 ** (i - 150));

@@ -13,6 +13,7 @@ import {
 } from "./header-limits.js";
 import { JsonScanner } from "./json-scanner.js";
 import { assertTiled } from "./layout.js";
+import { StringTable } from "./string-table.js";
 import { tensorBytes } from "./tensor-bytes.js";
 import { metadataKey, readMetadata, readTensorEntry, type TensorEntry } from "./tensor-entry.js";
 
@@ -32,28 +33,28 @@ export type Header = {
  * Parses a safetensors header, given without the eight bytes before it. What it accepts is a subset of what the
  * reference reader accepts: also refused are duplicate and unknown keys, `null` metadata, numbers above 2^53 - 1 and
  * padding other than spaces, on which readers differ. Every problem is a `checkpoint_malformed` that names the file, and
- * the tensor where there is one.
+ * the tensor where there is one. `strings`: where names are looked up that other files may have too.
  */
-export function parseHeader(bytes: Uint8Array, context: HeaderContext): Header {
+export function parseHeader(bytes: Uint8Array, context: HeaderContext, strings = new StringTable()): Header {
   let tensor: string | undefined;
   const malformed = (problem: string): AmalgamError => headerError(context.file, problem, tensor);
-  const scanner = new JsonScanner(bytes, (problem, at) => malformed(`it ${problem} (byte ${at})`));
+  const scanner = new JsonScanner(bytes, (problem, at) => malformed(`it ${problem} (byte ${at})`), strings);
   assertHeaderLength(BigInt(bytes.length), context);
   assertFirstByte(bytes, context);
 
-  const tensors = new Map<string, TensorEntry>();
+  const names = new Set<string>();
+  const tensors: TensorEntry[] = [];
   let metadata: ReadonlyMap<string, string> | undefined;
   scanner.expect(0x7b);
   let more = !scanner.skip(0x7d);
   while (more) {
     tensor = scanner.string(maxNameBytes);
-    if (tensors.has(tensor) || (tensor === metadataKey && metadata !== undefined))
-      throw malformed("it is listed twice");
+    if (names.size === names.add(tensor).size) throw malformed("it is listed twice");
     scanner.expect(0x3a);
     if (tensor === metadataKey) metadata = readMetadata(scanner);
-    else tensors.set(tensor, readTensorEntry(scanner, tensor));
+    else tensors.push(readTensorEntry(scanner, tensor));
     tensor = undefined;
-    if (tensors.size > maxTensorsPerFile) {
+    if (tensors.length > maxTensorsPerFile) {
       throw malformed(`it has more than ${formatCount(maxTensorsPerFile)} tensors`);
     }
     more = scanner.another(0x7d);
@@ -61,7 +62,7 @@ export function parseHeader(bytes: Uint8Array, context: HeaderContext): Header {
   scanner.end();
 
   const dataOffset = lengthBytes + bytes.length;
-  const sorted = assertTiled([...tensors.values()], { ...context, dataOffset });
+  const sorted = assertTiled(tensors, { ...context, dataOffset });
   return { tensors: sorted, metadata: metadata ?? new Map(), dataOffset };
 }
 

@@ -4,6 +4,7 @@ import { maxNameBytes } from "./header-limits.js";
 import { JsonScanner } from "./json-scanner.js";
 import { type JsonObject, type JsonValue, readJsonValue } from "./json-value.js";
 import { assertShardName } from "./shard-name.js";
+import type { StringTable } from "./string-table.js";
 
 /** The usual name of an index; a checkpoint of one file has none. */
 export const indexFileName = "model.safetensors.index.json";
@@ -26,13 +27,13 @@ export type CheckpointIndex = {
   readonly metadata: Readonly<Record<string, unknown>>;
 };
 
-/** Parses an index such as `model.safetensors.index.json`; `file` is its name for error messages. */
-export function parseIndex(bytes: Uint8Array, file: string): CheckpointIndex {
+/** Parses an index such as `model.safetensors.index.json`; `file` is its name for error messages, `strings` see `parseHeader()`. */
+export function parseIndex(bytes: Uint8Array, file: string, strings?: StringTable): CheckpointIndex {
   if (bytes.length > maxIndexBytes) {
     throw malformed(`it has ${formatCount(bytes.length)} bytes, above the limit of ${formatCount(maxIndexBytes)}`);
   }
   if (bytes[0] === 0xef) throw malformed("it starts with a byte order mark");
-  const scanner = new JsonScanner(bytes, (problem, at) => malformed(`it ${problem} (byte ${at})`));
+  const scanner = new JsonScanner(bytes, (problem, at) => malformed(`it ${problem} (byte ${at})`), strings);
   const seen = new Set<string>();
   let weightMap: ReadonlyMap<string, string> | undefined;
   let metadata: JsonObject = {};
@@ -74,7 +75,6 @@ function readWeightMap(scanner: JsonScanner, file: string): ReadonlyMap<string, 
   let more = !scanner.skip(0x7d);
   while (more) {
     const tensor = scanner.string(maxNameBytes);
-    if (weightMap.has(tensor)) throw scanner.problem(`lists tensor ${quote(tensor)} twice`);
     scanner.expect(0x3a);
     const named = scanner.string(maxNameBytes);
     let shard = shards.get(named);
@@ -83,7 +83,9 @@ function readWeightMap(scanner: JsonScanner, file: string): ReadonlyMap<string, 
       shards.set(named, named);
       shard = named;
     }
-    weightMap.set(tensor, shard);
+    if (weightMap.size === weightMap.set(tensor, shard).size) {
+      throw scanner.problem(`lists tensor ${quote(tensor)} twice`);
+    }
     if (weightMap.size > maxTensors) throw scanner.problem(`lists more than ${formatCount(maxTensors)} tensors`);
     if (shards.size > maxShards) throw scanner.problem(`lists more than ${formatCount(maxShards)} files`);
     more = scanner.another(0x7d);

@@ -1,5 +1,6 @@
 import { formatCount } from "../quote.js";
 import { decodeJsonString } from "./json-string.js";
+import type { StringTable } from "./string-table.js";
 
 /** Turns a problem found at a byte into the error that names the file. */
 export type Refuse = (problem: string, at: number) => Error;
@@ -16,12 +17,15 @@ export class JsonScanner {
   readonly #bytes: Uint8Array;
   readonly #text: Buffer;
   readonly #refuse: Refuse;
+  readonly #strings: StringTable | undefined;
   #at = 0;
 
-  constructor(bytes: Uint8Array, refuse: Refuse) {
+  /** `strings`: for what is read again and again. @default every string is made anew */
+  constructor(bytes: Uint8Array, refuse: Refuse, strings?: StringTable) {
     this.#bytes = bytes;
     this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#refuse = refuse;
+    this.#strings = strings;
   }
 
   /** Where the next unread byte is. */
@@ -72,10 +76,12 @@ export class JsonScanner {
     const start = this.#at;
     const limit = Math.min(bytes.length, start + maxBytes + 1);
     let plain = true;
+    let hash = 0;
     let at = start;
     for (; at < limit; at++) {
       const byte = bytes[at] as number;
       if (byte === quoteMark) break;
+      hash = Math.imul(hash ^ byte, 0x01000193);
       if (byte >= 0x20 && byte < 0x80 && byte !== backslash) continue;
       plain = false;
       // The escaped byte is looked at later; here it only matters that it does not end the string.
@@ -86,7 +92,8 @@ export class JsonScanner {
       throw this.#refuse(`has a string of more than ${formatCount(maxBytes)} bytes`, start - 1);
     }
     this.#at = at + 1;
-    if (plain) return this.#text.toString("latin1", start, at);
+    if (plain)
+      return this.#strings?.ascii(this.#text, start, at, spread(hash)) ?? this.#text.toString("latin1", start, at);
     const decoded = decodeJsonString(bytes.subarray(start, at));
     if ("problem" in decoded) throw this.#refuse(decoded.problem, start);
     return decoded.text;
@@ -148,6 +155,11 @@ export class JsonScanner {
   problem(problem: string): Error {
     return this.#refuse(problem, this.#at);
   }
+}
+
+/** FNV's low bits hardly depend on the last bytes' high ones; a table goes by the low bits. */
+function spread(hash: number): number {
+  return hash ^ (hash >>> 15);
 }
 
 function isWordByte(byte: number): boolean {

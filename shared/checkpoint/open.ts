@@ -1,13 +1,13 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { AmalgamError } from "../errors.js";
-import { quote, quoteList } from "../quote.js";
-import { mapBounded } from "./bounded.js";
+import { quote } from "../quote.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { collectTensors } from "./collect.js";
 import { readConfig } from "./config.js";
-import { type CheckpointIndex, maxIndexBytes, parseIndex } from "./index-json.js";
+import { type IndexFile, readContents } from "./contents.js";
+import { InCommon } from "./in-common.js";
+import { maxIndexBytes } from "./index-json.js";
 import { type Location, locate, resolveInside } from "./location.js";
-import { readHeader } from "./read-header.js";
 import { fileError, readSmallFile } from "./regular-file.js";
 import { chooseWeights } from "./weights.js";
 
@@ -17,10 +17,9 @@ export type OpenOptions = {
   /** Further folders that links in the checkpoint may lead to; without one they must stay inside. @default none */
   readonly allowedRoots?: readonly string[];
   readonly signal?: AbortSignal;
+  /** What was found in others that are opened with it. @default nothing */
+  readonly inCommon?: InCommon;
 };
-
-/** Files looked at or read at once: enough to hide the latency of a network file system. */
-const concurrency = 8;
 
 /**
  * Opens a checkpoint in the layout of the Hugging Face Hub: a folder with `model.safetensors`, or with shards and an
@@ -29,73 +28,42 @@ const concurrency = 8;
  * where there is one.
  */
 export async function openCheckpoint(path: string, options: OpenOptions = {}): Promise<Checkpoint> {
+  const { allowedRoots = [], inCommon = new InCommon(), signal } = options;
   try {
-    return await open(await locate(path, options.allowedRoots ?? []), options.signal);
+    return await open(await locate(path, allowedRoots), inCommon, signal);
   } catch (error) {
     throw fileError(error, path);
   }
 }
 
-async function open(location: Location, signal: AbortSignal | undefined): Promise<Checkpoint> {
-  const { directory } = location;
+async function open(location: Location, inCommon: InCommon, signal: AbortSignal | undefined): Promise<Checkpoint> {
   const weights = await chooseWeights(location);
   const index = weights.kind === "index" ? await readIndex(location, weights.name) : undefined;
-  const names = index === undefined ? [weights.name] : [...new Set(index.weightMap.values())].toSorted();
-  const shards = await resolveShards(location, names, signal);
-  const headers = await mapBounded(shards, concurrency, async (shard) => {
-    signal?.throwIfAborted();
-    return { ...shard, ...(await readHeader(shard.path, { name: join(directory, shard.name), followLinks: false })) };
-  });
-  const { tensors, warnings } = collectTensors(directory, headers, index);
+  const { files, tensors, warnings } = await readContents({ location, weights, index, inCommon, signal });
   const { beside } = weights;
-  const ignored =
-    beside === undefined || names.includes(beside) ? [] : [`${quote(beside)} lies beside the index and is ignored`];
+  const isBesides = beside !== undefined && !files.some(({ name }) => name === beside);
   const config = await readConfig(location);
   return {
-    directory,
+    directory: location.directory,
     root: location.roots[0],
-    files: headers.map(({ name, path, header, headerSha256, fileBytes }) => {
-      return { name, path, bytes: fileBytes, headerSha256, dataOffset: header.dataOffset, metadata: header.metadata };
-    }),
+    files,
     tensors,
     config: config?.value,
     configText: config?.text,
-    warnings: [...ignored, ...warnings],
+    warnings: [...(isBesides ? [`${quote(beside)} lies beside the index and is ignored`] : []), ...warnings],
   };
 }
 
-async function readIndex(location: Location, name: string): Promise<CheckpointIndex> {
-  const path = await resolveInside(location, name);
-  const shown = join(location.directory, name);
-  if (path === undefined) throw malformed(location, `${quote(name)} is a link that leads nowhere`);
-  return parseIndex(await readSmallFile(path, { name: shown, maxBytes: maxIndexBytes, followLinks: false }), shown);
-}
-
-type ResolvedShard = { readonly name: string; readonly path: string };
-
-/** The real path of every shard. Missing ones are named together, since one that is missing rarely is alone. */
-async function resolveShards(
-  location: Location,
-  names: readonly string[],
-  signal: AbortSignal | undefined,
-): Promise<readonly ResolvedShard[]> {
-  const paths = await mapBounded(names, concurrency, async (name) => {
-    signal?.throwIfAborted();
-    return resolveInside(location, name);
-  });
-  const shards: ResolvedShard[] = [];
-  const missing: string[] = [];
-  for (const [i, name] of names.entries()) {
-    const path = paths[i];
-    if (path === undefined) missing.push(name);
-    else shards.push({ name, path });
+async function readIndex(location: Location, file: string): Promise<IndexFile> {
+  const { directory } = location;
+  const path = await resolveInside(location, file);
+  if (path === undefined) {
+    const problem = `${quote(file)} is a link that leads nowhere`;
+    throw new AmalgamError("checkpoint_malformed", `Cannot open checkpoint ${quote(directory)}: ${problem}`, {
+      details: { file: directory },
+    });
   }
-  if (missing.length === 0) return shards;
-  throw malformed(location, `${missing.length} of ${names.length} files are missing: ${quoteList(missing)}`);
-}
-
-function malformed(location: Location, problem: string): AmalgamError {
-  return new AmalgamError("checkpoint_malformed", `Cannot open checkpoint ${quote(location.directory)}: ${problem}`, {
-    details: { file: location.directory },
-  });
+  const name = join(directory, file);
+  const bytes = await readSmallFile(path, { name, maxBytes: maxIndexBytes, followLinks: false });
+  return { bytes, name, sha256: createHash("sha256").update(bytes).digest("hex") };
 }

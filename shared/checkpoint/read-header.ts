@@ -7,14 +7,17 @@ import { assertNotForeign } from "./foreign-file.js";
 import { type Header, type HeaderContext, parseHeader } from "./header.js";
 import { assertFirstByte, assertHeaderLength, headerError, lengthBytes, maxHeaderBytes } from "./header-limits.js";
 import { fileError, openRegularFile, type RegularFileOptions, readFully } from "./regular-file.js";
+import type { StringTable } from "./string-table.js";
 
-/** A header and what identifies the file it was read from. */
-export type HeaderFile = {
-  readonly header: Header;
+/** What identifies a file by its header. */
+export type HeaderDigest = {
   /** SHA-256 of the file's first `header.dataOffset` bytes, in hexadecimal. */
   readonly headerSha256: string;
   readonly fileBytes: number;
 };
+
+/** A header and what identifies the file it was read from. */
+export type HeaderFile = HeaderDigest & { readonly header: Header };
 
 /** Bytes of a first read; nine headers in ten are smaller, and then it is the only one. */
 const firstReadBytes = 64 << 10;
@@ -25,8 +28,33 @@ const gate = new ByteGate(maxHeaderBytes + lengthBytes);
 /**
  * Reads and parses the header of a safetensors file. Every size is checked before memory is taken for it, and a path
  * that is not a regular file is refused rather than waited for. Problems with the file are `checkpoint_malformed`.
+ * `strings`: see `parseHeader()`.
  */
-export async function readHeader(path: string, options: RegularFileOptions = {}): Promise<HeaderFile> {
+export function readHeader(
+  path: string,
+  options: RegularFileOptions & { readonly strings?: StringTable } = {},
+): Promise<HeaderFile> {
+  return withHeaderBytes(path, options, (whole, context) => {
+    const header = parseHeader(whole.subarray(lengthBytes), context, options.strings);
+    return { header, ...digestOf(whole, context) };
+  });
+}
+
+/** The same without parsing it, for files that may have a header that is known. */
+export function readHeaderDigest(path: string, options: RegularFileOptions = {}): Promise<HeaderDigest> {
+  return withHeaderBytes(path, options, digestOf);
+}
+
+function digestOf(whole: Uint8Array, { fileBytes }: HeaderContext): HeaderDigest {
+  return { headerSha256: createHash("sha256").update(whole).digest("hex"), fileBytes };
+}
+
+/** Hands over a header's bytes, the eight of its length included. */
+async function withHeaderBytes<Result>(
+  path: string,
+  options: RegularFileOptions,
+  use: (whole: Uint8Array, context: HeaderContext) => Result,
+): Promise<Result> {
   const file = options.name ?? path;
   const { handle, bytes: fileBytes } = await openRegularFile(path, options);
   try {
@@ -40,11 +68,7 @@ export async function readHeader(path: string, options: RegularFileOptions = {})
     assertHeaderLength(length, context);
     assertFirstByte(first.subarray(lengthBytes), context);
     const wholeBytes = lengthBytes + Number(length);
-    return await gate.hold(wholeBytes, async () => {
-      const whole = await readWhole(handle, first, wholeBytes, context);
-      const header = parseHeader(whole.subarray(lengthBytes), context);
-      return { header, headerSha256: createHash("sha256").update(whole).digest("hex"), fileBytes };
-    });
+    return await gate.hold(wholeBytes, async () => use(await readWhole(handle, first, wholeBytes, context), context));
   } catch (error) {
     throw fileError(error, file);
   } finally {

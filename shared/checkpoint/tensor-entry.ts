@@ -26,7 +26,7 @@ const dtypes = new Map<string, Dtype>();
 export function readTensorEntry(scanner: JsonScanner, name: string): TensorEntry {
   let dtype: Dtype | undefined;
   let shape: number[] | undefined;
-  let offsets: readonly [number, number] | undefined;
+  let [begin, end] = [-1, -1];
   scanner.expect(0x7b);
   let more = !scanner.skip(0x7d);
   while (more) {
@@ -34,20 +34,24 @@ export function readTensorEntry(scanner: JsonScanner, name: string): TensorEntry
     const repeated =
       (key === "dtype" && dtype !== undefined) ||
       (key === "shape" && shape !== undefined) ||
-      (key === "data_offsets" && offsets !== undefined);
+      (key === "data_offsets" && end >= 0);
     if (repeated) throw scanner.problem(`has ${quote(key)} twice`);
     scanner.expect(0x3a);
     if (key === "dtype") dtype = readDtype(scanner);
     else if (key === "shape") shape = readShape(scanner);
-    else if (key === "data_offsets") offsets = readOffsets(scanner);
-    else throw scanner.problem(`has the unknown key ${quote(key)}`);
+    else if (key === "data_offsets") {
+      scanner.expect(0x5b);
+      begin = scanner.unsigned();
+      scanner.expect(0x2c);
+      end = scanner.unsigned();
+      scanner.expect(0x5d);
+    } else throw scanner.problem(`has the unknown key ${quote(key)}`);
     more = scanner.another(0x7d);
   }
   if (dtype === undefined) throw scanner.problem('has no "dtype"');
   if (shape === undefined) throw scanner.problem('has no "shape"');
-  if (offsets === undefined) throw scanner.problem('has no "data_offsets"');
+  if (end < 0) throw scanner.problem('has no "data_offsets"');
 
-  const [begin, end] = offsets;
   if (begin > end) throw scanner.problem(`begins at ${begin} and ends before, at ${end}`);
   const bytes = tensorBytes(dtype, shape);
   if (bytes === undefined) {
@@ -87,24 +91,17 @@ function readDtype(scanner: JsonScanner): Dtype {
   return name;
 }
 
+/** Made once: an array that is pushed to has room for 17, and a header has 100,000 shapes. */
+const dimensions: number[] = [];
+
 function readShape(scanner: JsonScanner): number[] {
-  const shape: number[] = [];
+  dimensions.length = 0;
   scanner.expect(0x5b);
   let more = !scanner.skip(0x5d);
   while (more) {
-    shape.push(scanner.unsigned());
-    if (shape.length > maxRank) throw scanner.problem(`has more than ${maxRank} dimensions`);
+    dimensions.push(scanner.unsigned());
+    if (dimensions.length > maxRank) throw scanner.problem(`has more than ${maxRank} dimensions`);
     more = scanner.another(0x5d);
   }
-  // An array that was pushed to has room for 17; the copy only for what it holds, a third less for a whole header.
-  return shape.slice();
-}
-
-function readOffsets(scanner: JsonScanner): readonly [number, number] {
-  scanner.expect(0x5b);
-  const begin = scanner.unsigned();
-  scanner.expect(0x2c);
-  const end = scanner.unsigned();
-  scanner.expect(0x5d);
-  return [begin, end];
+  return dimensions.slice();
 }

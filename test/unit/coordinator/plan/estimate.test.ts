@@ -6,6 +6,7 @@ import { type FakeTensors, planOf, recipeFor } from "../../../support/planning.j
 
 const linear = recipeFor("linear", ["a", "b"], { each: "weight: 1" });
 const ties = recipeFor("ties", ["a", "b"], { each: "weight: 1, density: 0.5", base: "base" });
+const della = recipeFor("della", ["a", "b"], { each: "weight: 1, density: 0.5, epsilon: 0.1", base: "base" });
 
 function planFor(recipe: string, tensors: FakeTensors): Plan {
   return planOf(recipe, { base: tensors, a: tensors, b: tensors });
@@ -43,6 +44,29 @@ test.each([
   expect(large.bytesOut).toBeGreaterThan(980e9);
   expect(large.memoryPerAgent).toBe(small.memoryPerAgent);
   expect(large.memoryPerAgent).toBeLessThan(16e6);
+});
+
+test.each([
+  ["another dtype", { z: ["F32", [4, 4]] }],
+  ["longer rows", { z: ["BF16", [4, 600_000]] }],
+] satisfies [string, FakeTensors][])("estimate() finds one tensor of %s among many that are alike", (_, other) => {
+  const usual: FakeTensors = Object.fromEntries(["x", "y"].map((name) => [name, ["BF16", [4, 4]] as const]));
+  const memoryFor = (tensors: FakeTensors): number => estimateFor(della, tensors).memoryPerAgent;
+  expect(memoryFor({ ...usual, ...other })).toBe(Math.max(memoryFor(usual), memoryFor(other)));
+  expect(memoryFor({ ...usual, ...other })).toBeGreaterThan(memoryFor(usual));
+});
+
+test("estimate() counts what is put together as it is read, after tensors that are read as they are", () => {
+  const plan = planFor(linear, { x: ["BF16", [64, 64]], y: ["BF16", [64, 64]] });
+  const [x, y] = plan.tensors;
+  if (x === undefined || y === undefined) throw new Error("Two tensors were planned");
+  const factor = { source: 0, offset: 0, dtype: "BF16", bytes: 0 } as const;
+  const update = { a: factor, b: factor, rank: 16, scale: 1, transposed: false };
+  const updated = { ...y, inputs: y.inputs.map((input) => ({ ...input, updates: [update] })) };
+  const memoryOf = (...tensors: Plan["tensors"]): number => estimate({ ...plan, tensors }, [], 1).memoryPerAgent;
+  expect(memoryOf(x, updated)).toBe(memoryOf(updated));
+  expect(memoryOf(updated, x)).toBe(memoryOf(updated));
+  expect(memoryOf(updated)).toBeGreaterThan(memoryOf(x));
 });
 
 test("estimate() needs memory for every slot", () => {
