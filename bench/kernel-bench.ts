@@ -2,8 +2,9 @@ import { Kernel } from "../node-agent/compute/wasm/kernel.js";
 import { TileMemory } from "../node-agent/compute/wasm/memory.js";
 import { binsOf } from "../shared/expression/order-statistics.js";
 import { schedule } from "../shared/expression/passes.js";
-import type { Program } from "../shared/expression/program.js";
+import type { NodeId, Program } from "../shared/expression/program.js";
 import { randomKey } from "../shared/expression/random.js";
+import { rememberedMasks } from "../shared/expression/remembered.js";
 import { Scalars } from "../shared/expression/scalars.js";
 import { blockElements, type Partial } from "../shared/expression/statistics.js";
 import { methods } from "../shared/methods/index.js";
@@ -39,6 +40,8 @@ export class KernelBench {
   readonly #inputs: readonly number[];
   readonly #output: number;
   readonly #scalars: Scalars;
+  /** Where the bits of the masks are that are drawn once for all passes. */
+  readonly #masks: ReadonlyMap<NodeId, number>;
 
   constructor(given: KernelCase, elements: number) {
     const { program, slots } = programOf(given);
@@ -52,8 +55,11 @@ export class KernelBench {
     );
     const counts = { row: elements, column: elements, tensor: elements, model: elements };
     this.#scalars = new Scalars(program, schedule(program), { parameters, counts });
+    const maskOf = (node: NodeId) => [node, this.#memory.allocate(elements / 8, "a mask")] as const;
+    this.#masks = new Map(rememberedMasks(program).map(maskOf));
+    const draws = this.#masks.size > 0 ? [this.#draw()] : [];
     const gathers = schedule(program).statistics.map((_, pass) => this.#gather(pass));
-    this.phases = [...gathers, this.#map()];
+    this.phases = [...draws, ...gathers, this.#map()];
   }
 
   /** Fills an input with a pattern, over and over. */
@@ -62,8 +68,17 @@ export class KernelBench {
     for (let at = 0; at < bytes.length; at += pattern.length) bytes.set(pattern.subarray(0, bytes.length - at), at);
   }
 
+  #draw(): Phase {
+    const kernel = this.#kernel({ kind: "draw", nodes: [...this.#masks.keys()] });
+    return {
+      name: "masks",
+      bytesTouched: (this.#masks.size * this.#elements) / 8,
+      run: () => this.#overBlocks(kernel, () => undefined),
+    };
+  }
+
   #map(): Phase {
-    const kernel = this.#kernel({ kind: "map", output: "BF16" });
+    const kernel = this.#kernel({ kind: "map", output: "BF16", masks: [...this.#masks.keys()] });
     const bytesTouched = bytesPerElement * this.#elements * (this.#inputs.length + 1);
     return {
       name: "map",
@@ -74,7 +89,7 @@ export class KernelBench {
 
   #gather(pass: number): Phase {
     const gathers = schedule(this.#program).statistics[pass]?.gathers ?? [];
-    const kernel = this.#kernel({ kind: "gather", gathers, columnSums: [] });
+    const kernel = this.#kernel({ kind: "gather", gathers, columnSums: [], masks: [...this.#masks.keys()] });
     const bins = gathers.map(({ kind }) => binsOf(kind));
     const addresses = bins.map((count) => this.#memory.allocate(4 * count, "bins"));
     const counts = (gather: number): Uint32Array =>
@@ -104,6 +119,7 @@ export class KernelBench {
       const count = Math.min(blockElements, this.#elements - at);
       const addresses = this.#inputs.map((address) => address + bytesPerElement * at);
       kernel.setPointers(addresses, this.#output + bytesPerElement * at);
+      kernel.setMasks((node) => (this.#masks.get(node) ?? 0) + at / 8);
       kernel.run(count, at);
       seen(count);
     }

@@ -5,15 +5,14 @@ import type { Scalars } from "../shared/expression/scalars.js";
 import { tileSlack } from "../shared/expression/tiles.js";
 import { quote } from "../shared/quote.js";
 import { RowRanker } from "./compute/row-ranker.js";
-import type { Kernel } from "./compute/wasm/kernel.js";
-import type { KernelTask } from "./compute/wasm/kernel-code.js";
+import type { Kernel, Task } from "./compute/wasm/kernel.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
 
 export interface LineValuesOptions {
   /** The tensor's name, for messages. */
   readonly tensor: string;
   readonly program: Program;
-  /** What the pass's kernel evaluates. */
+  /** What the pass's kernels evaluate. */
   readonly targets: readonly NodeId[];
   /** Whether the pass has a node from an earlier one, so that nothing it depends on is needed. */
   readonly isKnown: (node: NodeId) => boolean;
@@ -23,7 +22,7 @@ export interface LineValuesOptions {
   /** Elements of one run of a kernel: a row in rowwise programs. */
   readonly block: number;
   /** A kernel of this task, ready but for pointers, scalars and prepared values. */
-  readonly kernelOf: (task: KernelTask, name: string) => Kernel;
+  readonly kernelOf: (task: Task, name: string) => Kernel;
 }
 
 /** The reductions and ranks of a row that need nothing but those of the groups before. */
@@ -46,21 +45,22 @@ export class LineValues {
   /** Undefined where nothing is ranked. */
   readonly #ranker: RowRanker | undefined;
 
-  /** Takes memory for a block of each prepared value. `kernel` is the pass's own. */
-  constructor(kernel: Kernel, options: LineValuesOptions) {
+  /** Takes memory for a block of each prepared value. `kernels` are the pass's own. */
+  constructor(kernels: readonly Kernel[], options: LineValuesOptions) {
+    const preparedNodes = [...new Set(kernels.flatMap((kernel) => kernel.preparedNodes))];
     this.#options = options;
     this.#groups = rowGroups(options.program, options.targets, options.isKnown).map((group) => this.#rowGroup(group));
     const ranks = this.#groups.flatMap((group) => group.ranks.map(({ node }) => node));
-    for (const node of ranks.length > 0 ? ranks : kernel.preparedNodes) {
+    for (const node of ranks.length > 0 ? ranks : preparedNodes) {
       this.#prepared.set(node, this.#allocate("the values of"));
     }
     this.#ranker =
       ranks.length > 0
         ? new RowRanker(options.memory, options.block, this.#ofRow("what ranking takes for"))
         : undefined;
-    if (ranks.length === 0) this.#spreadColumns(kernel.preparedNodes);
+    if (ranks.length === 0) this.#spreadColumns(preparedNodes);
     const addressOf = (node: NodeId): number => this.#prepared.get(node) ?? 0;
-    kernel.setPrepared(addressOf);
+    for (const kernel of kernels) kernel.setPrepared(addressOf);
     for (const lineKernel of this.#groups.flatMap(kernelsOf)) {
       lineKernel.setPrepared(addressOf);
       lineKernel.setScalars(options.scalars.values);

@@ -10,18 +10,18 @@ import { type RandomKey, randomKey } from "../shared/expression/random.js";
 import { rememberedMasks } from "../shared/expression/remembered.js";
 import { countsOf, Scalars } from "../shared/expression/scalars.js";
 import type { Partial } from "../shared/expression/statistics.js";
-import { tileBytes, tileElements, tileSlack } from "../shared/expression/tiles.js";
+import { tileBytes, tileElements, tileSlack, workerBytes } from "../shared/expression/tiles.js";
 import { quote } from "../shared/quote.js";
-import { Kernel, type MapObservation } from "./compute/wasm/kernel.js";
-import type { KernelTask, Masks } from "./compute/wasm/kernel-code.js";
+import { Kernel, type MapObservation, type Task } from "./compute/wasm/kernel.js";
 import { spareBins } from "./compute/wasm/layout.js";
-import { maskedElements } from "./compute/wasm/mask-lanes.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
 import { CombinedRows } from "./inputs/combinations.js";
 import { isDerived, type PieceInput, readDtype } from "./inputs/input.js";
 import { openInputs } from "./inputs/open.js";
 import { ReadContext } from "./inputs/reader.js";
+import { KeptInputs } from "./kept-inputs.js";
 import { LineValues } from "./line-values.js";
+import { MaskBits, MaskDrawing } from "./mask-bits.js";
 
 /** A piece of an output tensor, decoded from the wire. */
 export interface PieceTask {
@@ -75,8 +75,12 @@ export class PieceRun {
   readonly #block: number;
   readonly #programKey: string;
   readonly #combinedRows = new CombinedRows();
-  /** Undefined: masks are made anew in every pass. */
-  #masks: KeptMasks | undefined;
+  /** Masks that are drawn by themselves. */
+  readonly #masks: readonly NodeId[];
+  /** Undefined: masks are drawn anew in every pass. */
+  #keptMasks: MaskBits | undefined;
+  /** Undefined: inputs are read in every pass. */
+  #keptInputs: KeptInputs | undefined;
 
   constructor(task: PieceTask, environment: PieceEnvironment) {
     this.#task = task;
@@ -99,15 +103,15 @@ export class PieceRun {
     );
     this.#columns = new Columns(task.program, this.#scalars, columns);
     this.#programKey = keyOf(task.program);
+    this.#masks = rememberedMasks(task.program);
   }
 
   /** Gathers all statistics passes, for a piece that is a whole tensor and needs nothing from other tensors. */
   gatherAll(): void {
-    const masks = this.#keepMasks();
+    this.#keepMasks();
+    this.#keepInputs();
     this.#schedule.statistics.forEach((_, pass) => {
-      if (pass === 0) this.#masks = masks && { ...masks, are: "written" };
       this.#scalars.finishPass(pass, this.gather(pass));
-      this.#masks = masks && { ...masks, are: "read" };
     });
   }
 
@@ -119,18 +123,31 @@ export class PieceRun {
     return this.#schedule.columnwise ? [] : [...this.#scalars.statistics];
   }
 
-  /** Takes memory for masks that later passes would make anew, if there are any and it is there. */
-  #keepMasks(): Omit<KeptMasks, "are"> | undefined {
+  /** Takes memory for masks that several passes need, if there are any and it is there. */
+  #keepMasks(): void {
     const { memory } = this.#environment;
     memory.clear();
-    const nodes = rememberedMasks(this.#task.program);
     const { elements } = this.#division;
-    if (nodes.length === 0 || elements === 0) return undefined;
-    const line = this.#schedule.rowwise ? this.#block : elements;
-    const lineBytes = Math.ceil(line / maskedElements) * (maskedElements / 8);
-    const bytesEach = Math.ceil(elements / line) * lineBytes;
-    const first = memory.keep(nodes.length * bytesEach);
-    return first === undefined ? undefined : { nodes, first, bytesEach, lineBytes };
+    if (this.#masks.length === 0 || elements === 0 || this.#schedule.statistics.length === 0) return;
+    const row = this.#schedule.rowwise ? this.#block : undefined;
+    this.#keptMasks = MaskBits.keep(memory, this.#masks, elements, row);
+  }
+
+  /** Takes memory for what several passes read, if what each of them takes besides is sure to be there, too. */
+  #keepInputs(): void {
+    const { inputs, shape } = this.#task;
+    const { statistics } = this.#schedule;
+    const { memory } = this.#environment;
+    // Putting inputs together takes memory that is not known here.
+    if (statistics.length === 0 || this.#division.elements === 0 || inputs.some(isDerived)) return;
+    const dtypes = this.#dtypes();
+    const tile = workerBytes(
+      dtypes.reduce((bytes, dtype) => bytes + dtypeBytes(dtype), maxOutputBytes),
+      shape,
+      this.#schedule,
+    );
+    if (tile > memory.budgetBytes / 4) return;
+    this.#keptInputs = KeptInputs.keep(memory, dtypes, { elements: this.#division.elements, block: this.#block });
   }
 
   /** Gathers one statistics pass: one partial per gather. Sums over columns are kept for the passes after it. */
@@ -154,7 +171,7 @@ export class PieceRun {
       memory.bytes(address, bytes).fill(0);
       return address;
     });
-    const kernel = this.#kernel({ kind: "gather", gathers, columnSums, ...this.#maskTask() }, `gather ${pass}`);
+    const kernel = this.#kernel({ kind: "gather", gathers, columnSums, masks: this.#masks }, `gather ${pass}`);
     const sums: number[][] = gathers.map(() => []);
     const largest = gathers.map(() => -Infinity);
     this.#tiles(kernel, targetsOf(this.#task.program, { gathers, columnSums }), undefined, (count, index, row) => {
@@ -194,7 +211,7 @@ export class PieceRun {
     }
     const { memory } = this.#environment;
     memory.reset();
-    const kernel = this.#kernel({ kind: "map", output: outputDtype, ...this.#maskTask() }, `map ${outputDtype}`);
+    const kernel = this.#kernel({ kind: "map", output: outputDtype, masks: this.#masks }, `map ${outputDtype}`);
     const total = {
       bytes: 0,
       crc32: 0,
@@ -270,20 +287,27 @@ export class PieceRun {
     const elementBytes = dtypes.reduce((bytes, dtype) => bytes + dtypeBytes(dtype), outputBytes);
     const tile = Math.min(end - begin, tileElements(elementBytes, this.#division, this.#schedule));
     const what = `a tile of ${tile} elements of ${inputs.length} models for ${quote(this.#task.tensor)}`;
-    const addresses = dtypes.map((dtype) => memory.allocate((tile + tileSlack) * dtypeBytes(dtype), what));
+    const tiles = dtypes.map((dtype) => memory.allocate((tile + tileSlack) * dtypeBytes(dtype), what));
     const outputAddress = output === undefined ? 0 : memory.allocate((tile + tileSlack) * outputBytes, what);
     kernel.setKeys((stream) => this.#keyOf(stream));
     kernel.setScalars(this.#scalars.values);
-    const lines = this.#lineValues(kernel, targets);
+    const masks = this.#drawingFor(kernel);
+    const lines = this.#lineValues(kernel, targets, masks);
 
     const context = new ReadContext(memory, read, (bytesRead) => progress(bytesRead, 0));
     const readers = openInputs(inputs, shape, context, this.#combinedRows);
 
-    for (let at = begin; at < end; at += tile) {
-      const count = Math.min(tile, end - at);
-      readers.forEach((reader, i) => {
-        reader.read(at, at + count, addresses[i] ?? 0);
-      });
+    const kept = this.#keptInputs;
+    let count = 0;
+    for (let at = begin; at < end; at += count) {
+      const isKept = kept !== undefined && at < kept.elements;
+      count = Math.min(tile, (isKept ? kept.elements : end) - at);
+      const addresses = isKept ? kept.addressesOf(at) : tiles;
+      if (!(isKept && kept.isComplete)) {
+        readers.forEach((reader, i) => {
+          reader.read(at, at + count, addresses[i] ?? 0);
+        });
+      }
       for (let inTile = 0; inTile < count; inTile += block) {
         const elements = Math.min(block, count - inTile);
         const pointers = addresses.map((address, i) => address + inTile * dtypeBytes(dtypes[i] ?? "F32"));
@@ -293,9 +317,10 @@ export class PieceRun {
           lines.setRow(pointers, elements, row);
           kernel.setScalars(this.#scalars.values);
         }
+        const first = rowwise ? 0 : index;
+        masks?.prepare(pointers, elements, first, row);
         kernel.setPointers(pointers, outputAddress + inTile * outputBytes);
-        if (this.#masks !== undefined) kernel.setMasks(maskAddresses(this.#masks, rowwise ? row : undefined, index));
-        run(elements, rowwise ? 0 : index, row);
+        run(elements, first, row);
       }
       if (output !== undefined) {
         const from = output.copyOf === undefined ? outputAddress : (addresses[output.copyOf] ?? 0);
@@ -303,10 +328,23 @@ export class PieceRun {
       }
       progress(context.takeBytesRead(), output === undefined ? 0 : count * outputBytes);
     }
+    masks?.finish();
+    if (kept !== undefined) kept.isComplete = true;
   }
 
-  #maskTask(): Masks {
-    return this.#masks === undefined ? {} : { masks: { nodes: this.#masks.nodes, are: this.#masks.are } };
+  /** What gives a pass's kernel its masks; undefined if it needs none. */
+  #drawingFor(kernel: Kernel): MaskDrawing | undefined {
+    const { begin, end } = this.#task;
+    const { maskNodes } = kernel;
+    if (maskNodes.length === 0) return undefined;
+    const block = Math.min(this.#block, end - begin);
+    const bits = this.#keptMasks ?? MaskBits.ofBlock(this.#environment.memory, maskNodes, block);
+    return new MaskDrawing(bits, kernel, (nodes) => {
+      const drawing = this.#kernel({ kind: "draw", nodes }, `draw ${nodes.join()}`);
+      drawing.setKeys((stream) => this.#keyOf(stream));
+      drawing.setScalars(this.#scalars.values);
+      return drawing;
+    });
   }
 
   #keyOf(stream: number): RandomKey {
@@ -315,12 +353,13 @@ export class PieceRun {
     return randomKey(from.seed, from.tensor, from.stream);
   }
 
-  #lineValues(kernel: Kernel, targets: readonly NodeId[]): LineValues {
-    return new LineValues(kernel, {
+  #lineValues(kernel: Kernel, targets: readonly NodeId[], masks: MaskDrawing | undefined): LineValues {
+    const kernels = masks?.kernel === undefined ? [kernel] : [kernel, masks.kernel];
+    return new LineValues(kernels, {
       tensor: this.#task.tensor,
       program: this.#task.program,
-      targets,
-      isKnown: (node) => this.#masks?.are === "read" && this.#masks.nodes.includes(node),
+      targets: [...targets, ...(masks?.nodes ?? [])],
+      isKnown: (node) => this.#keptMasks?.isComplete(node) === true,
       scalars: this.#scalars,
       columns: this.#columns,
       memory: this.#environment.memory,
@@ -333,10 +372,9 @@ export class PieceRun {
     });
   }
 
-  #kernel(task: KernelTask, name: string): Kernel {
+  #kernel(task: Task, name: string): Kernel {
     const dtypes = this.#dtypes();
-    const masks = "masks" in task ? `masks ${task.masks?.are}` : "";
-    const key = `${this.#programKey} ${dtypes.join()} ${name} ${masks}`;
+    const key = `${this.#programKey} ${dtypes.join()} ${name}`;
     let kernel = this.#environment.kernels.get(key);
     if (kernel === undefined) {
       kernel = new Kernel(this.#task.program, dtypes, task, this.#environment.memory);
@@ -357,20 +395,8 @@ export class PieceRun {
   }
 }
 
-/** Bits of masks between the passes over one piece. */
-interface KeptMasks {
-  readonly nodes: readonly NodeId[];
-  readonly are: "written" | "read";
-  readonly first: number;
-  readonly bytesEach: number;
-  /** Of a row, in rowwise programs. */
-  readonly lineBytes: number;
-}
-
-function maskAddresses({ nodes, first, bytesEach, lineBytes }: KeptMasks, row: number | undefined, index: number) {
-  const offset = row === undefined ? index / 8 : row * lineBytes;
-  return nodes.map((_, place) => first + place * bytesEach + offset);
-}
+/** Of an element of any dtype. */
+const maxOutputBytes = 8;
 
 const programKeys = new WeakMap<Program, string>();
 

@@ -8,6 +8,7 @@ export class CountingReducer implements Reducer {
   readonly #loop: Loop;
   readonly #kind: Count;
   readonly #place: number;
+  /** Where the bins begin, in all lanes. */
   readonly #histogram: Local;
   /** For lower bits: the searched bin, as the upper half of a key. */
   readonly #searched: Local;
@@ -16,29 +17,27 @@ export class CountingReducer implements Reducer {
     this.#loop = loop;
     this.#kind = kind;
     this.#place = place;
-    this.#histogram = loop.body.local("i32");
+    this.#histogram = loop.body.local("v128");
     this.#searched = loop.body.local("v128");
   }
 
   prepare(): void {
     const { body, layout } = this.#loop;
-    body
-      .get(parameters.control)
-      .load("i32.load", layout.histograms + 4 * this.#place)
-      .set(this.#histogram);
+    pushSplat(this.#loop, layout.histograms + 4 * this.#place);
+    body.set(this.#histogram);
     pushSplat(this.#loop, layout.bins + 4 * this.#place);
     body.set(this.#searched);
   }
 
   add(lanes: Local, vector: Vector): void {
     const { body } = this.#loop;
-    const offsets = body.local("v128");
+    const addresses = body.local("v128");
     const key = this.#key(lanes);
     if (isUpperCount(this.#kind)) this.#pushUpperOffsets(key);
     else this.#pushLowerOffsets(key);
-    body.set(offsets);
+    body.get(this.#histogram).simd("i32x4.add").set(addresses);
     for (let lane = 0; lane < vectorLanes; lane += 1) {
-      this.#ifLaneExists(vector, lane, () => this.#increment(offsets, lane));
+      this.#ifLaneExists(vector, lane, () => this.#increment(addresses, lane));
     }
   }
 
@@ -83,11 +82,11 @@ export class CountingReducer implements Reducer {
     body.simd("v128.bitselect");
   }
 
-  /** Adds one to the bin whose byte offset is in a lane. */
-  #increment(offsets: Local, lane: number): void {
+  /** Adds one to the bin whose address is in a lane. */
+  #increment(addresses: Local, lane: number): void {
     const { body } = this.#loop;
     const address = body.local("i32");
-    body.get(this.#histogram).get(offsets).extractLane(lane).op("i32.add").tee(address);
+    body.get(addresses).extractLane(lane).tee(address);
     body.get(address).load("i32.load", 0).i32(1).op("i32.add").store("i32.store", 0);
   }
 

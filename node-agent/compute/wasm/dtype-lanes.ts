@@ -31,7 +31,18 @@ export function loadLanes(body: FunctionBody, dtype: ComputableDtype, address: L
   }
 }
 
-/** Rounds eight f32 elements (`low`, then `high`) to nearest-even and stores them at `address + offset` bytes. */
+/** Pushes four of the eight bf16 elements in a vector as f32 lanes: a bf16 is the upper half of an f32. */
+export function pushWidenedBf16(body: FunctionBody, eight: Local, half: "low" | "high"): void {
+  const first = half === "low" ? 0 : 8;
+  // Bytes of both vectors by turns, which x64 has an instruction for.
+  const interleaved = [0, 2, 4, 6].flatMap((byte) => [0, 1, 16, 17].map((of) => of + first + byte));
+  body.splat(0).get(eight).shuffle(interleaved);
+}
+
+/**
+ * Rounds eight f32 elements (`low`, then `high`) to nearest-even and stores them at `address + offset` bytes. What is
+ * stored for a NaN is canonical, or anything if `nan` says so.
+ */
 export function storeLanes(
   body: FunctionBody,
   dtype: ComputableDtype,
@@ -39,6 +50,7 @@ export function storeLanes(
   offset: number,
   low: Local,
   high: Local,
+  nan: "canonical" | "any" = "canonical",
 ): void {
   switch (dtype) {
     case "F32":
@@ -64,8 +76,11 @@ export function storeLanes(
       return;
     case "BF16":
       body.get(address);
-      roundToBf16(body, low);
-      roundToBf16(body, high);
+      for (const half of [low, high]) {
+        pushRoundedToBf16(body, half);
+        // Rounding may carry a NaN's bits over into another number's.
+        if (nan === "canonical") body.splat(0x7fc0).get(half).get(half).simd("f32x4.eq").simd("v128.bitselect");
+      }
       body.simd("i16x8.narrow_i32x4_u").store("v128.store", offset);
       return;
     case "F16":
@@ -189,9 +204,8 @@ function narrowSmall(body: FunctionBody, x: Local, format: SmallFloat): void {
   body.splat(format.nan).get(x).get(x).simd("f32x4.eq").simd("v128.bitselect");
 }
 
-/** f32 → bf16 in the low 16 bits of each lane, to nearest-even, NaN canonical (the integer trick alone breaks NaNs). */
-function roundToBf16(body: FunctionBody, x: Local): void {
+/** Pushes f32 → bf16 in the low 16 bits of each lane, to nearest-even, of what is no NaN. */
+function pushRoundedToBf16(body: FunctionBody, x: Local): void {
   body.get(x).get(x).i32(16).simd("i32x4.shr_u").splat(1).simd("v128.and").simd("i32x4.add");
   body.splat(0x7fff).simd("i32x4.add").i32(16).simd("i32x4.shr_u");
-  body.splat(0x7fc0).get(x).get(x).simd("f32x4.eq").simd("v128.bitselect");
 }

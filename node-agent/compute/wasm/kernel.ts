@@ -6,6 +6,7 @@ import { compileKernel, type KernelTask } from "./kernel-code.js";
 import { type ControlLayout, resultBytes } from "./layout.js";
 import type { TileMemory } from "./memory.js";
 import { observed } from "./observer.js";
+import { largestInRange } from "./range-observer.js";
 
 /** What one run of a map kernel saw. */
 export interface MapObservation {
@@ -17,24 +18,32 @@ export interface MapObservation {
 
 type Run = (control: number, count: number, counter0: number, counter1: number, counter2: number) => void;
 
+/** What a kernel is made to do; how closely a map kernel looks at the elements is its own affair. */
+export type Task = Exclude<KernelTask, { kind: "map" }> | Omit<Extract<KernelTask, { kind: "map" }>, "seen">;
+
 /** A compiled phase, ready to run over tiles in one memory. */
 export class Kernel {
+  readonly #program: Program;
+  readonly #dtypes: readonly ComputableDtype[];
+  readonly #task: Task;
+  readonly #memory: TileMemory;
   readonly #layout: ControlLayout;
   readonly #run: Run;
-  readonly #memory: TileMemory;
-  readonly #task: KernelTask;
-  readonly #inputs: number;
+  /** Of a map kernel: the same, but it counts. Compiled when it is first needed, since most weights are finite. */
+  #countingRun: Run | undefined;
+  /** Of the output, in the last run; undefined if something was counted. */
+  #largestInRange: number | undefined;
   readonly #masks: ReadonlySet<NodeId>;
   #control = 0;
 
-  constructor(program: Program, dtypes: readonly ComputableDtype[], task: KernelTask, memory: TileMemory) {
-    const { module, layout } = compileKernel(program, dtypes, task, memory.maximumPages);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(module), { env: { memory: memory.memory } });
-    this.#layout = layout;
-    this.#run = instance.exports["run"] as Run;
-    this.#memory = memory;
+  constructor(program: Program, dtypes: readonly ComputableDtype[], task: Task, memory: TileMemory) {
+    this.#program = program;
+    this.#dtypes = dtypes;
     this.#task = task;
-    this.#inputs = dtypes.length;
+    this.#memory = memory;
+    const { layout, run } = this.#compile("ranges");
+    this.#layout = layout;
+    this.#run = run;
     this.#masks = new Set(layout.scalarNodes.filter((id) => isMask(nodeAt(program, id).op)));
   }
 
@@ -59,9 +68,14 @@ export class Kernel {
     this.#words(this.#layout.prepared).set(this.#layout.preparedNodes.map(addressOf));
   }
 
-  /** Where the bits of each mask are for the coming elements, in the task's order; a multiple of 16 elements in. */
-  setMasks(addresses: readonly number[]): void {
-    this.#words(this.#layout.masks).set(addresses);
+  /** The masks that a run reads, or writes: {@link setMasks} says where. */
+  get maskNodes(): readonly NodeId[] {
+    return this.#layout.maskNodes;
+  }
+
+  /** Where the bits of each mask are for the coming elements, or go; a multiple of 16 elements in. */
+  setMasks(addressOf: (node: NodeId) => number): void {
+    this.#words(this.#layout.masks).set(this.#layout.maskNodes.map(addressOf));
   }
 
   /** Where each counting gather's bins or column sum's accumulators are, gathers first; ignored for the others. */
@@ -100,7 +114,14 @@ export class Kernel {
    */
   run(count: number, index: number, row = 0): void {
     const group = index / 4;
-    this.#run(this.#control, count, (group % 0x1_0000_0000) | 0, Math.floor(group / 0x1_0000_0000), row);
+    const start = [(group % 0x1_0000_0000) | 0, Math.floor(group / 0x1_0000_0000), row] as const;
+    this.#run(this.#control, count, ...start);
+    if (this.#task.kind !== "map") return;
+    const { buffer } = this.#memory.memory;
+    this.#largestInRange = largestInRange(buffer, (place) => this.#resultAt(place), this.#task.output);
+    if (this.#largestInRange !== undefined) return;
+    this.#countingRun ??= this.#compile("counts").run;
+    this.#countingRun(this.#control, count, ...start);
   }
 
   /** The sum that the reduction at this place found in the last run. */
@@ -117,6 +138,10 @@ export class Kernel {
 
   /** What the last run of a map kernel over `count` elements saw. */
   observation(count: number): MapObservation {
+    if (this.#largestInRange !== undefined) {
+      const inputsNonFinite = this.#dtypes.map(() => 0);
+      return { nonFinite: 0, overflowed: 0, largest: this.#largestInRange, inputsNonFinite };
+    }
     const canOverflow = this.#task.kind === "map" && this.#task.output !== "F32" && this.#task.output !== "F64";
     const finite = this.#counted(observed.finite);
     const held = canOverflow ? this.#counted(observed.representable) : finite;
@@ -124,11 +149,16 @@ export class Kernel {
       nonFinite: count - finite,
       overflowed: finite - held,
       largest: Math.max(0, this.largest(observed.largest)),
-      inputsNonFinite: Array.from(
-        { length: this.#inputs },
-        (_, input) => count - this.#counted(observed.firstInput + input),
-      ),
+      inputsNonFinite: this.#dtypes.map((_, input) => count - this.#counted(observed.firstInput + input)),
     };
+  }
+
+  #compile(seen: "ranges" | "counts"): { layout: ControlLayout; run: Run } {
+    const task = this.#task.kind === "map" ? { ...this.#task, seen } : this.#task;
+    const { module, layout } = compileKernel(this.#program, this.#dtypes, task, this.#memory.maximumPages);
+    const { memory } = this.#memory;
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module), { env: { memory } });
+    return { layout, run: exports["run"] as Run };
   }
 
   #counted(place: number): number {

@@ -10,8 +10,9 @@ export interface ControlLayout {
   /** u32, one per node of {@link preparedNodes}: where its values for the coming elements are, in f32. */
   readonly prepared: number;
   readonly preparedNodes: readonly NodeId[];
-  /** u32, one per mask that is written down or was: where its bits for the coming elements are. */
+  /** u32, one per node of {@link maskNodes}: where its bits for the coming elements are, or go. */
   readonly masks: number;
+  readonly maskNodes: readonly NodeId[];
   /** u32: where the output tile goes. */
   readonly output: number;
   /** u32, one per reduction: where its bins are if it counts, or its accumulators if it sums columns. */
@@ -39,7 +40,7 @@ export function layOut(parts: {
   inputs: number;
   gathers: number;
   preparedNodes: readonly NodeId[];
-  masks: number;
+  maskNodes: readonly NodeId[];
   scalarNodes: readonly NodeId[];
   streams: readonly number[];
   results: number;
@@ -53,7 +54,7 @@ export function layOut(parts: {
   const inputs = take(parts.inputs);
   const output = take(1);
   const prepared = take(parts.preparedNodes.length);
-  const masks = take(parts.masks);
+  const masks = take(parts.maskNodes.length);
   const histograms = take(parts.gathers);
   const scalars = take(parts.scalarNodes.length);
   const bins = take(parts.gathers);
@@ -66,6 +67,7 @@ export function layOut(parts: {
     prepared,
     preparedNodes: parts.preparedNodes,
     masks,
+    maskNodes: parts.maskNodes,
     histograms,
     scalars,
     scalarNodes: parts.scalarNodes,

@@ -1,48 +1,60 @@
 import type { FunctionBody, Local } from "./encoder.js";
-import { type Loop, type Vector, vectorLanes } from "./loop.js";
+import { type Vector, vectorLanes } from "./loop.js";
 
-/** Elements whose bits are written at once: an iteration of a kernel that draws random numbers. */
+/** Elements whose bits are written, or read, at once. */
 export const maskedElements = 16;
 
-/** Writes masks down as bits, the first element's lowest, while a kernel has them in registers. */
-export class MaskWriter {
-  readonly #loop: Loop;
-  readonly #pointer: Local;
-  readonly #bits: Local;
+const vectorsAtOnce = maskedElements / vectorLanes;
 
-  constructor(loop: Loop, pointer: Local) {
-    this.#loop = loop;
+/** Writes a mask down as bits, the first element's lowest. */
+export class MaskWriter {
+  readonly #body: FunctionBody;
+  readonly #pointer: Local;
+  #vectors: Local[] = [];
+
+  constructor(body: FunctionBody, pointer: Local) {
+    this.#body = body;
     this.#pointer = pointer;
-    this.#bits = loop.body.local("i32");
   }
 
   /** To be given the vectors of an iteration in order. Bits of lanes that do not exist are anything. */
   add(mask: Local, { number }: Vector): void {
-    const { body } = this.#loop;
-    body.get(mask).simd("i32x4.bitmask");
-    if (number > 0) {
-      body
-        .i32(number * vectorLanes)
-        .op("i32.shl")
-        .get(this.#bits)
-        .op("i32.or");
-    }
-    body.set(this.#bits);
-    if ((number + 1) * vectorLanes === maskedElements) {
-      body.get(this.#pointer).get(this.#bits).store("i32.store16", 0);
-    }
+    this.#vectors.push(mask);
+    const [a, b, c, d] = this.#vectors;
+    if (a === undefined || b === undefined || c === undefined || d === undefined) return;
+    const offset = Math.floor(number / vectorsAtOnce) * (maskedElements / 8);
+    this.#body.get(this.#pointer);
+    this.#body.get(a).get(b).simd("i16x8.narrow_i32x4_s").get(c).get(d).simd("i16x8.narrow_i32x4_s");
+    this.#body.simd("i8x16.narrow_i16x8_s").simd("i8x16.bitmask").store("i32.store16", offset);
+    this.#vectors = [];
   }
 }
 
-/** Pushes four lanes of a mask that was written down: all ones where it holds. */
-export function pushWrittenMask(body: FunctionBody, pointer: Local, vector: number): void {
-  const perByte = 8 / vectorLanes;
-  const first = (vector % perByte) * vectorLanes;
-  const bit = (lane: number): number => 1 << (first + lane);
-  body
-    .get(pointer)
-    .load("i32.load8_u", Math.floor(vector / perByte))
-    .simd("i32x4.splat");
-  body.v128([bit(0), bit(1), bit(2), bit(3)]).simd("v128.and");
-  body.v128([bit(0), bit(1), bit(2), bit(3)]).simd("i32x4.eq");
+/** Reads a mask that was written down. */
+export class MaskReader {
+  readonly #body: FunctionBody;
+  readonly #pointer: Local;
+  /** The bits of the elements at hand, in all lanes. */
+  readonly #bits: Local;
+
+  constructor(body: FunctionBody, pointer: Local) {
+    this.#body = body;
+    this.#pointer = pointer;
+    this.#bits = body.local("v128");
+  }
+
+  /** Pushes four lanes: all ones where the mask holds. To be asked for the vectors of an iteration in order. */
+  push(vector: number): void {
+    const first = (vector % vectorsAtOnce) * vectorLanes;
+    const bit = (lane: number): number => 1 << (first + lane);
+    if (first === 0) {
+      const offset = Math.floor(vector / vectorsAtOnce) * (maskedElements / 8);
+      this.#body.get(this.#pointer).load("i32.load16_u", offset).simd("i32x4.splat").set(this.#bits);
+    }
+    this.#body
+      .get(this.#bits)
+      .v128([bit(0), bit(1), bit(2), bit(3)])
+      .simd("v128.and");
+    this.#body.v128([bit(0), bit(1), bit(2), bit(3)]).simd("i32x4.eq");
+  }
 }

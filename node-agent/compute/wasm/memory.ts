@@ -34,10 +34,15 @@ export class TileMemory {
     this.#top = 0;
   }
 
-  /** Forgets all regions, and makes one that reset() spares; undefined if it would take more than half of the budget. */
+  /** What {@link keep} would still give: no more than half of the budget is kept. */
+  get roomToKeep(): number {
+    return Math.floor(this.budgetBytes / 2) - this.#floor;
+  }
+
+  /** Forgets all regions, and makes one that reset() spares; undefined if there is no room for it. */
   keep(bytes: number): number | undefined {
     this.reset();
-    if (this.#floor + bytes > this.budgetBytes / 2) return undefined;
+    if (bytes > this.roomToKeep) return undefined;
     const address = this.allocate(bytes, "what is kept between passes");
     this.#floor = this.#top;
     return address;

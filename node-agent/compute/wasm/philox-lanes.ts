@@ -1,7 +1,6 @@
 import { philox } from "../../../shared/expression/random.js";
 import type { FunctionBody, Local } from "./encoder.js";
 
-const lowHalves = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
 const highHalves = [4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31];
 
 /**
@@ -41,12 +40,40 @@ function multiply(body: FunctionBody, lanes: Local, by: number, low: Local, high
   const [even, odd] = [body.local("v128"), body.local("v128")];
   body.get(lanes).splat(by).simd("i64x2.extmul_low_i32x4_u").set(even);
   body.get(lanes).splat(by).simd("i64x2.extmul_high_i32x4_u").set(odd);
-  body.get(even).get(odd).shuffle(lowHalves).set(low);
+  // Not shuffled out of the products: on x64 those keep the shuffle units busier than anything else does.
+  body.get(lanes).splat(by).simd("i32x4.mul").set(low);
   body.get(even).get(odd).shuffle(highHalves).set(high);
 }
 
 /** Pushes a random word's four lanes as f32 in [0, 1): its upper 24 bits, so that the conversion is exact. */
 export function pushUniform(body: FunctionBody, word: Local): void {
-  const unit = new Uint32Array(Float32Array.of(2 ** -24).buffer)[0] ?? 0;
-  body.get(word).i32(8).simd("i32x4.shr_u").simd("f32x4.convert_i32x4_s").splat(unit).simd("f32x4.mul");
+  body
+    .get(word)
+    .i32(8)
+    .simd("i32x4.shr_u")
+    .simd("f32x4.convert_i32x4_s")
+    .splat(f32Bits(2 ** -24))
+    .simd("f32x4.mul");
+}
+
+/**
+ * Pushes `limit`, four equal lanes of f32, as the integer that a random number's 24 bits are below just where the number
+ * is below the limit. Scaling by a power of two is exact; NaN, which nothing is below, becomes 0.
+ */
+export function pushDrawLimit(body: FunctionBody, limit: Local): void {
+  body
+    .get(limit)
+    .splat(f32Bits(2 ** 24))
+    .simd("f32x4.mul")
+    .simd("f32x4.ceil")
+    .simd("i32x4.trunc_sat_f32x4_s");
+}
+
+/** Pushes whether a random word's four numbers are below what {@link pushDrawLimit} made of their limit. */
+export function pushIsDrawnBelow(body: FunctionBody, word: Local, drawLimit: Local): void {
+  body.get(drawLimit).get(word).i32(8).simd("i32x4.shr_u").simd("i32x4.gt_s");
+}
+
+function f32Bits(x: number): number {
+  return new Uint32Array(Float32Array.of(x).buffer)[0] ?? 0;
 }
