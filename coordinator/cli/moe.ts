@@ -1,11 +1,9 @@
-import { runPlan } from "../job.js";
-import { inMoeConfig, moeReferences } from "../moe/config.js";
-import { openMoeModels, planMoe } from "../moe/plan-moe.js";
+import { moeReferences } from "../moe/config.js";
 import { readMoeConfig } from "../moe/read-config.js";
-import type { Plan } from "../plan/types.js";
-import type { Made } from "../provenance/made.js";
-import { mirrorReferences, type ReferenceMirrors } from "../sources/mirror-for-job.js";
-import { accessForPlan, withMirrors } from "../sources/mirror-for-merge.js";
+import { planFirst, runMoe } from "../moe/run-moe.js";
+import { formatQuantity } from "../plan/report.js";
+import { mirrorReferences } from "../sources/mirror-for-job.js";
+import { accessForPlan } from "../sources/mirror-for-merge.js";
 import { interruptible } from "./interrupt.js";
 import { carryOut, type RunOptions } from "./merge.js";
 import { showPlan } from "./plan.js";
@@ -27,23 +25,19 @@ export async function moe(
   const started = performance.now();
   const config = await readMoeConfig(configFile, options);
   const { shardSize: shardBytes, allowIdenticalExperts } = options;
-  const planOver = (mirrors: ReferenceMirrors): Promise<Plan> =>
-    mirrors.planned(async () => {
-      const mirrored = inMoeConfig(config, mirrors.otherPath);
-      return planMoe(mirrored, await openMoeModels(mirrored), { shardBytes });
-    });
   if (options.plan) {
     const mirrors = await interruptible((signal) =>
       mirrorReferences(moeReferences(config), config.file, accessForPlan(signal)),
     );
-    showPlan(await planOver(mirrors).finally(() => mirrors.remove()), options, terminal);
+    const { plan, prepared } = await planFirst(config, mirrors, { shardBytes }).finally(() => mirrors.remove());
+    const { sequences = [] } = prepared.hidden?.questions ?? {};
+    if (sequences.length > 0) {
+      const prompts = formatQuantity(sequences.length, "prompt");
+      terminal.stderr.write(`The base is run on ${prompts} first, for the gates: they will make it another digest\n`);
+    }
+    showPlan(plan, options, terminal);
     return 0;
   }
-  const made: Made = { kind: "moe", shardBytes, allowIdenticalExperts };
-  return carryOut(output, options, terminal, (run) =>
-    withMirrors(config, moeReferences(config), run, async (mirrors) => {
-      const plan = await planOver(mirrors);
-      return runPlan(plan, config.text, { ...run, mirrors: mirrors.files, made }, started);
-    }),
-  );
+  const made = { kind: "moe", shardBytes, allowIdenticalExperts } as const;
+  return carryOut(output, options, terminal, (run) => runMoe(config, { ...run, made }, started));
 }

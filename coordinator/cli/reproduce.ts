@@ -55,7 +55,8 @@ export async function reproduce(
   const into = output ?? join(temporary ?? "", "reproduced");
   try {
     const addresses = { allowedHosts: options.allowHost, onAddresses: announce(options, terminal) };
-    const original = { manifest, folder: options.recipeFolder ?? folder, places: options.model, addresses };
+    const home = options.recipeFolder ?? folder;
+    const original = { manifest, folder: home, output: folder, places: options.model, addresses };
     await make(original, made, into, options, terminal);
     const comparison = compareOutputs(manifest, await readManifest(into));
     const differing = comparison.isEqual ? [] : await differingTensors(folder, into, manifest);

@@ -16,7 +16,8 @@ import type { BuiltGraph } from "../../shared/onnx/graph-builder.js";
  * | `encoder` of T5 | `input_ids`, `attention_mask` | `cross/<i>` FLOAT, the keys and values of cross-attention, and `encoder_attention_mask`: all of them are inputs of every `step`, under the same names |
  *
  * Outputs of a body: `hidden` [batch, time, width] (its last hidden states, after the last norm), `logits` [batch,
- * classes], or `vectors` [batch, width] (a pooled embedding).
+ * classes], `vectors` [batch, width] (a pooled embedding), or `layers` [batch, layers, width] (what each layer of a decoder
+ * of the Llama kind is given, pooled: the embedding first, and not what the last layer makes).
  *
  * Positions follow from the attention mask: tokens count from 0, so padding may be on either side.
  */
@@ -90,7 +91,7 @@ export interface GraphRequest {
    */
   readonly provider?: "any" | "cpu" | undefined;
   /** What the body ends in. Default: as config.json's `architectures` says. */
-  readonly output?: "hidden" | "logits" | "vectors" | undefined;
+  readonly output?: "hidden" | "logits" | "vectors" | "layers" | undefined;
   /** Whether the body also gives the inputs of its linear layers: see `withTaps()`. @default false */
   readonly taps?: boolean;
 }

@@ -3,7 +3,7 @@ import type { Located, ModelReference, Position } from "../recipe/recipe.js";
 import { inReference, type OtherPath } from "../sources/other-paths.js";
 
 /** How the rows of the routers are made; see gates.ts. */
-export const gateModes = ["cheap_embed", "random", "uniform_random"] as const;
+export const gateModes = ["hidden", "hidden_avg", "hidden_last", "cheap_embed", "random", "uniform_random"] as const;
 export type GateMode = (typeof gateModes)[number];
 
 /** A dense model whose feed-forward layers become one expert in every layer. */
@@ -33,6 +33,7 @@ export interface MoeConfig {
   readonly experts: readonly MoeExpert[];
   /** Experts that see every token. */
   readonly sharedExperts: readonly MoeExpert[];
+  /** @default "hidden" */
   readonly gateMode: GateMode;
   /** Undefined: everything keeps the dtype that it has in the base. */
   readonly dtype: ComputableDtype | undefined;
@@ -62,5 +63,14 @@ export function inMoeConfig(config: MoeConfig, otherPath: OtherPath): MoeConfig 
 
 /** Whether prompts decide where tokens go. */
 export function usesPrompts(mode: GateMode): boolean {
-  return mode === "cheap_embed";
+  return mode === "cheap_embed" || poolingOf(mode) !== undefined;
+}
+
+/**
+ * How hidden states of a prompt's tokens become one vector, where gates are made of them: of the average, or of the last
+ * token. "hidden" is what mergekit 0.1.5 makes of it, the last.
+ */
+export function poolingOf(mode: GateMode): "mean" | "last" | undefined {
+  if (mode === "hidden_avg") return "mean";
+  return mode === "hidden" || mode === "hidden_last" ? "last" : undefined;
 }

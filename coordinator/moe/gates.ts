@@ -2,9 +2,11 @@ import { type Dtype, dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import type { RowSegment } from "../../shared/checkpoint/row-segments.js";
 import { formatCount, quote } from "../../shared/quote.js";
 import type { MergedTensor } from "../plan/merged-tensor.js";
+import { copyProgram } from "../plan/programs.js";
 import type { PlannedInput, RowMap } from "../plan/types.js";
 import type { Complaints } from "../recipe/complaints.js";
 import type { MoeConfig, MoeExpert } from "./config.js";
+import type { GatesFile } from "./hidden/gates-file.js";
 import { normalGate, plainPromptGate, promptGate, uniformGate } from "./programs.js";
 import type { PromptEncoder, TokenCounts } from "./prompts.js";
 
@@ -15,15 +17,15 @@ export interface Embedding {
   readonly columns: number;
 }
 
-/** Makes a router [experts, hidden]: one row for each of these experts. */
-export type MakeGate = (name: string, experts: readonly MoeExpert[]) => MergedTensor;
+/** Makes a layer's router [experts, hidden]: one row for each of these experts. */
+export type MakeGate = (layer: number, name: string, experts: readonly MoeExpert[]) => MergedTensor;
 
 /** Random gates: other numbers in every layer, since they grow from the tensor's name. */
 export function randomGates({ gateMode, seed }: MoeConfig, hidden: number, dtype: Dtype): MakeGate {
   const program = gateMode === "random" ? normalGate : uniformGate;
   const parameters = gateMode === "random" ? [] : [Math.sqrt(1 / hidden)];
   const streams = gateMode === "random" ? 2 : 1;
-  return (name, experts) => ({
+  return (_, name, experts) => ({
     name,
     dtype,
     shape: [experts.length, hidden],
@@ -72,10 +74,26 @@ export function promptGates(
     known.set(experts, made);
     return made;
   };
-  return (name, experts) => {
+  return (_, name, experts) => {
     const computation = computationFor(experts);
     const shape = [experts.length, embedding.columns];
     return { name, dtype, shape, ...computation, parameters: [], randomStreams: undefined };
+  };
+}
+
+/** Gates that were made of hidden states, from their file. `source`, `model`: the file's and the base's, in the plan. */
+export function hiddenGates(
+  { experts, hidden, offsets }: GatesFile,
+  { sharedExperts: shared }: Pick<MoeConfig, "sharedExperts">,
+  { source, model }: Pick<PlannedInput, "source" | "model">,
+  dtype: Dtype,
+): MakeGate {
+  return (layer, name, routed) => {
+    const bytes = routed.length * hidden * experts.BYTES_PER_ELEMENT;
+    const start = routed === shared ? offsets.sharedExperts : offsets.experts;
+    const input: PlannedInput = { model, source, offset: start + layer * bytes, dtype: "F32", bytes };
+    const shape = [routed.length, hidden];
+    return { name, dtype, shape, program: copyProgram, inputs: [input], parameters: [], randomStreams: undefined };
   };
 }
 

@@ -38,18 +38,18 @@ export class PromptEncoder {
     this.#unknown = unknownToken(whole);
   }
 
+  /** A prompt's tokens, in order. */
+  encode(prompt: string): readonly number[] {
+    // The library's types do not tell that what the vocabulary lacks may come as undefined.
+    const ids: readonly (number | undefined)[] = this.#tokenizer.encode(this.#begin + prompt, {
+      add_special_tokens: false,
+    }).ids;
+    return ids.map((id) => id ?? this.#unknown).filter((id) => id !== undefined);
+  }
+
   count(prompts: readonly string[]): TokenCounts {
     const counts = new Map<number, number>();
-    for (const prompt of prompts) {
-      // The library's types do not tell that what the vocabulary lacks may come as undefined.
-      const ids: readonly (number | undefined)[] = this.#tokenizer.encode(this.#begin + prompt, {
-        add_special_tokens: false,
-      }).ids;
-      for (const found of ids) {
-        const id = found ?? this.#unknown;
-        if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1);
-      }
-    }
+    for (const id of prompts.flatMap((prompt) => this.encode(prompt))) counts.set(id, (counts.get(id) ?? 0) + 1);
     return new Map([...counts].sort(([a], [b]) => a - b));
   }
 }

@@ -3,9 +3,8 @@ import { quote } from "../../shared/quote.js";
 import { allOrNone, Complaints } from "../recipe/complaints.js";
 import { Fields } from "../recipe/fields.js";
 import { readText } from "../recipe/read.js";
-import type { Located } from "../recipe/recipe.js";
 import { readModelReference } from "../recipe/reference.js";
-import { describe, didYouMeanOrOneOf, quoteAll } from "../recipe/wording.js";
+import { describe, didYouMeanOrOneOf } from "../recipe/wording.js";
 import { isNull, numberOf, type YamlNode } from "../recipe/yaml/node.js";
 import { readYaml } from "../recipe/yaml/read.js";
 import { type CheckOptions, checkConfig } from "./check-config.js";
@@ -22,9 +21,6 @@ const configKeys = [
   "seed",
 ];
 const expertKeys = ["source_model", "positive_prompts", "negative_prompts", "noise_scale", "residual_scale"];
-
-/** Modes of mergekit's that look at the base's hidden states. */
-const hiddenModes: readonly string[] = ["hidden", "hidden_avg", "hidden_last"];
 
 /** Reads a mergekit-moe config file. No more of it is read than a recipe may have. */
 export async function readMoeConfig(file: string, options: CheckOptions = {}): Promise<MoeConfig> {
@@ -64,7 +60,7 @@ class ConfigReader {
       : fields.missing("base_model");
     const experts = fields.has("experts") ? this.#experts(fields, "experts") : fields.missing("experts");
     const sharedExperts = this.#experts(fields, "shared_experts");
-    const gateMode = this.#gateMode(fields, root);
+    const gateMode = this.#gateMode(fields);
     const dtype = this.#dtype(fields);
     const expertsPerToken = fields.wholeNumber("experts_per_token", 1) ?? 2;
     const architecture = fields.text("architecture");
@@ -115,21 +111,13 @@ class ConfigReader {
     return this.#complaints.add(node.at, `Key ${quote(key)} must be a finite number, found ${describe(node)}`);
   }
 
-  #gateMode(fields: Fields, root: YamlNode): GateMode | undefined {
-    const written: Located<string> | undefined = fields.has("gate_mode")
-      ? fields.text("gate_mode")
-      : { value: "hidden", at: root.at };
-    const mode = gateModes.find((candidate) => candidate === written?.value);
-    if (written === undefined || mode !== undefined) return mode;
+  #gateMode(fields: Fields): GateMode | undefined {
+    if (!fields.has("gate_mode")) return "hidden";
+    const written = fields.text("gate_mode");
+    if (written === undefined) return undefined;
     const { value, at } = written;
-    if (!hiddenModes.includes(value)) {
-      return this.#complaints.add(at, `Unknown gate_mode ${quote(value)}${didYouMeanOrOneOf(value, gateModes)}`);
-    }
-    const isDefault = fields.has("gate_mode") ? "" : ", the default,";
-    return this.#complaints.add(
-      at,
-      `Gate mode ${quote(value)}${isDefault} needs the base model's hidden states, which Amalgam cannot compute yet: set gate_mode to one of ${quoteAll(gateModes)}`,
-    );
+    const mode = gateModes.find((candidate) => candidate === value);
+    return mode ?? this.#complaints.add(at, `Unknown gate_mode ${quote(value)}${didYouMeanOrOneOf(value, gateModes)}`);
   }
 
   #dtype(fields: Fields): MoeConfig["dtype"] {

@@ -93,10 +93,12 @@ class MoeTensors {
       }),
     );
     return [
-      makeGate(inLayer(layer, layout.router), config.experts),
+      makeGate(layer, inLayer(layer, layout.router), config.experts),
       ...routed.filter((tensor) => tensor !== undefined),
       ...always.filter((tensor) => tensor !== undefined),
-      ...(layout.sharedGate === undefined ? [] : [makeGate(inLayer(layer, layout.sharedGate), config.sharedExperts)]),
+      ...(layout.sharedGate === undefined
+        ? []
+        : [makeGate(layer, inLayer(layer, layout.sharedGate), config.sharedExperts)]),
     ];
   }
 

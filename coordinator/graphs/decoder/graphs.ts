@@ -9,7 +9,7 @@ import type { GraphFamily, GraphRequest, ModelGraphs } from "../types.js";
 import type { Decoder } from "./decoder.js";
 import type { LanguageModel } from "./language-model.js";
 import { assertCausal } from "./read.js";
-import { type DecoderInputs, decode } from "./transformer.js";
+import { type DecoderInputs, decode, layerInputs } from "./transformer.js";
 
 /** What a family's config.json says. Throws `checkpoint_mismatch` for what it cannot follow. */
 export type ReadModel<Model> = (config: ConfigReader) => Model;
@@ -21,7 +21,11 @@ export function decoderFamily(read: ReadModel<Decoder>): GraphFamily {
   return languageModelFamily((config) => {
     const decoder = read(config);
     const names = { embedding: "embed_tokens.weight", prefixes: llamaPrefixes };
-    return { ...decoder, names, decode: (g, prefix, inputs) => decode(g, decoder, prefix, inputs) };
+    return {
+      ...{ ...decoder, names },
+      decode: (g, prefix, inputs) => decode(g, decoder, prefix, inputs),
+      layerInputs: (g, prefix, inputs) => layerInputs(g, decoder, prefix, inputs),
+    };
   });
 }
 
@@ -39,7 +43,7 @@ export function languageModelFamily(read: ReadModel<LanguageModel>): GraphFamily
     const output = request.output ?? outputOf(whole);
     const shared = { family: model.family, maxTokens: model.maxTokens, vocabulary: model.vocabulary };
     const body = buildBody(model, prefix, output, request);
-    if (output === "vectors") return { ...shared, kind: "encoder", graphs: { body } };
+    if (output === "vectors" || output === "layers") return { ...shared, kind: "encoder", graphs: { body } };
     if (output === "logits") return { ...shared, kind: "classifier", graphs: { body }, labels: readLabels(whole) };
     const head = headOf(model, prefix, request, whole);
     if (head === undefined) return { ...shared, kind: "encoder", graphs: { body } };
@@ -72,6 +76,7 @@ function inputsOf(g: GraphBuilder, { provider }: GraphRequest): DecoderInputs {
 function buildBody(model: LanguageModel, prefix: string, output: Output, request: GraphRequest): BuiltGraph {
   const g = new GraphBuilder("body");
   const inputs = inputsOf(g, request);
+  if (output === "layers") return layersBody(g, model, prefix, inputs, request);
   const { hidden } = model.decode(g, prefix, inputs);
   switch (output) {
     case "hidden":
@@ -87,6 +92,27 @@ function buildBody(model: LanguageModel, prefix: string, output: Output, request
       g.output("logits", logits, "FLOAT", ["batch", classes]);
     }
   }
+  return g.build();
+}
+
+/** Ends in one row for each example: what each layer is given, pooled over the example's tokens. */
+function layersBody(
+  g: GraphBuilder,
+  model: LanguageModel,
+  prefix: string,
+  inputs: DecoderInputs,
+  request: GraphRequest,
+): BuiltGraph {
+  const states = model.layerInputs?.(g, prefix, inputs);
+  if (states === undefined) {
+    const problem = `a model of type ${quote(model.family)} does not show what its layers are given`;
+    const { configFile: file } = request;
+    const message = `Cannot build a graph from ${quote(file)}: ${problem}`;
+    throw new AmalgamError("checkpoint_mismatch", message, { details: { file } });
+  }
+  const axis = g.constant("INT64", [1]);
+  const rows = states.map((state) => g.op("Unsqueeze", [pooled(g, state, inputs.mask, request), axis]));
+  g.output("layers", g.op("Concat", rows, { axis: 1 }), "FLOAT", ["batch", states.length, model.width]);
   return g.build();
 }
 

@@ -1,4 +1,4 @@
-import type { GraphBuilder } from "../../../shared/onnx/graph-builder.js";
+import type { GraphBuilder, Value } from "../../../shared/onnx/graph-builder.js";
 import type { DecoderInputs, DecoderOutputs } from "./transformer.js";
 
 /** A model that predicts the next token, as its graphs need to know it, whatever its layers are made of. */
@@ -24,4 +24,6 @@ export interface LanguageModel {
   };
   /** All layers, and the norm after them. `prefix` is one of those above. */
   decode(g: GraphBuilder, prefix: string, inputs: DecoderInputs): DecoderOutputs;
+  /** What each layer is given, the embedding first: [batch, time, width] each. Not every family can be looked into. */
+  layerInputs?(g: GraphBuilder, prefix: string, inputs: DecoderInputs): readonly Value[];
 }

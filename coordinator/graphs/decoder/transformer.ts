@@ -1,5 +1,5 @@
 import type { GraphBuilder, Value } from "../../../shared/onnx/graph-builder.js";
-import { batchSizes } from "../blocks/attention.js";
+import { type BatchSizes, batchSizes } from "../blocks/attention.js";
 import type { KeysAndValues } from "../blocks/cached-attention.js";
 import { causalBias, type Slots, slotsOf } from "../blocks/causal.js";
 import { embedding } from "../blocks/embedding.js";
@@ -27,8 +27,39 @@ export interface DecoderOutputs {
 
 /** All layers of a decoder. `prefix` stands before the names of its tensors, as in `model.`. */
 export function decode(g: GraphBuilder, decoder: Decoder, prefix: string, inputs: DecoderInputs): DecoderOutputs {
-  const { width, norm, norms, mlp, embeddingScale = 1 } = decoder;
+  const { width, norm } = decoder;
   const sizes = batchSizes(g, inputs.ids);
+  const { x, present } = runLayers(g, decoder, prefix, inputs, sizes);
+  const shape = timeShape(g, sizes, width);
+  const normed = rmsNorm(g, x, `${prefix}norm`, width, norm.epsilon, norm.offset);
+  return { hidden: g.op("Reshape", [normed, shape]), present };
+}
+
+/** What each layer is given, the embedding first: [batch, time, width] each. The last layer is not run. */
+export function layerInputs(g: GraphBuilder, decoder: Decoder, prefix: string, inputs: DecoderInputs): Value[] {
+  const sizes = batchSizes(g, inputs.ids);
+  const given: Value[] = [];
+  const others = { ...decoder, layers: decoder.layers.slice(0, -1) };
+  const { x } = runLayers(g, others, prefix, inputs, sizes, (state) => void given.push(state));
+  const shape = timeShape(g, sizes, decoder.width);
+  return [...given, x].map((state) => g.op("Reshape", [state, shape]));
+}
+
+/** The shape that makes rows of tokens [batch, time, width]. */
+function timeShape(g: GraphBuilder, { batch, time }: BatchSizes, width: number): Value {
+  return g.op("Concat", [batch, time, g.constant("INT64", [width])], { axis: 0 });
+}
+
+/** `x`: the residual stream after the last layer, [tokens, width]; `onLayer` is told of it before each. */
+function runLayers(
+  g: GraphBuilder,
+  decoder: Decoder,
+  prefix: string,
+  inputs: DecoderInputs,
+  sizes: BatchSizes,
+  onLayer?: (x: Value) => void,
+): { readonly x: Value; readonly present: readonly KeysAndValues[] } {
+  const { width, norm, norms, mlp, embeddingScale = 1 } = decoder;
   const contexts = contextsOf(g, slotsOf(g, inputs.mask, sizes));
   const normed = (x: Value, name: string) => rmsNorm(g, x, name, width, norm.epsilon, norm.offset);
   const maybeNormed = (x: Value, layer: string, name: string | undefined) =>
@@ -39,6 +70,7 @@ export function decode(g: GraphBuilder, decoder: Decoder, prefix: string, inputs
   let x = g.op("Reshape", [scaled, g.constant("INT64", [-1, width])]);
   const present: KeysAndValues[] = [];
   for (const [number, layer] of decoder.layers.entries()) {
+    onLayer?.(x);
     const name = `${prefix}layers.${number}`;
     const context = { sizes, ...contexts(layer), past: inputs.past?.[number], isFused: inputs.isFused };
     const attended = selfAttention(
@@ -53,8 +85,7 @@ export function decode(g: GraphBuilder, decoder: Decoder, prefix: string, inputs
     const changed = mlp(g, normed(x, `${name}.${norms.beforeMlp}`), name, number);
     x = g.op("Add", [x, maybeNormed(changed, name, norms.afterMlp)]);
   }
-  const shape = g.op("Concat", [sizes.batch, sizes.time, g.constant("INT64", [width])], { axis: 0 });
-  return { hidden: g.op("Reshape", [normed(x, `${prefix}norm`), shape]), present };
+  return { x, present };
 }
 
 /** Masks and rotations are large and few: layers of one window, or of one RoPE, share them. */

@@ -5,23 +5,24 @@ import { AmalgamError } from "../../../shared/errors.js";
 import { isRemote } from "../../../shared/remote/url.js";
 import type { Manifest } from "../../assemble/manifest.js";
 import type { JobResult, LocalAgentsWanted, PlanRun } from "../../job.js";
-import { runPlan, runRecipe } from "../../job.js";
+import { runRecipe } from "../../job.js";
 import { openAdapter } from "../../lora/adapter.js";
 import { describeSource } from "../../lora/adapter-manifest.js";
 import { extractLora } from "../../lora/extract.js";
 import { mergeAdapters } from "../../lora/merge-adapters.js";
 import { readExpression } from "../../lora/module-filter.js";
 import { inMoeConfig, moeReferences } from "../../moe/config.js";
-import { openMoeModels, planMoe } from "../../moe/plan-moe.js";
 import { parseMoeConfig } from "../../moe/read-config.js";
+import { runMoe } from "../../moe/run-moe.js";
 import { methodOf } from "../../plan/check-method.js";
-import { openModels } from "../../plan/open-models.js";
+import { type OpenModel, openModels } from "../../plan/open-models.js";
 import { type Planner, planHere } from "../../plan/planner.js";
 import { referencesOf } from "../../plan/references.js";
+import type { Plan } from "../../plan/types.js";
 import { parseRecipes } from "../../recipe/parse.js";
 import type { Located, ModelReference } from "../../recipe/recipe.js";
 import { localModel } from "../../sources/local-copies.js";
-import { mergeOverMirrors, withMirrors } from "../../sources/mirror-for-merge.js";
+import { mergeOverMirrors } from "../../sources/mirror-for-merge.js";
 import { inRecipe, type OtherPath } from "../../sources/other-paths.js";
 import { type NamedPart, partKey, partsOf, writtenPart } from "../../sources/remote-names.js";
 import type { SourceFacts } from "../facts.js";
@@ -38,6 +39,8 @@ export interface Original {
   readonly manifest: Manifest;
   /** Models are looked for from there on, and then in the current folder. */
   readonly folder: string;
+  /** Where the manifest lies, and perhaps the output. */
+  readonly output: string;
   /** `NAME=PATH` words; see {@link readPlaces}. */
   readonly places: readonly string[];
   readonly addresses: Addresses;
@@ -109,23 +112,17 @@ export async function mergeAgain(
   });
 }
 
-/** A mixture of experts, from its config. */
+/** A mixture of experts, from its config; with the gates that the original has, where it made them of hidden states. */
 export async function moeAgain(original: Original, made: MadeOf<"moe">, run: PlanRun): Promise<JobResult> {
   const started = performance.now();
-  const { manifest } = original;
-  const { shardBytes, allowIdenticalExperts } = made;
+  const { manifest, output: knownGates } = original;
+  const { allowIdenticalExperts } = made;
   const parsed = parseMoeConfig(manifest.recipe.text, recipeFile(original), { allowIdenticalExperts });
   const config = inMoeConfig(parsed, otherPath(moeReferences(parsed), original));
-  return withMirrors(config, moeReferences(config), run, async (mirrors) => {
-    const plan = await mirrors.planned(async () => {
-      const mirrored = inMoeConfig(config, mirrors.otherPath);
-      const opened = await openMoeModels(mirrored).catch(sayHow);
-      assertUnchanged(manifest.models, await describeOpened(opened, manifest.models));
-      return planMoe(mirrored, opened, { shardBytes });
-    });
-    assertSameVersions(manifest.models, plan);
-    return runPlan(plan, config.text, { ...run, mirrors: mirrors.files, made }, started);
-  });
+  const onOpened = async (models: readonly OpenModel[]): Promise<void> =>
+    assertUnchanged(manifest.models, await describeOpened(models, manifest.models));
+  const onPlanned = (plan: Plan): void => assertSameVersions(manifest.models, plan);
+  return runMoe(config, { ...run, made, knownGates, onOpened, onPlanned }, started).catch(sayHow);
 }
 
 /** An adapter that was extracted. */

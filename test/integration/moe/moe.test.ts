@@ -188,7 +188,7 @@ test("--plan says what it takes and makes nothing; a config that cannot work end
   const planned = await amalgam("moe", await models.config(prompted), models.at("out"), "--plan");
   expect(planned.stdout).toContain("moe of 2 models and a base, 29 tensors");
   await expect(readFile(join(models.at("out"), "config.json"))).rejects.toThrow("ENOENT");
-  const hiddenMode = await models.config(prompted.replace("cheap_embed", "hidden"));
-  const refused = await amalgam("moe", hiddenMode, models.at("out"));
-  expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/config\.yaml:2:12 {2}Gate mode "hidden"/)]);
+  const unknownMode = await models.config(prompted.replace("cheap_embed", "hidden_max"));
+  const refused = await amalgam("moe", unknownMode, models.at("out"));
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/config\.yaml:2:12 {2}Unknown gate_mode/)]);
 });

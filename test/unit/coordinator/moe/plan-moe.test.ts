@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
-import { planMoe } from "../../../../coordinator/moe/plan-moe.js";
+import { askHidden } from "../../../../coordinator/moe/hidden/questions.js";
+import { type PreparedMoe, planMoe, prepareMoe } from "../../../../coordinator/moe/plan-moe.js";
 import { parseMoeConfig } from "../../../../coordinator/moe/read-config.js";
 import type { OpenModel } from "../../../../coordinator/plan/open-models.js";
 import type { Plan } from "../../../../coordinator/plan/types.js";
+import { Complaints } from "../../../../coordinator/recipe/complaints.js";
 import { readTokenizer } from "../../../../coordinator/tokenizer/open.js";
 import { AmalgamError } from "../../../../shared/errors.js";
 import { type FakeTensors, fakeModel, tensorNamed } from "../../../support/planning.js";
@@ -52,11 +54,15 @@ const tokenizer = readTokenizer(
 );
 
 /** Plans a config; models are those that it names, the base first, the base's kind where none is given. */
-function planOf(
+function planOf(...args: Parameters<typeof preparedOf>): Plan {
+  return planMoe(preparedOf(...args));
+}
+
+function preparedOf(
   text: string,
   given: Readonly<Record<string, Dense>> = {},
   tokens: OpenModel["tokenizer"] = tokenizer,
-): Plan {
+): PreparedMoe {
   const config = parseMoeConfig(text, "moe.yaml", { allowIdenticalExperts: true });
   const references = [config.base, ...[...config.experts, ...config.sharedExperts].map(({ model }) => model)];
   const names = [...new Set(references.map(({ value }) => value.text))];
@@ -65,7 +71,7 @@ function planOf(
     const model = { ...dense(given[name] ?? given["base"]), name, at };
     return name === config.base.value.text && tokens !== undefined ? { ...model, tokenizer: tokens } : model;
   });
-  return planMoe(config, models);
+  return prepareMoe(config, models);
 }
 
 function complaintsOf(...args: Parameters<typeof planOf>): readonly string[] {
@@ -215,6 +221,72 @@ test("warnings: an odd number of experts, prompts without effect, experts that t
   expect(planOf(prompted).warnings).toEqual([]);
 });
 
+const hidden = prompted.replace("cheap_embed", "hidden_avg");
+/** What it takes to build the graph of a model of these sizes. */
+const runnable = { hidden_size: 8, intermediate_size: 12, vocab_size: 6, max_position_embeddings: 4 };
+
+test("gates of hidden states are read from a file of their own, a layer after the other", () => {
+  const plan = planOf(hidden, { base: { layers: 2, config: runnable } });
+  const source = plan.sources.findIndex(({ name }) => name === "amalgam.gates");
+  expect(plan.sources[source]).toMatchObject({ model: 0, isComputed: true });
+  const gates = plan.companions.files.get("amalgam.gates");
+  expect(gates?.length).toBe(plan.sources[source]?.bytes);
+  const inputs = [0, 1].map((layer) => {
+    const tensor = tensorNamed(plan, `model.layers.${layer}.block_sparse_moe.gate.weight`);
+    expect([tensor.shape, tensor.dtype]).toEqual([[2, 8], "BF16"]);
+    return tensor.inputs[0];
+  });
+  const bytes = 2 * 8 * 4;
+  const first = (gates?.length ?? 0) - 2 * bytes;
+  expect(inputs).toEqual([0, 1].map((i) => ({ model: 0, source, offset: first + i * bytes, dtype: "F32", bytes })));
+});
+
+test("a shared expert's gates come after those of the others", () => {
+  const text = `${hidden}shared_experts: [{ source_model: z, positive_prompts: [a] }]\n`;
+  const plan = planOf(text, { base: { type: "qwen2", layers: 2, config: { ...runnable, num_key_value_heads: 1 } } });
+  const [gates, bytes] = [plan.companions.files.get("amalgam.gates")?.length ?? 0, 8 * 4];
+  const places = [0, 1].flatMap((layer) =>
+    ["gate", "shared_expert_gate"].map((name) => {
+      const { shape, inputs } = tensorNamed(plan, `model.layers.${layer}.mlp.${name}.weight`);
+      return [shape[0], inputs[0]?.bytes, gates - (inputs[0]?.offset ?? 0)];
+    }),
+  );
+  // From the end: two layers of two experts, then two layers of one.
+  const row = (rows: number, fromEnd: number) => [rows, rows * bytes, fromEnd * bytes];
+  expect(places).toEqual([row(2, 6), row(1, 2), row(2, 4), row(1, 1)]);
+});
+
+test("prompts are run once each, and a mode that ends in another number is a question of its own", () => {
+  const text = hidden.replace("[b], negative_prompts: [c]", "[c, b, c], negative_prompts: [a b a]");
+  const { questions } = preparedOf(text, { base: { config: runnable } }).hidden ?? {};
+  const sequences = [[2, 3, 2], [4], [3]];
+  expect(questions).toMatchObject({ pooling: "mean", sequences });
+  const experts = [
+    { positive: [0, 1], negative: [] },
+    { positive: [1, 2, 1], negative: [0] },
+  ];
+  expect(questions?.experts).toMatchObject(experts);
+  for (const mode of ["hidden", "hidden_last"]) {
+    const other = preparedOf(text.replace("hidden_avg", mode), { base: { config: runnable } });
+    expect(other.hidden?.questions).toMatchObject({ pooling: "last", sequences });
+  }
+});
+
+test("hidden states that do not fit a message, or memory, are refused", () => {
+  const { config, base } = preparedOf(hidden, { base: { config: runnable } });
+  const complaintOf = (states: number): string => {
+    const complaints = new Complaints("moe.yaml");
+    askHidden(config, base, { rows: 6, states }, complaints);
+    return complaints.any ? complaints.error().message : "";
+  };
+  expect(complaintOf(2 ** 21)).toBe("");
+  const large = "moe.yaml:1:13  The hidden states of one prompt take 16.8 MB, above the limit of 8.39 MB";
+  expect(complaintOf(2 ** 22)).toBe(large);
+  expect(complaintOf(2 ** 29)).toContain(
+    "moe.yaml:3:1  The hidden states of 3 prompts take 6.44 GB, above the limit of",
+  );
+});
+
 test("a plan's digest follows its seed and its prompts", () => {
   expect(planOf(random).digest).toBe(planOf(random).digest);
   expect(planOf(`${random}seed: 1\n`).digest).not.toBe(planOf(random).digest);
@@ -302,6 +374,37 @@ const refusals: Readonly<Record<string, readonly [place: string, complaint: stri
     prompted.replace("a b a", "far"),
   ],
   "prompts without tokens": ["5:5", 'The prompts of "y" have no tokens', prompted.replace("[b]", '[""]')],
+  "hidden states of a prompt without tokens": [
+    "5:5",
+    'Prompt "" has no tokens, so there is nothing to run',
+    hidden.replace("[b]", '[""]'),
+    { base: { config: runnable } },
+  ],
+  "hidden states of a prompt that is too long": [
+    "4:5",
+    'Prompt "a b a b a" has 5 tokens, and the base takes at most 4',
+    hidden.replace("a b a,", "a b a b a,"),
+    { base: { config: runnable } },
+  ],
+  "hidden states of a token without weights": [
+    "4:5",
+    "A prompt has token 6, which the base has no weights for: its embedding has 6 rows",
+    hidden.replace("a b a", "far"),
+    { base: { config: runnable } },
+  ],
+  "hidden states of a base whose positions are of an unknown kind": [
+    "1:13",
+    'Cannot build a graph from "/models/dense/config.json": "rope_scaling.rope_type" is "spiral", which is not supported',
+    hidden,
+    { base: { config: { ...runnable, rope_scaling: { rope_type: "spiral" } } } },
+  ],
+  "hidden states without a tokenizer": [
+    "1:13",
+    'Cannot encode prompts with the tokenizer of "base": beside it is only "tokenizer.model"',
+    hidden,
+    { base: { config: runnable } },
+    older,
+  ],
   "a tokenizer in an older form": [
     "1:13",
     'Cannot encode prompts with the tokenizer of "base": beside it is only "tokenizer.model", and prompts are encoded with "tokenizer.json"',

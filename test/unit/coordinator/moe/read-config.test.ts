@@ -102,11 +102,14 @@ const refusals: Readonly<Record<string, readonly [config: string, complaint: str
     `base_model: b\ngate_mode: randon\n${experts}`,
     'moe.yaml:2:12  Unknown gate_mode "randon", did you mean "random"?',
   ],
-  "hidden states": [
-    `base_model: b\ngate_mode: hidden_last\n${experts}`,
-    'moe.yaml:2:12  Gate mode "hidden_last" needs the base model\'s hidden states, which Amalgam cannot compute yet: set gate_mode to one of "cheap_embed", "random", "uniform_random"',
+  "a gate mode that is nearly one of hidden states": [
+    `base_model: b\ngate_mode: hidden_max\n${experts}`,
+    'moe.yaml:2:12  Unknown gate_mode "hidden_max", did you mean "hidden_avg"?',
   ],
-  "hidden states by default": [`base_model: b\n${experts}`, 'moe.yaml:1:1  Gate mode "hidden", the default, needs'],
+  "no prompts for the mode that mergekit has by default": [
+    "base_model: b\nexperts: [{ source_model: x }, { source_model: y, positive_prompts: [a] }]\n",
+    'moe.yaml:2:11  Expert "x" has no positive_prompts, which gate mode "hidden" routes by',
+  ],
   "no expert for a token": [
     `${head}${experts}experts_per_token: 0\n`,
     'moe.yaml:6:20  Key "experts_per_token" must be a whole number from 1',

@@ -1,0 +1,152 @@
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { buildGraphs } from "../../../coordinator/graphs/families.js";
+import { openCheckpoint } from "../../../shared/checkpoint/open.js";
+import { randomValues, type TestTensor, withTempDir, writeCheckpoint } from "../../support/checkpoints.js";
+import { amalgam, startAmalgam } from "../../support/command.js";
+import { hashDirectory } from "../../support/plans.js";
+import { runGraph } from "../../support/run-graph.js";
+
+const hidden = 16;
+const inner = 24;
+const words = ["<unk>", "<s>", "the", "hen", "fox", "code", "proof", "verse"];
+
+/**
+ * A Llama whose words are of two kinds, animals and code. Nothing but its feed-forward layers writes to the first number
+ * of its hidden states, and those write there with one sign: none for 0.
+ */
+async function writeModel(folder: string, sign: -1 | 0 | 1): Promise<void> {
+  const random = (seed: number, rows: number, columns: number, keeps: (row: number) => boolean): TestTensor => {
+    const values = randomValues(seed, rows * columns, 0.3).map((x, i) => (keeps(Math.floor(i / columns)) ? x : 0));
+    return { dtype: "F32", shape: [rows, columns], values };
+  };
+  const all = (): boolean => true;
+  const ones: TestTensor = { dtype: "F32", shape: [hidden], values: new Float32Array(hidden).fill(1) };
+  const embedding = randomValues(1, words.length * hidden, 0.2).map((x, i) => {
+    const [word = "", column] = [words[Math.floor(i / hidden)], i % hidden];
+    if (column === 0) return 0;
+    const isOfKind = ["hen", "fox"].includes(word) ? column === 1 : ["code", "proof"].includes(word) && column === 2;
+    return x + (isOfKind ? 1 : 0);
+  });
+  const table: TestTensor = { dtype: "F32", shape: [words.length, hidden], values: embedding };
+  const tensors: Record<string, TestTensor> = {
+    "model.embed_tokens.weight": table,
+    "lm_head.weight": table,
+    "model.norm.weight": ones,
+  };
+  for (const layer of [0, 1]) {
+    const at = `model.layers.${layer}.`;
+    for (const [i, name] of ["q_proj", "k_proj", "v_proj"].entries()) {
+      tensors[`${at}self_attn.${name}.weight`] = random(10 * layer + i + 2, hidden, hidden, all);
+    }
+    tensors[`${at}self_attn.o_proj.weight`] = random(10 * layer + 5, hidden, hidden, (row) => row > 0);
+    // x · silu(x) is never negative, so that it is the sign's.
+    const gate = random(10 * layer + 6, inner, hidden, all);
+    tensors[`${at}mlp.gate_proj.weight`] = gate;
+    tensors[`${at}mlp.up_proj.weight`] = gate;
+    const down = Float32Array.from({ length: hidden * inner }, (_, i) => (i < inner ? sign : 0));
+    tensors[`${at}mlp.down_proj.weight`] = { dtype: "F32", shape: [hidden, inner], values: down };
+    tensors[`${at}input_layernorm.weight`] = ones;
+    tensors[`${at}post_attention_layernorm.weight`] = ones;
+  }
+  const config = {
+    ...{ architectures: ["LlamaForCausalLM"], model_type: "llama", num_hidden_layers: 2, num_attention_heads: 2 },
+    ...{ hidden_size: hidden, intermediate_size: inner, vocab_size: words.length, max_position_embeddings: 32 },
+  };
+  await writeCheckpoint(folder, tensors, { config });
+  const vocab = Object.fromEntries(words.map((word, id) => [word, id]));
+  const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+  const added = ["<unk>", "<s>"].map((content, id) => ({ id, content, ...special }));
+  const model = { type: "WordLevel", vocab, unk_token: "<unk>" };
+  const tokenizer = { version: "1.0", added_tokens: added, pre_tokenizer: { type: "Whitespace" }, model };
+  await writeFile(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+  await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify({ bos_token: "<s>" }));
+}
+
+const recipe = `base_model: base
+gate_mode: hidden_avg
+experts_per_token: 1
+experts:
+  - source_model: animals
+    positive_prompts: [the hen, the fox and a hen]
+    negative_prompts: [the proof]
+  - source_model: code
+    positive_prompts: [the code, proof the code]
+    negative_prompts: [the hen]
+`;
+
+async function withModels() {
+  const folder = await withTempDir();
+  const at = (name: string): string => join(folder.path, name);
+  await writeModel(at("base"), 0);
+  await writeModel(at("animals"), 1);
+  await writeModel(at("code"), -1);
+  await writeFile(at("config.yaml"), recipe);
+  return { at, path: folder.path, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+}
+
+/** What the experts that a text's words went to have written, by word. */
+async function writtenBy(path: string, text: readonly string[]): Promise<readonly number[]> {
+  const { config, tensors } = await openCheckpoint(path);
+  const { body } = buildGraphs({ config, tensors, configFile: "config.json" }).graphs;
+  if (body === undefined) throw new Error("There is no body");
+  const ids = ["<s>", ...text].map((word) => words.indexOf(word));
+  const shape = [1, ids.length];
+  const { hidden: states } = await runGraph(body.model, path, {
+    input_ids: { type: "I64", shape, values: ids },
+    attention_mask: { type: "I64", shape, values: ids.map(() => 1) },
+  });
+  return text.map((_, i) => Number(states?.values[(i + 1) * hidden]));
+}
+
+const ranBase = "running the base on 5 prompts, for the gates";
+
+test("texts go to the expert whose prompts they are like, and the gates are the same however they are made", async () => {
+  await using models = await withModels();
+  const output = models.at("out");
+  const outcome = await amalgam("moe", models.at("config.yaml"), output);
+  expect([outcome.code, outcome.stderr]).toEqual([0, expect.stringContaining(ranBase)]);
+  for (const animal of await writtenBy(output, ["fox", "hen", "fox", "fox"])) expect(animal).toBeGreaterThan(0.1);
+  for (const code of await writtenBy(output, ["proof", "proof", "code"])) expect(code).toBeLessThan(-0.1);
+  // A job that is killed goes on with the gates that it began with, on other agents.
+  await using begun = startAmalgam(["moe", models.at("config.yaml"), models.at("out-2"), "--json"]);
+  await begun.event("started");
+  await begun.kill();
+  const words = ["--agents", "2", "--assembly", "stream"];
+  const resumed = await amalgam("moe", models.at("config.yaml"), models.at("out-2"), ...words);
+  expect([resumed.code, resumed.stderr.includes("running the base")]).toEqual([0, false]);
+  expect(await hashDirectory(models.at("out-2"))).toEqual(await hashDirectory(output));
+  // Nothing is left beside them.
+  expect((await readdir(models.path)).filter((name) => name.startsWith("out")).sort()).toEqual(["out", "out-2"]);
+
+  const again = await amalgam("moe", models.at("config.yaml"), output);
+  expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("holds this merge already")]);
+  expect(again.stderr).not.toContain("running the base");
+
+  const reproduced = await amalgam("reproduce", output, "--recipe-folder", models.path);
+  expect([reproduced.code, reproduced.stderr.includes(ranBase)]).toEqual([0, false]);
+  expect(reproduced.stdout).toMatch(/amalgam\.gates .* equal/);
+  await rm(join(output, "amalgam.gates"));
+  const fromModels = await amalgam("reproduce", output, "--recipe-folder", models.path);
+  expect([fromModels.code, fromModels.stderr.includes(ranBase)]).toEqual([0, true]);
+}, 120_000);
+
+test("a base whose states are no numbers is named, with the prompt's place and before anything is made", async () => {
+  await using models = await withModels();
+  const tensors = new Map<string, TestTensor>();
+  const { tensors: known } = await openCheckpoint(models.at("base"));
+  for (const { name, shape } of known.values()) {
+    const count = shape.reduce((product, size) => product * size, 1);
+    const fill = name.endsWith("0.self_attn.o_proj.weight") ? Number.NaN : 0.5;
+    tensors.set(name, { dtype: "F32", shape, values: new Float32Array(count).fill(fill) });
+  }
+  const { config } = await openCheckpoint(models.at("base"));
+  await writeCheckpoint(models.at("base"), tensors, { config: config as Record<string, unknown> });
+  const outcome = await amalgam("moe", models.at("config.yaml"), models.at("out"));
+  expect(outcome.code).toBe(2);
+  expect(outcome.stderr).toMatch(
+    /config\.yaml:5:5 {2}A prompt of \d tokens makes no gates: the hidden states of "base" before layer 1 are not finite/,
+  );
+  expect((await readdir(models.path)).filter((name) => name.startsWith("out"))).toEqual([]);
+});
