@@ -7,14 +7,14 @@ import { formatAddress, maxMessageBytes, serverOptions } from "../shared/rpc/cha
 import { encodeMergeResponse } from "../shared/rpc/chunk-encoder.js";
 import { loopback, type Security, serverCredentials } from "../shared/rpc/security.js";
 import { guardServer } from "../shared/rpc/server/guard.js";
-import { serverLimits } from "../shared/rpc/server/limits.js";
+import { type ServerLimits, serverLimits } from "../shared/rpc/server/limits.js";
 import { tellRefusedCalls } from "../shared/rpc/server/refused-calls.js";
 import { type Serialize, serviceDefinition } from "../shared/rpc/service-definition.js";
 import { watchHandshakes } from "../shared/rpc/tls/handshakes.js";
+import { endRevokedPeers } from "../shared/rpc/tls/revoked-peers.js";
 import type { Refusal } from "../shared/rpc/tls/server-credentials.js";
 import { kernelsVersion, packageVersion, protocolVersion } from "../shared/rpc/version.js";
 import { rolesThatMayCall } from "./callers.js";
-import { Evaluations } from "./evaluate/evaluations.js";
 import type { Provider } from "./evaluate/providers.js";
 import { Fences, type FencesOptions } from "./fences.js";
 import { GrpcHealth } from "./operate/grpc-health.js";
@@ -22,9 +22,7 @@ import type { WorkObserver } from "./operate/work-observer.js";
 import { WorkerPool } from "./pool.js";
 import { createConfinement } from "./roots.js";
 import { createAgentService } from "./service.js";
-import { type AgentSettings, type CompleteSettings, completeSettings } from "./settings.js";
-import { placeForTrials } from "./trials/scratch.js";
-import { Trials } from "./trials/trials.js";
+import { type AgentSettings, completeSettings } from "./settings.js";
 
 export interface AgentOptions extends AgentSettings {
   /** The worker threads' module. @default worker.js beside this one */
@@ -35,6 +33,8 @@ export interface AgentOptions extends AgentSettings {
   readonly security?: Security;
   /** Called for orders that are refused or stopped because a later leader has been heard. */
   readonly onFenced?: FencesOptions["onFenced"];
+  /** What is allowed to whoever connects, where it is not as in {@link serverLimits}. */
+  readonly limits?: Partial<ServerLimits>;
   /** Called for everybody who is not let in, or may not do what it asks for. */
   readonly onRefused?: (refusal: Refusal) => void;
   /** Follows work: metrics, traces. */
@@ -79,10 +79,11 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const entry = options.worker ?? new URL("./worker.js", import.meta.url);
   const limit = ioBytesPerSecond === undefined ? {} : { ioBytesPerSecond };
   const pool = new WorkerPool({ entry, workers: slots, memoryBytes, roots, security, ...limit });
-  const evaluations =
-    providers.length === 0 ? undefined : new Evaluations(evaluationOptions(options, settings, confinement.roots));
-  const place = evaluations === undefined ? undefined : placeForTrials(settings);
-  const trials = evaluations && place && new Trials({ pool, evaluations, place });
+  const places = { pool, roots: confinement.roots, entry: options.modelProcess };
+  // A quarter of an agent's modules, which one that only merges does without.
+  const evaluating =
+    providers.length === 0 ? undefined : await (await import("./evaluating.js")).startEvaluating(settings, places);
+  const { evaluations, trials } = evaluating ?? {};
   const draining = new AmalgamError("agent_draining", `Agent ${quote(name)} takes no more units: it is shutting down`);
   let isDraining = false;
 
@@ -117,9 +118,10 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   server.addService(health.definition, health.handlers);
   const port = await bind(server, credentials, settings.host, settings.port);
   if (onRefused !== undefined) watchHandshakes(server, onRefused);
+  endRevokedPeers(server, security, onRefused);
   guardServer(server, {
-    limits: { heldBytes: serverLimits.heldBytes + 2 * slots * maxMessageBytes },
-    sendsOneByOne: (method) => method.endsWith("/Read"),
+    limits: { heldBytes: serverLimits.heldBytes + 2 * slots * maxMessageBytes, ...options.limits },
+    keepsOthersWaiting: (method) => method.endsWith("/Read"),
     onRefused,
   });
 
@@ -162,12 +164,6 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     close,
     [Symbol.asyncDispose]: () => close(),
   };
-}
-
-function evaluationOptions({ modelProcess }: AgentOptions, settings: CompleteSettings, roots: readonly string[]) {
-  const { providers, evalThreads: threads, evalMemoryBytes: memoryBytes } = settings;
-  const entry = modelProcess === undefined ? {} : { entry: modelProcess };
-  return { settings: { roots, providers, threads, memoryBytes }, ...entry };
 }
 
 function bind(server: Server, credentials: ServerCredentials, host: string, port: number): Promise<number> {

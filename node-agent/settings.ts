@@ -129,10 +129,11 @@ To see what it does:
   --log-level LEVEL    ${logLevels.join(", ")}: the least that is told, default info
   --traces             send OpenTelemetry traces, to OTEL_EXPORTER_OTLP_ENDPOINT
 
-TLS, with both sides showing a certificate (all three, or none):
+TLS, with both sides showing a certificate (the first three, or none):
   --tls-ca FILE        who signed the certificates of the others, PEM; default: AMALGAM_TLS_CA
   --tls-cert FILE      the agent's own certificate, PEM; default: AMALGAM_TLS_CERT
   --tls-key FILE       its key, PEM; default: AMALGAM_TLS_KEY
+  --tls-crl FILE       certificates that are revoked, PEM; followed as the others are; default: AMALGAM_TLS_CRL
 `;
 
 /** The words after `amalgam agent`, and the environment. Undefined: help was asked for. */
@@ -180,6 +181,7 @@ export function parseAgentArguments(
       ca: values["tls-ca"] ?? given("AMALGAM_TLS_CA"),
       certificate: values["tls-cert"] ?? given("AMALGAM_TLS_CERT"),
       key: values["tls-key"] ?? given("AMALGAM_TLS_KEY"),
+      crl: values["tls-crl"] ?? given("AMALGAM_TLS_CRL"),
     },
     graceMs: milliseconds("--grace", values.grace) ?? defaults.graceMs,
     http: { http: values.http, httpTlsCert: values["http-tls-cert"], httpTlsKey: values["http-tls-key"] },
@@ -220,6 +222,7 @@ function parse(argv: readonly string[]) {
         "tls-ca": { type: "string" },
         "tls-cert": { type: "string" },
         "tls-key": { type: "string" },
+        "tls-crl": { type: "string" },
         http: { type: "string" },
         "http-tls-cert": { type: "string" },
         "http-tls-key": { type: "string" },

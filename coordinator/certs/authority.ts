@@ -32,7 +32,8 @@ export interface Validity {
   readonly to: Date;
 }
 
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+/** Of everything that an authority signs. */
+export const signatureAlgorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 /** Clocks of machines differ: a certificate counts from a little before it was made. */
 const leewayMs = 5 * 60_000;
 const dayMs = 24 * 60 * 60_000;
@@ -49,7 +50,7 @@ export async function createAuthority(name: string, { from, to }: Validity): Pro
     name: [{ CN: [name] }],
     notBefore: from,
     notAfter: to,
-    signingAlgorithm: algorithm,
+    signingAlgorithm: signatureAlgorithm,
     keys,
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
@@ -70,9 +71,9 @@ export async function issue(authority: Authority, subject: Subject, { from, to }
     issuer: issuer.subject,
     notBefore: from,
     notAfter: new Date(Math.min(to.getTime(), issuer.notAfter.getTime())),
-    signingAlgorithm: algorithm,
+    signingAlgorithm: signatureAlgorithm,
     publicKey: keys.publicKey,
-    signingKey: await imported(authority.key),
+    signingKey: await importSigningKey(authority.key),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -117,7 +118,7 @@ function newSerial(): string {
 }
 
 async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  return await webcrypto.subtle.generateKey(signatureAlgorithm, true, ["sign", "verify"]);
 }
 
 async function exported(key: webcrypto.CryptoKey): Promise<string> {
@@ -125,7 +126,7 @@ async function exported(key: webcrypto.CryptoKey): Promise<string> {
   return String(createPrivateKey({ key: der, format: "der", type: "pkcs8" }).export({ format: "pem", type: "pkcs8" }));
 }
 
-async function imported(pem: string): Promise<webcrypto.CryptoKey> {
+export async function importSigningKey(pem: string): Promise<webcrypto.CryptoKey> {
   const der = createPrivateKey(pem).export({ format: "der", type: "pkcs8" });
-  return await webcrypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
+  return await webcrypto.subtle.importKey("pkcs8", der, signatureAlgorithm, false, ["sign"]);
 }

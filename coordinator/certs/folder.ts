@@ -1,10 +1,13 @@
 import { X509Certificate } from "node:crypto";
-import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { identityOf, parseCertificate } from "../../shared/rpc/tls/identity.js";
-import { type Authority, createAuthority, issue, type Subject, validFor, whyNotToSign } from "./authority.js";
+import { createAuthority, issue, type Subject, validFor } from "./authority.js";
+import { openAuthority, put } from "./files.js";
+import { signRevocations } from "./revocations.js";
+import { listName } from "./revoke.js";
 import { subjectOf } from "./subjects.js";
 
 /** A certificate as it lies in the folder. */
@@ -20,6 +23,8 @@ export interface CertificateFolder {
   readonly ca: string;
   /** Its key, which stays. */
   readonly caKey: string;
+  /** The list of revoked certificates, which every node follows; undefined: there is none yet. */
+  readonly crl: string | undefined;
   readonly isNewAuthority: boolean;
   readonly issued: readonly IssuedFile[];
 }
@@ -46,7 +51,7 @@ export async function makeCertificates(
   { days, renew, authority: name }: MakeOptions,
 ): Promise<CertificateFolder> {
   const there = await makeFolder(folder);
-  const [ca, caKey] = [join(folder, "ca.pem"), join(folder, "ca.key")];
+  const [ca, caKey, crl] = ["ca.pem", "ca.key", listName].map((name) => join(folder, name)) as [string, string, string];
   if (there.has("ca.key") && !there.has("ca.pem")) {
     throw new AmalgamError(
       "output_refused",
@@ -70,6 +75,8 @@ export async function makeCertificates(
   if (found === undefined) {
     await put(caKey, authority.key, 0o600);
     await put(ca, authority.certificate, 0o644);
+    // Whoever follows an empty list from the start need not be started anew when there is something on it.
+    await put(crl, await signRevocations(authority, [], new Date()), 0o644);
   }
   const issued: IssuedFile[] = [];
   for (const subject of wanted) {
@@ -80,7 +87,8 @@ export async function makeCertificates(
     const validTo = new Date(new X509Certificate(certificate).validTo);
     issued.push({ subject, certificate: certificateFile, key: keyFile, validTo });
   }
-  return { ca, caKey, isNewAuthority: found === undefined, issued };
+  const hasList = found === undefined || there.has(listName);
+  return { ca, caKey, crl: hasList ? crl : undefined, isNewAuthority: found === undefined, issued };
 }
 
 async function makeFolder(folder: string): Promise<ReadonlySet<string>> {
@@ -97,22 +105,6 @@ function filesOf(name: string): readonly [string, string] {
   return [`${name}.pem`, `${name}.key`];
 }
 
-async function openAuthority(certificate: string, key: string): Promise<Authority> {
-  const read = async (file: string): Promise<string> => {
-    try {
-      return await readFile(file, "utf8");
-    } catch (cause) {
-      const { message } = AmalgamError.from(cause);
-      throw new AmalgamError("usage", `Cannot use the authority in ${quote(file)}: ${message}`, { cause });
-    }
-  };
-  const authority = { certificate: await read(certificate), key: await read(key) };
-  const problem = whyNotToSign(authority);
-  if (problem === undefined) return authority;
-  const act = `Cannot issue certificates with ${quote(certificate)} and ${quote(key)}`;
-  throw new AmalgamError("usage", `${act}: ${problem}`);
-}
-
 async function subjectsIn(folder: string, there: ReadonlySet<string>): Promise<readonly Subject[]> {
   const files = [...there].filter((file) => file.endsWith(".pem")).sort();
   const subjects = await Promise.all(
@@ -127,13 +119,4 @@ async function subjectsIn(folder: string, there: ReadonlySet<string>): Promise<r
     }),
   );
   return subjects.flat();
-}
-
-/** Whole or not at all, and never for a moment readable to others. */
-async function put(file: string, text: string, mode: number): Promise<void> {
-  const draft = `${file}.${process.pid}.new`;
-  await writeFile(draft, text, { mode });
-  // The process's mask may take rights away.
-  await chmod(draft, mode);
-  await rename(draft, file);
 }

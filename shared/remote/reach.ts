@@ -33,13 +33,23 @@ export function hostsOf({ roots = [] }: Reach): ReadonlySet<string> {
   return new Set(urls.map((address) => new URL(address?.url ?? "").hostname));
 }
 
+/** Hosts that are connected to: those in the public Internet, and those that whoever runs this process has named. */
+export interface HostRule {
+  /** As `URL.hostname` has them. They may be anywhere. */
+  readonly named: ReadonlySet<string>;
+  /** @default {@link isPublicAddress} */
+  readonly isPublic?: ((address: string) => boolean) | undefined;
+  /** Who may allow another one, as the end of a message. */
+  readonly remedy: string;
+}
+
+export const remedyOfCoordinators = 'who runs the coordinator may allow it with "--allow-source"';
+
 /** Says nothing of the addresses that a name stands for, which whoever has only the name need not know. */
-export function refusedReach(url: string, problem: string): AmalgamError {
-  return new AmalgamError(
-    "source_refused",
-    `Cannot read ${quote(shown(url))}: ${problem}; who runs the coordinator may allow it with "--allow-source"`,
-    { details: { file: shown(url) } },
-  );
+export function refusedReach(url: string, problem: string, remedy = remedyOfCoordinators): AmalgamError {
+  return new AmalgamError("source_refused", `Cannot read ${quote(shown(url))}: ${problem}; ${remedy}`, {
+    details: { file: shown(url) },
+  });
 }
 
 /** Whether an IP address leads into the public Internet: no loopback, no private network, no machine's metadata. */

@@ -56,6 +56,13 @@ export interface RemoteStore {
 export interface RemoteOptions {
   /** Where addresses may lead. @default anywhere: whoever wrote them may read all that this process may */
   readonly reach?: Reach | undefined;
+  /**
+   * Addresses below which this process was told to read. What a public server of theirs redirects to has to be public as well, or
+   * on a host that is named here; a private one may lead anywhere. @default redirects lead anywhere
+   */
+  readonly roots?: readonly string[] | undefined;
+  /** Whether an IP address leads into the public Internet. @default isPublicAddress */
+  readonly isPublic?: ((address: string) => boolean) | undefined;
   /** Where tokens, credentials, endpoints and proxies are named. @default process.env */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Bytes that all reads together may have asked for and not delivered. @default 64 MiB */

@@ -1,13 +1,12 @@
 import type { DescMessage, DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
-import { Client, type ClientReadableStream, InterceptingCall, type Interceptor, Metadata } from "@grpc/grpc-js";
+import { type ClientReadableStream, InterceptingCall, type Interceptor, Metadata } from "@grpc/grpc-js";
 import { AmalgamError } from "../errors.js";
-import { clientOptions, parseAddress } from "./channel.js";
-import { channelCredentials, liveCredentials, loopback, type Security } from "./security.js";
+import { type Connection, openConnection } from "./connection.js";
+import { loopback, type Security } from "./security.js";
 import { decoder, encoder } from "./service-definition.js";
 import { fromStatus } from "./status.js";
-import { Explanations } from "./tls/explanations.js";
-import { type Expectation, ServerCheck } from "./tls/server-check.js";
+import type { Expectation } from "./tls/server-check.js";
 
 /** Messages of a stream that are decoded ahead of the reader. */
 const readAhead = 2;
@@ -46,7 +45,7 @@ export type ClientOf<Service> = Service extends GenService<infer Methods> ? RpcC
 
 /**
  * A client of `service` at `"host:port"`, which without TLS must be a loopback address. It connects on the first call, and again
- * whenever a call finds the connection gone; it never repeats a call.
+ * whenever a call finds the connection gone; it never repeats a call. Calls end when the server's certificate is revoked.
  *
  * A server stream is an async generator: the other side is read only as fast as the generator is, and leaving the loop
  * cancels the call.
@@ -57,36 +56,26 @@ export function createClient<Methods extends GenServiceMethods>(
   security: Security = loopback,
   expected: Partial<Expectation> = {},
 ): RpcClient<Methods> {
-  const { host } = parseAddress(address);
-  const live = liveCredentials(security);
-  const check = live && new ServerCheck(address, () => live.identity, { role: "agent", ...expected });
-  const client = new Client(address, channelCredentials(security, host, check), clientOptions);
-  const peer: Peer = { address, explain: live && check ? new Explanations(address, live, check).explain : wantsTls };
-  const calls: Record<string, unknown> = { close: () => client.close() };
+  const connection = openConnection(address, security, expected, wantsTls);
+  const calls: Record<string, unknown> = { close: connection.close };
   for (const method of service.methods) {
-    if (method.methodKind === "unary") calls[method.localName] = unary(client, method, peer);
-    if (method.methodKind === "server_streaming") calls[method.localName] = serverStreaming(client, method, peer);
+    if (method.methodKind === "unary") calls[method.localName] = unary(connection, method);
+    if (method.methodKind === "server_streaming") calls[method.localName] = serverStreaming(connection, method);
   }
   // Built from the same descriptor that the type is computed from.
   return calls as RpcClient<Methods>;
 }
 
-/** The other side. */
-interface Peer {
-  readonly address: string;
-  /** Says more of a failure to connect, if there is more to say. */
-  readonly explain: (error: AmalgamError) => Promise<AmalgamError>;
-}
-
-function unary(client: Client, method: DescMethod, peer: Peer) {
+function unary(connection: Connection, method: DescMethod) {
   const path = `/${method.parent.typeName}/${method.name}`;
   const [encode, decode] = [encoder(method.input), decoder(method.output)];
   return (request: MessageInitShape<DescMessage>, options: CallOptions = {}): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      if (options.signal?.aborted) return reject(aborted(options.signal));
+      const ending = new Ending(connection, options);
+      if (ending.cause !== undefined) return reject(aborted(ending.cause));
       const cancel = (): void => call.cancel();
       const metadata = metadataOf(options);
-      const call = client.makeUnaryRequest(
+      const call = connection.client.makeUnaryRequest(
         path,
         encode,
         decode,
@@ -94,24 +83,24 @@ function unary(client: Client, method: DescMethod, peer: Peer) {
         metadata,
         grpcOptions(options),
         (error, response) => {
-          options.signal?.removeEventListener("abort", cancel);
+          ending.off(cancel);
           if (error === null) resolve(response);
-          else void failure(error, peer, options.signal).then(reject);
+          else void failure(error, connection, ending).then(reject);
         },
       );
-      options.signal?.addEventListener("abort", cancel, { once: true });
+      ending.on(cancel);
     });
 }
 
-function serverStreaming(client: Client, method: DescMethod, peer: Peer) {
+function serverStreaming(connection: Connection, method: DescMethod) {
   const path = `/${method.parent.typeName}/${method.name}`;
   const [encode, decode] = [encoder(method.input), decoder(method.output)];
   return async function* (request: MessageInitShape<DescMessage>, options: CallOptions = {}) {
-    const { signal } = options;
-    if (signal?.aborted) throw aborted(signal);
+    const ending = new Ending(connection, options);
+    if (ending.cause !== undefined) throw aborted(ending.cause);
     const gate = new Gate();
     const metadata = metadataOf(options);
-    const call: ClientReadableStream<unknown> = client.makeServerStreamRequest(
+    const call: ClientReadableStream<unknown> = connection.client.makeServerStreamRequest(
       path,
       encode,
       decode,
@@ -127,17 +116,17 @@ function serverStreaming(client: Client, method: DescMethod, peer: Peer) {
       call.cancel();
       gate.open();
     };
-    signal?.addEventListener("abort", cancel, { once: true });
+    ending.on(cancel);
     try {
       for await (const message of call) {
-        if (signal?.aborted) throw aborted(signal);
+        if (ending.cause !== undefined) throw aborted(ending.cause);
         gate.letNextThrough();
         yield message;
       }
     } catch (error) {
-      throw await failure(error, peer, signal);
+      throw await failure(error, connection, ending);
     } finally {
-      signal?.removeEventListener("abort", cancel);
+      ending.off(cancel);
       // Without effect on a call that has ended. Otherwise the status comes as an error, which nobody reads any more.
       call.on("error", () => undefined);
       cancel();
@@ -179,6 +168,31 @@ class Gate {
   }
 }
 
+/**
+ * What ends a call from this side: the caller, or a revoked certificate. Not `AbortSignal.any()`: the signal of a connection that
+ * lasts for days would keep something of every call.
+ */
+class Ending {
+  readonly #signals: readonly AbortSignal[];
+
+  constructor({ revoked }: Connection, { signal }: CallOptions) {
+    this.#signals = [signal, revoked].flatMap((one) => one ?? []);
+  }
+
+  /** The signal that has ended it; undefined: none has. */
+  get cause(): AbortSignal | undefined {
+    return this.#signals.find(({ aborted }) => aborted);
+  }
+
+  on(listener: () => void): void {
+    for (const signal of this.#signals) signal.addEventListener("abort", listener, { once: true });
+  }
+
+  off(listener: () => void): void {
+    for (const signal of this.#signals) signal.removeEventListener("abort", listener);
+  }
+}
+
 function metadataOf({ traceparent }: CallOptions): Metadata {
   const metadata = new Metadata();
   if (traceparent !== undefined) metadata.set("traceparent", traceparent);
@@ -194,8 +208,8 @@ function aborted(signal: AbortSignal): AmalgamError {
 }
 
 /** Only our own signal cancels. A call that is cancelled without it was ended by the other side, which is going away. */
-async function failure(error: unknown, peer: Peer, signal: AbortSignal | undefined): Promise<AmalgamError> {
-  if (signal?.aborted) return aborted(signal);
+async function failure(error: unknown, peer: Connection, { cause }: Ending): Promise<AmalgamError> {
+  if (cause !== undefined) return aborted(cause);
   const { address, explain } = peer;
   const converted = fromStatus(error, address);
   if (converted.code === "canceled") {

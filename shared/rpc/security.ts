@@ -21,20 +21,21 @@ export type Security =
 
 export const loopback: Security = { kind: "loopback" };
 
-/** The files of `--tls-ca`, `--tls-cert` and `--tls-key`. */
+/** The files of `--tls-ca`, `--tls-cert`, `--tls-key` and `--tls-crl`. */
 export interface SecurityFiles {
   readonly ca?: string | undefined;
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;
+  readonly crl?: string | undefined;
 }
 
-/** All three files, or none for loopback alone. */
-export function readSecurity({ ca, certificate, key }: SecurityFiles): Security {
-  if (ca === undefined && certificate === undefined && key === undefined) return loopback;
+/** The first three files, with or without revocation lists, or none for loopback alone. */
+export function readSecurity({ ca, certificate, key, crl }: SecurityFiles): Security {
+  if ([ca, certificate, key, crl].every((file) => file === undefined)) return loopback;
   if (ca === undefined || certificate === undefined || key === undefined) {
     throw new AmalgamError("usage", 'Cannot use TLS: give all of "--tls-ca", "--tls-cert" and "--tls-key"');
   }
-  const files = { ca, certificate, key };
+  const files = { ca, certificate, key, crl };
   return { kind: "mutual-tls", ...readCredentials(files), files };
 }
 
@@ -92,12 +93,12 @@ export function serverCredentials(security: Security, host: string, admission?: 
   return ServerCredentials.createInsecure();
 }
 
-function readCredentials({ ca, certificate, key }: CredentialFiles): Credentials {
-  return { ca: read(ca), certificate: read(certificate), key: read(key) };
+function readCredentials({ ca, certificate, key, crl }: CredentialFiles): Credentials {
+  return { ca: read(ca), certificate: read(certificate), key: read(key), crl: crl === undefined ? crl : read(crl) };
 }
 
 function keyOf(files: CredentialFiles): string {
-  return JSON.stringify([files.ca, files.certificate, files.key]);
+  return JSON.stringify([files.ca, files.certificate, files.key, files.crl]);
 }
 
 function read(file: string): Buffer {

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import { ByteGate } from "../../checkpoint/byte-gate.js";
 import { AmalgamError } from "../../errors.js";
+import type { HostRule } from "../reach.js";
 import type { Patience, RemoteOptions } from "../remote-store.js";
 import { assertPublic, publicLookup } from "./public-hosts.js";
 
@@ -45,8 +46,8 @@ const idleMs = 30_000;
 const discardMs = 2_000;
 const discardBytes = 128 << 10;
 
-/** `trusted`: with it, hosts that are not in the public Internet are refused but for these. Proxies look names up themselves. */
-export function createHttpClient(options: RemoteOptions, trusted?: ReadonlySet<string>): HttpClient {
+/** `rule`: without one, hosts may be anywhere. Proxies look names up themselves. */
+export function createHttpClient(options: RemoteOptions, rule?: HostRule): HttpClient {
   const { env = process.env, maxInFlightBytes = defaultInFlightBytes } = options;
   const patience = { ...defaultPatience, ...options.patience };
   const proxied = (name: string): string => env[name.toLowerCase()] ?? env[name] ?? "";
@@ -59,11 +60,11 @@ export function createHttpClient(options: RemoteOptions, trusted?: ReadonlySet<s
     keepAliveTimeout: idleMs,
     headersTimeout: patience.stallMs,
     bodyTimeout: patience.stallMs,
-    connect: { timeout: patience.connectMs, ...(trusted && { lookup: publicLookup(trusted) }) },
+    connect: { timeout: patience.connectMs, ...(rule && { lookup: publicLookup(rule) }) },
   });
   return {
     ask: async ({ method, url, headers, signal }) => {
-      if (trusted !== undefined) assertPublic(url, trusted);
+      if (rule !== undefined) assertPublic(url, rule);
       const sent = { "user-agent": "amalgam", "accept-encoding": "identity", ...headers };
       const answer = await request(url, { method, headers: sent, dispatcher: agent, ...(signal && { signal }) });
       const { statusCode, body } = answer;

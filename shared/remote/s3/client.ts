@@ -1,5 +1,6 @@
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { RemoteOptions } from "../remote-store.js";
+import { tunnelAgent } from "./tunnel.js";
 
 /** Tries of one request, with pauses in between, before a server counts as broken. */
 const maxAttempts = 5;
@@ -25,6 +26,8 @@ export function createS3Client(options: S3ClientOptions = {}): S3Client {
   const { env = process.env, idleMs = defaultIdleMs, checksums = "always" } = options;
   // The package says itself which versions of Node it runs on.
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
+  // The package has no proxies of its own. What is asked without TLS is asked directly.
+  const httpsAgent = tunnelAgent(env);
   const when = checksums === "always" ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
   return new S3Client({
     ...placeIn(env),
@@ -32,7 +35,7 @@ export function createS3Client(options: S3ClientOptions = {}): S3Client {
     maxAttempts,
     requestChecksumCalculation: when,
     responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: { connectionTimeout: connectMs, socketTimeout: idleMs },
+    requestHandler: { connectionTimeout: connectMs, socketTimeout: idleMs, ...(httpsAgent && { httpsAgent }) },
   });
 }
 

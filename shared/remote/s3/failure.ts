@@ -120,6 +120,6 @@ export function remedyOf(trouble: S3Trouble): string | undefined {
 /** What happened where nobody can say what to do about it, as a clause. */
 export function describeFailure({ word, isAnswered }: S3Failure, env: NodeJS.ProcessEnv = process.env): string {
   if (isAnswered) return `the server answered ${word}`;
-  const proxy = ["HTTPS_PROXY", "https_proxy"].find((name) => env[name]);
-  return `no answer came (${word})${proxy === undefined ? "" : `, and ${proxy} is not used for S3`}`;
+  const proxy = ["https_proxy", "HTTPS_PROXY"].find((name) => env[name]);
+  return `no answer came (${word})${proxy === undefined ? "" : `, by way of the proxy in ${proxy} where NO_PROXY does not name the host`}`;
 }

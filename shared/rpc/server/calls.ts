@@ -2,6 +2,16 @@ import { formatBytes } from "../../bytes.js";
 import type { Connection } from "./connections.js";
 import type { ServerLimits } from "./limits.js";
 
+/** What a call is answered with. */
+export interface Responses {
+  /** Bytes that wait to be taken. */
+  readonly untaken: () => number;
+  /** How long they may. */
+  readonly takeMs: number;
+}
+
+const noResponses: Responses = { untaken: () => 0, takeMs: Number.POSITIVE_INFINITY };
+
 /** A call from its first frame until it is over. */
 export class Call {
   readonly connection: Connection;
@@ -14,14 +24,13 @@ export class Call {
   isEnding = false;
   /** Since when a response waits to be taken; undefined: none does. */
   waitingSince: number | undefined;
-  /** Bytes of responses that wait to be taken. */
-  readonly untaken: () => number;
+  readonly responses: Responses;
 
-  constructor(connection: Connection, now: number, end: (reason: string) => void, untaken = () => 0) {
+  constructor(connection: Connection, now: number, end: (reason: string) => void, responses = noResponses) {
     this.connection = connection;
     this.beganAt = now;
     this.end = end;
-    this.untaken = untaken;
+    this.responses = responses;
   }
 }
 
@@ -73,9 +82,10 @@ export class Calls {
 
   /** Ends those whose requests come, or whose responses are taken, too slowly. */
   sweep(now: number): void {
-    const { requestMs, requestBytesPerSecond, takeMs } = this.#limits;
+    const { requestMs, requestBytesPerSecond } = this.#limits;
     for (const call of this.#all) {
-      call.waitingSince = call.untaken() === 0 ? undefined : (call.waitingSince ?? now);
+      const { untaken, takeMs } = call.responses;
+      call.waitingSince = untaken() === 0 ? undefined : (call.waitingSince ?? now);
       if (now - (call.waitingSince ?? now) > takeMs) {
         this.#end(call, `it has not taken a response for ${takeMs / 1_000} seconds`);
       }

@@ -12,10 +12,10 @@ export interface GuardOptions {
   /** What is not said is as in {@link serverLimits}. */
   readonly limits?: Partial<ServerLimits>;
   /**
-   * Methods that send a response only when the one before has left. Of others it cannot be told whether a reader stands still.
+   * Methods whose readers keep others waiting, and so have `takeMs` to take a response; those of all others have `workTakeMs`.
    * @default none
    */
-  readonly sendsOneByOne?: (method: string) => boolean;
+  readonly keepsOthersWaiting?: (method: string) => boolean;
   /** Hears of every connection and call that is ended for a limit. */
   readonly onRefused?: ((refusal: Refusal) => void) | undefined;
 }
@@ -41,17 +41,17 @@ export function guardServer(server: Server, options: GuardOptions = {}): void {
 class Guard {
   readonly #limits: ServerLimits;
   readonly #onRefused: (refusal: Refusal) => void;
-  readonly #sendsOneByOne: (method: string) => boolean;
+  readonly #keepsOthersWaiting: (method: string) => boolean;
   readonly #connections: Connections;
   readonly #calls: Calls;
   /** Milliseconds that this process has run, to a second: while it is stopped or busy, nobody can be too slow for it. */
   #now = 0;
   #sweptAt = performance.now();
 
-  constructor(limits: ServerLimits, { onRefused, sendsOneByOne }: GuardOptions) {
+  constructor(limits: ServerLimits, { onRefused, keepsOthersWaiting }: GuardOptions) {
     this.#limits = limits;
     this.#onRefused = onRefused ?? (() => undefined);
-    this.#sendsOneByOne = sendsOneByOne ?? (() => false);
+    this.#keepsOthersWaiting = keepsOthersWaiting ?? (() => false);
     this.#connections = new Connections(limits);
     this.#calls = new Calls(limits);
   }
@@ -121,8 +121,12 @@ class Guard {
       this.#onRefused({ address: connection.peer, method, reason });
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     };
-    const untaken = this.#sendsOneByOne(method) ? () => stream.writableLength : () => 0;
-    const call = new Call(connection, this.#now, end, untaken);
+    const { takeMs, workTakeMs } = this.#limits;
+    const call = new Call(connection, this.#now, end, {
+      // grpc-js hands a stream one message after the other: what waits is of one that has not left.
+      untaken: () => stream.writableLength,
+      takeMs: this.#keepsOthersWaiting(method) ? takeMs : workTakeMs,
+    });
     stream.on("drain", () => {
       call.waitingSince = undefined;
     });

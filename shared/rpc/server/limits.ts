@@ -16,8 +16,13 @@ export const serverLimits = {
   requestMs: 10_000,
   /** Half of what HTTP/2's usual window of 64 KiB gives at a round trip of half a second. */
   requestBytesPerSecond: 64_000,
-  /** How long a response may wait to be taken, of methods that send one at a time. */
+  /** How long a response may wait to be taken, of methods whose readers keep others waiting. */
   takeMs: 120_000,
+  /**
+   * The same of all other methods. A coordinator whose disk hangs may stand still: it ends an attempt itself after ten minutes and
+   * a second per megabyte. Whoever takes nothing for longer holds a slot for nobody.
+   */
+  workTakeMs: 900_000,
   /** One message and what frames it, of whatever method. */
   requestBytes: maxMessageBytes + 1_024,
   /** Requests of all calls that are open, besides those that slots can work on. Then the greediest connection's go. */

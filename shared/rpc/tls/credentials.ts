@@ -4,21 +4,25 @@ import { createSecureContext } from "node:tls";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
 import { describeIdentity, type Identity, identityOf, parseCertificate } from "./identity.js";
+import { noRevocations, parseRevocations, type Revocations } from "./revocation-list.js";
 
 /** What one end of a connection shows and whom it trusts. All PEM; `ca` may hold several certificates. */
 export interface Credentials {
   readonly ca: Buffer;
   readonly certificate: Buffer;
   readonly key: Buffer;
+  /** Revocation lists of authorities in `ca`. Undefined: nothing is revoked. */
+  readonly crl?: Buffer | undefined;
 }
 
 export interface CredentialFiles {
   readonly ca: string;
   readonly certificate: string;
   readonly key: string;
+  readonly crl?: string | undefined;
 }
 
-/** A certificate, its chain and a bundle of authorities are a few kilobytes. */
+/** A certificate, its chain and a bundle of authorities are a few kilobytes; a list of 20,000 revoked certificates is a megabyte. */
 const maxFileBytes = 1 << 20;
 
 /** Whose certificate it is. Fails with `usage` where the three do not fit together, or the certificate has expired. */
@@ -51,6 +55,11 @@ export function identityIn({ ca, certificate, key }: Credentials, files: Credent
   return identity;
 }
 
+/** Whom the authorities have taken back. Fails with `usage` for a list that cannot be believed. */
+export function revocationsIn({ ca, crl }: Credentials, files: CredentialFiles | undefined): Revocations {
+  return crl === undefined ? noRevocations : parseRevocations(crl, ca, quote(files?.crl ?? ""));
+}
+
 /** Whoever is known by one name and begins to show another is refused by all, as is a certificate that is not valid yet. */
 export function assertSuccessor(next: Identity, before: Identity, files: CredentialFiles | undefined): void {
   const isSameHolder =
@@ -67,10 +76,13 @@ export function assertSuccessor(next: Identity, before: Identity, files: Credent
 }
 
 /** Reads them anew. Fails with `usage` where one cannot be read, or is far larger than certificates are. */
-export async function readAll({ ca, certificate, key }: CredentialFiles): Promise<Credentials> {
-  const [a, b, c] = await Promise.all([ca, certificate, key].map(readSmall));
-  if (a === undefined || b === undefined || c === undefined) throw new TypeError("Three files are read");
-  return { ca: a, certificate: b, key: c };
+export async function readAll(files: CredentialFiles): Promise<Credentials> {
+  const [ca, certificate, key, crl] = await Promise.all([
+    ...[readSmall(files.ca), readSmall(files.certificate), readSmall(files.key)],
+    files.crl === undefined ? undefined : readSmall(files.crl),
+  ]);
+  if (ca === undefined || certificate === undefined || key === undefined) throw new TypeError("Three files are read");
+  return { ca, certificate, key, crl };
 }
 
 async function readSmall(file: string): Promise<Buffer> {
@@ -86,5 +98,7 @@ async function readSmall(file: string): Promise<Buffer> {
 }
 
 export function isSame(one: Credentials, other: Credentials): boolean {
-  return (["ca", "certificate", "key"] as const).every((part) => Buffer.compare(one[part], other[part]) === 0);
+  return (["ca", "certificate", "key", "crl"] as const).every((part) => {
+    return Buffer.compare(one[part] ?? Buffer.of(), other[part] ?? Buffer.of()) === 0;
+  });
 }

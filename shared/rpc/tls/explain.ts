@@ -91,7 +91,7 @@ function whatIsWrongWithUs(ending: Ending, live: LiveCredentials): string | unde
   const ours = `it refuses our certificate, of ${quote(name)}`;
   if (validTo.getTime() <= Date.now()) return `${ours}: it expired on ${validTo.toISOString()}`;
   const issuer = nameOf(new X509Certificate(live.current.certificate).issuer);
-  return `${ours}: it was signed by ${quote(issuer)}, whom the other side may not trust; its own log says more`;
+  return `${ours}: it was signed by ${quote(issuer)}, whom the other side may not trust, or it has been revoked; its own log says more`;
 }
 
 /** `CN=…` of lines of a distinguished name. */

@@ -69,18 +69,25 @@ export function describeIdentity({ name, roles: held, cluster }: Identity): stri
  * one of them is broken off: OpenSSL overlooks that, and files are read while they are written. `what` is for the message.
  */
 export function parseCertificate(pem: Buffer, what: string): X509Certificate {
-  const blocks = String(pem)
+  const [first] = parseCertificates(pem, what);
+  if (first === undefined) throw new TypeError("A file in PEM has a first part");
+  return first;
+}
+
+/** All certificates of a PEM file, likewise. */
+export function parseCertificates(pem: Buffer, what: string): readonly X509Certificate[] {
+  // Threads are handed plain bytes.
+  const blocks = Buffer.from(pem)
+    .toString()
     .split(/(?=-----BEGIN )/)
     .filter((block) => /^-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(block));
   try {
-    const [first] = (blocks.length === 0 ? [pem] : blocks).map((block) => new X509Certificate(block));
-    if (first !== undefined) return first;
+    return (blocks.length === 0 ? [pem] : blocks).map((block) => new X509Certificate(block));
   } catch (cause) {
     const place =
       blocks.length > 1 ? `one of its ${blocks.length} certificates is not whole` : "it is not a certificate in PEM";
     throw new AmalgamError("usage", `Cannot read ${what}: ${place}`, { cause });
   }
-  throw new TypeError("A file in PEM has a first part");
 }
 
 function commonName(certificate: X509Certificate): string {

@@ -1,25 +1,27 @@
+import type { X509Certificate } from "node:crypto";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
-import { assertSuccessor, type CredentialFiles, type Credentials, identityIn, isSame, readAll } from "./credentials.js";
+import {
+  assertSuccessor,
+  type CredentialFiles,
+  type Credentials,
+  identityIn,
+  isSame,
+  readAll,
+  revocationsIn,
+} from "./credentials.js";
 import type { Identity } from "./identity.js";
+import { dayOf, remindersOf, type TlsNotice } from "./reminders.js";
+import { describeRevocation, type Revocations } from "./revocation-list.js";
 
-/** Something about the files that people should know. */
-export interface TlsNotice {
-  readonly level: "info" | "warning";
-  readonly type: "tls reloaded" | "tls kept" | "certificate expires";
-  readonly message: string;
-}
+export type { TlsNotice } from "./reminders.js";
 
 const pollMs = 2_000;
-const dayMs = 24 * 60 * 60_000;
-/** Who has so much of the certificate's life left is told to renew it; of one for longer than two weeks, in its last week. */
-const lastPart = 0.2;
-const longMs = 14 * dayMs;
-const lastMs = 7 * dayMs;
 
 /**
  * Credentials that follow their files: what is renewed on disk is used for connections from then on, and running ones go on
- * as they are. Files that do not fit together, as in the middle of a renewal, change nothing.
+ * as they are, but for those of peers that are revoked. Files that do not fit together, as in the middle of a renewal, change
+ * nothing.
  *
  * The files are looked at every two seconds once somebody has listened, and when {@link reload} is called. They are read whole:
  * they are small, and times of files do not tell all changes.
@@ -30,17 +32,20 @@ export class LiveCredentials {
   readonly #watchers = new Set<(notice: TlsNotice) => void>();
   #current: Credentials;
   #identity: Identity;
+  #revocations: Revocations;
   #timer: NodeJS.Timeout | undefined;
   #reading: Promise<void> | undefined;
   /** Seen at the last look and not taken. */
   #refused: Credentials | string | undefined;
   #said: string | undefined;
-  #warnedOn: string | undefined;
+  /** Kinds of reminders, with the day and the certificate that they were for. */
+  readonly #reminded = new Map<TlsNotice["type"], string>();
 
   constructor(credentials: Credentials, files: CredentialFiles | undefined) {
     this.files = files;
     this.#current = credentials;
     this.#identity = identityIn(credentials, files);
+    this.#revocations = revocationsIn(credentials, files);
   }
 
   get current(): Credentials {
@@ -52,6 +57,12 @@ export class LiveCredentials {
     return this.#identity;
   }
 
+  /** Why a peer's certificate does not count any more, for messages; undefined: it is on no list. */
+  revocationOf(certificate: X509Certificate): string | undefined {
+    const on = this.#revocations.revokedOn(certificate);
+    return on && describeRevocation(certificate.serialNumber, on, this.files?.crl);
+  }
+
   /** Called when {@link current} is another one. Returns what ends that. */
   onChange(listener: () => void): () => void {
     return this.#listen(this.#listeners, listener);
@@ -60,7 +71,7 @@ export class LiveCredentials {
   /** Called for what people should know, once each; expiry once a day. Returns what ends that. */
   onNotice(watcher: (notice: TlsNotice) => void): () => void {
     const stop = this.#listen(this.#watchers, watcher);
-    this.#lookAtExpiry();
+    this.#remind();
     return stop;
   }
 
@@ -86,19 +97,26 @@ export class LiveCredentials {
     } catch (reason) {
       this.#keep(found, AmalgamError.from(reason));
     }
-    this.#lookAtExpiry();
+    this.#remind();
   }
 
   #take(credentials: Credentials): void {
     const before = this.#identity;
     const identity = identityIn(credentials, this.files);
     assertSuccessor(identity, before, this.files);
+    const revocations = revocationsIn(credentials, this.files);
+    const isOtherList = !isSame(this.#current, { ...this.#current, crl: credentials.crl });
     this.#identity = identity;
+    this.#revocations = revocations;
     this.#current = credentials;
     this.#refused = undefined;
     this.#said = undefined;
     const { name, serial, validTo } = identity;
-    const what = serial === before.serial ? "other authorities" : `serial ${serial}, valid until ${dayOf(validTo)}`;
+    const parts = [
+      ...(serial === before.serial ? [] : [`serial ${serial}, valid until ${dayOf(validTo)}`]),
+      ...(isOtherList ? [`a list of ${revocations.size} revoked certificates`] : []),
+    ];
+    const what = parts.length === 0 ? "other authorities" : parts.join(", ");
     this.#tell({ level: "info", type: "tls reloaded", message: `Uses the new TLS files of ${quote(name)}: ${what}` });
     for (const listener of [...this.#listeners]) listener();
   }
@@ -113,19 +131,16 @@ export class LiveCredentials {
     this.#tell({ level: "warning", type: "tls kept", message: `${error.message}; what was read before stays in use` });
   }
 
-  #lookAtExpiry(): void {
+  #remind(): void {
+    if (this.#watchers.size === 0) return;
     const now = Date.now();
-    const { name, validFrom, validTo } = this.#identity;
-    const leftMs = validTo.getTime() - now;
-    const lifeMs = validTo.getTime() - validFrom.getTime();
-    if (leftMs > Math.max(lastPart * lifeMs, lifeMs > longMs ? lastMs : 0)) return;
     const today = `${dayOf(new Date(now))} ${this.#identity.serial}`;
-    if (this.#watchers.size === 0 || this.#warnedOn === today) return;
-    this.#warnedOn = today;
-    const file = this.files === undefined ? "" : ` in ${quote(this.files.certificate)}`;
-    const when = leftMs <= 0 ? "expired" : `expires in ${(leftMs / dayMs).toFixed(1)} days,`;
-    const message = `The certificate of ${quote(name)}${file} ${when} on ${validTo.toISOString()}: put a new one in its place, as amalgam certs --renew does; it is used without a restart`;
-    this.#tell({ level: "warning", type: "certificate expires", message });
+    const state = { current: this.#current, identity: this.#identity, revocations: this.#revocations };
+    for (const notice of remindersOf({ ...state, files: this.files }, now)) {
+      if (this.#reminded.get(notice.type) === today) continue;
+      this.#reminded.set(notice.type, today);
+      this.#tell(notice);
+    }
   }
 
   #tell(notice: TlsNotice): void {
@@ -138,8 +153,4 @@ export class LiveCredentials {
     // It goes on: the next connection may be made days later, and has to be made with what the files hold then.
     return () => void listeners.delete(listener);
   }
-}
-
-function dayOf(date: Date): string {
-  return date.toISOString().slice(0, 10);
 }

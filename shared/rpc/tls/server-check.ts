@@ -3,6 +3,7 @@ import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
 import { describeIdentity, type Identity, identityOf, type Role } from "./identity.js";
+import type { LiveCredentials } from "./live-credentials.js";
 
 /** Whom a client expects to find. */
 export interface Expectation {
@@ -18,11 +19,12 @@ export interface Expectation {
  */
 export class ServerCheck {
   readonly #address: string;
-  readonly #own: () => Identity;
+  readonly #own: Pick<LiveCredentials, "identity" | "revocationOf">;
   readonly #expected: Expectation;
+  #accepted: X509Certificate | undefined;
   #refusal: AmalgamError | undefined;
 
-  constructor(address: string, own: () => Identity, expected: Expectation) {
+  constructor(address: string, own: Pick<LiveCredentials, "identity" | "revocationOf">, expected: Expectation) {
     this.#address = address;
     this.#own = own;
     this.#expected = expected;
@@ -33,6 +35,12 @@ export class ServerCheck {
     return this.#refusal;
   }
 
+  /** Why the certificate that was accepted last does not count any more; undefined while it does. */
+  get revocation(): AmalgamError | undefined {
+    const reason = this.#accepted && this.#own.revocationOf(this.#accepted);
+    return this.#accepted && reason ? this.#refuse(identityOf(this.#accepted), reason) : undefined;
+  }
+
   /** For `tls.connect()`. */
   readonly checkServerIdentity = (host: string, certificate: PeerCertificate): Error | undefined => {
     this.#refusal = this.#judge(host, certificate);
@@ -40,14 +48,17 @@ export class ServerCheck {
   };
 
   #judge(host: string, certificate: PeerCertificate): AmalgamError | undefined {
-    const identity = identityOf(new X509Certificate(certificate.raw));
+    const shown = new X509Certificate(certificate.raw);
+    const identity = identityOf(shown);
     const mismatch = checkServerIdentity(host, certificate);
     if (mismatch !== undefined) {
       const names = quote(certificate.subjectaltname ?? "nothing");
       return this.#refuse(identity, `its certificate is for ${names}, not for ${quote(host)}`);
     }
-    const reason = whyNot(identity, this.#own(), this.#expected);
-    return reason === undefined ? undefined : this.#refuse(identity, reason);
+    const reason = this.#own.revocationOf(shown) ?? whyNot(identity, this.#own.identity, this.#expected);
+    if (reason !== undefined) return this.#refuse(identity, reason);
+    this.#accepted = shown;
+    return undefined;
   }
 
   #refuse(identity: Identity, reason: string): AmalgamError {

@@ -33,6 +33,12 @@ export interface Admission {
   readonly onRefused?: ((refusal: Refusal) => void) | undefined;
 }
 
+/** Who calls. */
+interface Peer extends Identity {
+  /** Why its certificate does not count any more, if it does not. */
+  readonly revocation: string | undefined;
+}
+
 /** More than a cluster has nodes. */
 const maxKnown = 10_000;
 
@@ -44,7 +50,7 @@ export class LiveServerCredentials extends ServerCredentials {
   readonly #live: LiveCredentials;
   readonly #admission: Admission | undefined;
   /** By fingerprint: reading one takes longer than a call. */
-  readonly #known = new Map<string, Identity>();
+  readonly #known = new Map<string, Peer>();
   #stop: (() => void) | undefined;
 
   constructor(live: LiveCredentials, admission: Admission | undefined) {
@@ -55,7 +61,10 @@ export class LiveServerCredentials extends ServerCredentials {
 
   override _addWatcher(watcher: Parameters<ServerCredentials["_addWatcher"]>[0]): void {
     super._addWatcher(watcher);
-    this.#stop ??= this.#live.onChange(() => this.updateSecureContextOptions(contextOf(this.#live.current)));
+    this.#stop ??= this.#live.onChange(() => {
+      this.#known.clear();
+      this.updateSecureContextOptions(contextOf(this.#live.current));
+    });
   }
 
   override _removeWatcher(watcher: Parameters<ServerCredentials["_removeWatcher"]>[0]): void {
@@ -73,13 +82,14 @@ export class LiveServerCredentials extends ServerCredentials {
     return this === other;
   }
 
-  #identify({ fingerprint256, raw }: PeerCertificate): Identity {
+  #identify({ fingerprint256, raw }: PeerCertificate): Peer {
     const known = this.#known.get(fingerprint256);
     if (known !== undefined) return known;
-    const identity = identityOf(new X509Certificate(raw));
+    const certificate = new X509Certificate(raw);
+    const peer = { ...identityOf(certificate), revocation: this.#live.revocationOf(certificate) };
     if (this.#known.size >= maxKnown) this.#known.clear();
-    this.#known.set(fingerprint256, identity);
-    return identity;
+    this.#known.set(fingerprint256, peer);
+    return peer;
   }
 
   readonly #intercept: ServerInterceptor = (method, call) => {
@@ -94,8 +104,9 @@ export class LiveServerCredentials extends ServerCredentials {
     return refuse(call, error);
   };
 
-  #whyNot(method: string, peer: Identity | undefined): string | undefined {
+  #whyNot(method: string, peer: Peer | undefined): string | undefined {
     if (peer === undefined) return "it shows no certificate";
+    if (peer.revocation !== undefined) return peer.revocation;
     const own = this.#live.identity;
     if (peer.cluster !== own.cluster) return `its certificate is ${otherCluster(peer, own)}`;
     const allowed = this.#admission?.rolesFor(method) ?? [];

@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { blockBytes } from "../../support/bulky.js";
 import { BulkyCluster, type BulkyJob } from "../../support/cluster/bulky-cluster.js";
 import { noHosts } from "../../support/cluster/cluster.js";
+import { noPacketLoss } from "../../support/cluster/nft.js";
 import { triesAllFaults } from "../../support/faults.js";
 import { natsPath, whyNoNats } from "../../support/nats-server.js";
 
@@ -84,6 +86,29 @@ describe.skipIf(reason !== undefined)(`links are cut${reason === undefined ? "" 
       await expectNoEchoes(job);
     },
   );
+});
+
+test("N12: packets are lost and come twice, most of all at one agent: nobody is given up, and nothing happens twice", async ({
+  skip,
+}) => {
+  const why = reason ?? noPacketLoss();
+  if (why !== undefined) skip(why);
+  const { network } = setting.cluster;
+  const everybody = ["nats", "client", ...coordinators, ...agents];
+  for (const name of everybody) network.disturb(name, { lost: 10, doubled: 10 });
+  // It streams all that it makes.
+  network.disturb("agent-3", { lost: 50, doubled: 50 });
+  await using job = await setting.begin({ unitBytes: 4 * blockBytes });
+  await job.expectDone();
+  const { lost, doubled } = network.disturbed("agent-3");
+  expect(Math.min(lost, doubled)).toBeGreaterThan(3);
+  // It did its part: one that is slow for a moment is one of the cluster still.
+  const finished = job.watch.events.filter(({ event, agent }) => event === "unit started" && agent === "agent-3");
+  expect(finished.length).toBeGreaterThan(2);
+  const listed = async (): Promise<string> => (await setting.cluster.run("nodes")).stdout;
+  for (const name of [...coordinators, ...agents]) {
+    await expect.poll(listed, { timeout: 10_000 }).toMatch(new RegExp(`^${name} +(agent|coordinator) +ready`, "m"));
+  }
 });
 
 /** Whoever was cut off comes back and changes nothing any more. */

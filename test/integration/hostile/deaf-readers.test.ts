@@ -2,9 +2,14 @@ import { connect as connectHttp2 } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
-import { AgentService, ReadRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { createRequestBuilder } from "../../../coordinator/dispatch/request.js";
+import { runAgent } from "../../../node-agent/agent.js";
+import { AgentService, MergeRequestSchema, ReadRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { createClient } from "../../../shared/rpc/client.js";
 import { guardServer } from "../../../shared/rpc/server/guard.js";
 import { serviceDefinition } from "../../../shared/rpc/service-definition.js";
+import type { Refusal } from "../../../shared/rpc/tls/server-credentials.js";
+import { fakePlan, fakeWorker, temporaryFolder, unitPerTensor } from "../../support/dispatch.js";
 import { grpcMessage } from "../../support/hostile-peers.js";
 
 /** A server that sends chunk after chunk, each when the one before has left, to readers that must take one in two seconds. */
@@ -36,7 +41,7 @@ async function startSending() {
   const refusals: string[] = [];
   guardServer(server, {
     limits: { takeMs: 2_000 },
-    sendsOneByOne: (method) => method.endsWith("/Read"),
+    keepsOthersWaiting: (method) => method.endsWith("/Read"),
     onRefused: ({ reason }) => void refusals.push(reason),
   });
   return {
@@ -75,5 +80,52 @@ test("a reader that takes nothing is let go, and one that takes its time is not"
   } finally {
     clearInterval(taking);
     session.destroy();
+  }
+});
+
+test("whoever asks for a unit and takes nothing of it, pings aside, loses the slot after a while, and the next one has it", async () => {
+  await using folder = await temporaryFolder();
+  const refusals: Refusal[] = [];
+  const onRefused = (refusal: Refusal): void => void refusals.push(refusal);
+  await using agent = await runAgent({
+    roots: [folder.path],
+    worker: fakeWorker,
+    slots: 1,
+    limits: { workTakeMs: 2_000 },
+    onRefused,
+  });
+  const plan = fakePlan([{ name: "large", elements: 4_000_000 }]);
+  const [unit] = unitPerTensor(plan);
+  if (unit === undefined) throw new Error("The plan has a unit");
+  const build = createRequestBuilder(plan, "job");
+  const { message } = build(unit, { epoch: 1, task: { kind: "stream", chunkBytes: 1 << 20 } });
+
+  const deaf = connectHttp2(`http://${agent.address}`);
+  deaf.on("error", () => undefined);
+  const pinging = setInterval(() => deaf.ping(() => undefined), 100);
+  const headers = { ":method": "POST", ":path": "/amalgam.v1.AgentService/Merge", "content-type": "application/grpc" };
+  const held = deaf.request({ ...headers, te: "trailers" });
+  held.on("error", () => undefined);
+  held.end(grpcMessage(toBinary(MergeRequestSchema, create(MergeRequestSchema, message))));
+  const client = createClient(AgentService, agent.address);
+  try {
+    await expect.poll(() => agent.running).toBe(1);
+    // In line behind it, in the agent's only slot.
+    const chunks: number[] = [];
+    for await (const { event } of client.merge(message))
+      if (event.case === "chunk") chunks.push(event.value.data.length);
+    expect(chunks.reduce((sum, bytes) => sum + bytes, 0)).toBe(plan.tensors[0]?.bytes);
+    expect([held.rstCode, deaf.closed]).toEqual([11, false]);
+    expect(refusals).toEqual([
+      expect.objectContaining({
+        method: "/amalgam.v1.AgentService/Merge",
+        reason: "it has not taken a response for 2 seconds",
+      }),
+    ]);
+    await expect.poll(() => agent.running).toBe(0);
+  } finally {
+    clearInterval(pinging);
+    client.close();
+    deaf.destroy();
   }
 });

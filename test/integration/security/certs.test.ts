@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { BasicConstraintsExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { expect, test } from "vitest";
 import { identityOf } from "../../../shared/rpc/tls/identity.js";
+import { parseRevocations } from "../../../shared/rpc/tls/revocation-list.js";
 import { withWorkplace } from "../../support/command.js";
 
 // "amalgam certs": what it makes, what it leaves alone, and what it says.
@@ -37,7 +38,7 @@ test("makes an authority and a certificate for each, whose keys nobody else can 
   const { code, stdout } = await work.run("certs", work.at("tls"), ...words, "--viewer", "bob", "--cluster", "blue");
   expect(code).toBe(0);
   const files = ["a1", "ann", "bob", "c1", "ca", "nats"].flatMap((name) => [`${name}.key`, `${name}.pem`]);
-  expect((await readdir(work.at("tls"))).sort()).toEqual(files);
+  expect((await readdir(work.at("tls"))).sort()).toEqual([...files, "ca.crl"].sort());
   expect((await stat(work.at("tls"))).mode & 0o777).toBe(0o700);
   for (const file of files.filter((name) => name.endsWith(".key"))) {
     expect((await stat(work.at("tls", file))).mode & 0o777).toBe(0o600);
@@ -54,7 +55,7 @@ test("makes an authority and a certificate for each, whose keys nobody else can 
   const days = (Date.parse(agent.validTo) - Date.now()) / 86_400_000;
   expect(Math.round(days)).toBe(30);
   expect(stdout).toContain(
-    "amalgam agent --root DIR --host 10.0.0.7 --nats tls://10.0.0.1:4222 --tls-ca tls/ca.pem --tls-cert tls/a1.pem --tls-key tls/a1.key",
+    "amalgam agent --root DIR --host 10.0.0.7 --nats tls://10.0.0.1:4222 --tls-ca tls/ca.pem --tls-cert tls/a1.pem --tls-key tls/a1.key --tls-crl tls/ca.crl",
   );
 });
 
@@ -154,4 +155,52 @@ test("renewing leaves authorities alone, and says where a cluster's name belongs
   expect(await readFile(work.at("my tls", "before.pem"))).toEqual(ca);
   expect(stdout).toContain('Its users in server.conf are "urn:amalgam:cluster:blue:agent" and so on then.');
   expect(stdout).toMatch(/--nats tls:\/\/\[0:[0:]+1\]:4222 --tls-ca 'my tls\/ca\.pem'/);
+});
+
+/** Whether the list in "tls" has a certificate. */
+async function isRevoked(work: { at: (...parts: string[]) => string }, certificate: Buffer): Promise<boolean> {
+  const [list, ca] = await Promise.all(["ca.crl", "ca.pem"].map((name) => readFile(work.at("tls", name))));
+  if (list === undefined || ca === undefined) throw new Error("There is a list, and an authority");
+  return parseRevocations(list, ca, "the list").revokedOn(new X509Certificate(certificate)) !== undefined;
+}
+
+test("revokes by name, file and serial number, and goes on from the list that is there", async () => {
+  await using work = await withWorkplace();
+  await work.run("certs", work.at("tls"), "--agent", "a1=h", "--agent", "a2=h", "--agent", "a3=h", "--viewer", "bob");
+  const [a1, a2, a3, bob] = await Promise.all(
+    ["a1", "a2", "a3", "bob"].map((name) => readFile(work.at("tls", `${name}.pem`))),
+  );
+  if (!a1 || !a2 || !a3 || !bob) throw new Error("Four certificates were made");
+  expect(await isRevoked(work, a1)).toBe(false);
+
+  // With a successor at once: it is the old one that is revoked.
+  const first = await work.run("certs", work.at("tls"), "--revoke", "a1", "--renew", "--agent", "a1=h");
+  expect(first.code).toBe(0);
+  expect(first.stdout).toMatch(
+    /^Revoked "a1" \(agent\), serial [0-9A-F]{32}, since 20.*\ntls\/ca\.crl has 1 certificate: /,
+  );
+  const renewed = await readFile(work.at("tls", "a1.pem"));
+  const second = await work.run("certs", work.at("tls"), "--json", "--revoke", work.at("tls", "a2.pem"));
+  expect(JSON.parse(second.stdout)).toMatchObject({ size: 2, revoked: [{ whose: '"a2" (agent)' }] });
+  const serial = new X509Certificate(a3).serialNumber.toLowerCase();
+  const third = await work.run("certs", work.at("tls"), "--revoke", serial, "--revoke", "a2");
+  expect(third.stdout).toContain("tls/ca.crl has 3 certificates");
+
+  const verdicts = await Promise.all([a1, a2, a3, renewed, bob].map((one) => isRevoked(work, one)));
+  expect(verdicts).toEqual([true, true, true, false, false]);
+});
+
+test.each([
+  ["nobody", /^Cannot revoke "nobody": there is no "nobody\.pem" in "tls", no such file, and it is no serial number/],
+  ["ca", /^Cannot revoke "tls\/ca\.pem": it is an authority's; give every node a new authority's/],
+  ["theirs/a.pem", /^Cannot revoke "theirs\/a\.pem": it is of another authority, whose list it belongs on$/],
+])("does not revoke %j, and writes nothing", async (word, complaint) => {
+  await using work = await withWorkplace();
+  await work.run("certs", work.at("tls"), "--agent", "a=h");
+  await work.run("certs", work.at("theirs"), "--agent", "a=h");
+  const before = await readFile(work.at("tls", "ca.crl"));
+  const named = word.includes("/") ? work.at(...word.split("/")) : word;
+  const { code, stderr } = await work.run("certs", work.at("tls"), "--revoke", "a", "--revoke", named);
+  expect([code, stderr.trim()]).toEqual([2, expect.stringMatching(complaint)]);
+  expect(await readFile(work.at("tls", "ca.crl"))).toEqual(before);
 });

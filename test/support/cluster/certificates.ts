@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Authority,
@@ -8,6 +9,7 @@ import {
   type Validity,
   validFor,
 } from "../../../coordinator/certs/authority.js";
+import { signRevocations } from "../../../coordinator/certs/revocations.js";
 import type { Role } from "../../../shared/rpc/tls/identity.js";
 
 /** Files in PEM, as one end of a connection is given them. */
@@ -15,6 +17,8 @@ export interface Certificates {
   readonly ca: string;
   readonly certificate: string;
   readonly key: string;
+  /** A list of what is revoked. */
+  readonly crl?: string | undefined;
 }
 
 /** What a test's certificate says, where it is not as usual. */
@@ -43,6 +47,17 @@ export class TestAuthority {
     return join(this.#folder, "ca.pem");
   }
 
+  /** Writes a list of these certificates alone, as `name`, and returns its path. */
+  async revoke(name: string, ...revoked: readonly Certificates[]): Promise<string> {
+    const on = new Date();
+    const entries = revoked.map(({ certificate }) => {
+      return { serial: new X509Certificate(readFileSync(certificate)).serialNumber, on };
+    });
+    const file = join(this.#folder, name);
+    writeFileSync(file, await signRevocations(this.authority, entries, on));
+    return file;
+  }
+
   /** Files named for `name`, over those that are there. Default: for loopback, without a role. */
   async issue(name: string, options: CertificateOptions = {}): Promise<Certificates> {
     const { validity = validFor(2), ...subject } = options;
@@ -69,6 +84,7 @@ export async function makeCertificates(
   return await authority.issue("host", { name: "", roles, hosts: ["127.0.0.1", "localhost", ...addresses] });
 }
 
-export function tlsWords({ ca, certificate, key }: Certificates): readonly string[] {
-  return ["--tls-ca", ca, "--tls-cert", certificate, "--tls-key", key];
+export function tlsWords({ ca, certificate, key, crl }: Certificates): readonly string[] {
+  const list = crl === undefined ? [] : ["--tls-crl", crl];
+  return ["--tls-ca", ca, "--tls-cert", certificate, "--tls-key", key, ...list];
 }

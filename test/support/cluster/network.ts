@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { type Cable, type Disturbance, type Disturbed, disturb, disturbed, undisturb } from "./nft.js";
 
 /** A machine of the test's: commands run on it have its address and see nobody but the other hosts. */
 export interface Host {
@@ -15,6 +16,11 @@ export interface Network extends AsyncDisposable {
   /** Both ways, in silence: packets are lost and nobody is told. */
   cut(a: string, b: string): void;
   mend(a: string, b: string): void;
+  /** Loses and doubles packets of a host at random, both ways; see `noPacketLoss()`. */
+  disturb(host: string, disturbance: Disturbance): void;
+  /** What that has done so far. */
+  disturbed(host: string): Disturbed;
+  /** Ends all cuts and disturbances. */
   mendAll(): void;
 }
 
@@ -44,6 +50,8 @@ export function createNamespaces(names: readonly string[]): Network {
   const namespaces = [bridge];
   const cuts = new Set<string>();
   const hosts = new Map<string, Host>();
+  const cables = new Map<string, Cable>();
+  const restless = new Set<string>();
   const close = (): void => {
     for (const namespace of namespaces.splice(0)) ip("netns", "del", namespace);
   };
@@ -62,6 +70,7 @@ export function createNamespaces(names: readonly string[]): Network {
       ip("-n", namespace, "addr", "add", `${address}/24`, "dev", "eth0");
       ip("-n", namespace, "link", "set", "eth0", "up");
       hosts.set(name, { name, address, prefix: ["ip", "netns", "exec", namespace] });
+      cables.set(name, { address, namespace, bridge, port: `port${index}` });
     });
   } catch (error) {
     close();
@@ -72,6 +81,11 @@ export function createNamespaces(names: readonly string[]): Network {
     const host = hosts.get(name);
     if (host === undefined) throw new RangeError(`No host "${name}" in this network`);
     return host;
+  };
+  const cableOf = (name: string): Cable => {
+    const cable = cables.get(name);
+    if (cable === undefined) throw new RangeError(`No host "${name}" in this network`);
+    return cable;
   };
   // A neighbour at an address that nobody has: the packets leave and arrive nowhere.
   const change = (a: string, b: string, ...words: readonly string[]): void => {
@@ -93,7 +107,19 @@ export function createNamespaces(names: readonly string[]): Network {
     mend: (a, b) => {
       if (cuts.delete(`${a} ${b}`)) change(a, b, "del");
     },
+    disturb: (name, disturbance) => {
+      const cable = cableOf(name);
+      disturb(
+        cable,
+        [...cables.values()].filter((other) => other !== cable),
+        disturbance,
+      );
+      restless.add(name);
+    },
+    disturbed: (name) => disturbed(cableOf(name)),
     mendAll: () => {
+      for (const name of restless) undisturb(cableOf(name));
+      restless.clear();
       for (const cut of cuts) {
         const [a = "", b = ""] = cut.split(" ");
         network.mend(a, b);
@@ -118,6 +144,8 @@ export function createLoopback(names: readonly string[]): Network {
     },
     cut: refuse,
     mend: refuse,
+    disturb: refuse,
+    disturbed: refuse,
     mendAll: () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

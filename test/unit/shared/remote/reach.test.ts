@@ -1,11 +1,12 @@
 import type { lookup } from "node:dns";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { publicLookup } from "../../../../shared/remote/http/public-hosts.js";
 import { openRemoteStore } from "../../../../shared/remote/open.js";
 import { isPublicAddress } from "../../../../shared/remote/reach.js";
 import { portOf } from "../../../support/remote/ports.js";
+import { serveBytes } from "../../../support/remote/serve-bytes.js";
 import { startStaticServer } from "../../../support/remote/static-server.js";
 
 // What others write must not lead to hosts that only this machine sees.
@@ -49,7 +50,7 @@ test.each([
 ])(
   "of a name's addresses those are connected to that are public, or whose name is trusted: %j",
   (trusted, expected) => {
-    publicLookup(new Set(trusted), resolveBoth)("host", { all: true }, (error, found) => {
+    publicLookup({ named: new Set(trusted), remedy: "" }, resolveBoth)("host", { all: true }, (error, found) => {
       expect([error, found]).toEqual([null, expected.map((address) => ({ address, family: 4 }))]);
     });
   },
@@ -94,4 +95,74 @@ test("a host that is named may be private, and may not lead to another one", asy
     await store.close();
     inner.close();
   }
+});
+
+/** A server at a loopback address of its own that has a model, and another path that leads to `leadsTo()`. */
+async function startLeading(host: string, leadsTo = (): string => "") {
+  let asked = 0;
+  const server = createServer((request, response) => {
+    const { url = "" } = request;
+    asked += 1;
+    if (url.startsWith("/away/")) response.writeHead(302, { location: `${leadsTo()}/model.safetensors` }).end();
+    else if (url === "/models/model.safetensors") serveBytes(request, response, Buffer.from("12345678"), '"1"');
+    else response.writeHead(404).end();
+  }).listen(0, host);
+  await once(server, "listening");
+  return {
+    url: `http://${host}:${portOf(server)}`,
+    get asked() {
+      return asked;
+    },
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+describe("where an agent's servers lead", () => {
+  // 127.0.0.1 stands for the public Internet, all other loopback addresses for what only this machine sees.
+  const isPublic = (address: string): boolean => address === "127.0.0.1";
+  const cases: readonly [string, string, string, boolean, string[]][] = [
+    ["a public server leads to a private one", "127.0.0.1", "127.0.0.2", false, []],
+    ["a public server leads to a private one that is a root as well", "127.0.0.1", "127.0.0.2", true, ["other"]],
+    ["a public server leads to another public one", "127.0.0.1", "127.0.0.1", true, []],
+    ["a private server leads to another private one", "127.0.0.2", "127.0.0.3", true, []],
+    ["a private server leads to a public one", "127.0.0.2", "127.0.0.1", true, []],
+  ];
+  test.each(cases)("%s", async (_, from, to, isFollowed, more) => {
+    await using other = await startLeading(to);
+    await using root = await startLeading(from, () => `${other.url}/models`);
+    const roots = [root.url, ...more.map(() => `${other.url}/elsewhere`)];
+    const store = openRemoteStore({ roots, isPublic, env: {}, patience: { tries: 1 } });
+    try {
+      const found = store.find(`${root.url}/away/model.safetensors`).then(({ files }) => [...files.keys()]);
+      if (isFollowed) expect(await found).toContain("model.safetensors");
+      else {
+        await expect(found).rejects.toMatchObject({
+          code: "source_refused",
+          message: expect.stringMatching(
+            /^Cannot read "http:\/\/127\.0\.0\.2:\d+\/models\/model\.safetensors": its host is not in the public Internet; .* "--root" on that host/,
+          ),
+        });
+      }
+      expect(other.asked > 0).toBe(isFollowed);
+    } finally {
+      await store.close();
+    }
+  });
+
+  test("a name is held against what it stands for when it is connected to", async () => {
+    await using other = await startLeading("127.0.0.1");
+    await using root = await startLeading("127.0.0.2", () => other.url.replace("127.0.0.1", "localhost"));
+    const isPublicHere = (address: string): boolean => address === "127.0.0.2";
+    const store = openRemoteStore({ roots: [root.url], isPublic: isPublicHere, env: {}, patience: { tries: 1 } });
+    try {
+      await expect(store.find(`${root.url}/away/model.safetensors`)).rejects.toThrow("is not in the public Internet");
+      expect(other.asked).toBe(0);
+    } finally {
+      await store.close();
+    }
+  });
 });

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { dot, Graph, sum, where } from "../../../../shared/expression/expression.js";
 import type { Program } from "../../../../shared/expression/program.js";
 import { type Program as ProgramMessage, ProgramSchema, Scope } from "../../../../shared/gen/amalgam/v1/program_pb.js";
-import { programFromProto, programLimits, programToProto } from "../../../../shared/rpc/program.js";
+import { programFromProto, programLimits } from "../../../../shared/rpc/program.js";
+import { programToProto } from "../../../../shared/rpc/program-message.js";
 
 function everyOperator(): Program {
   const graph = new Graph();

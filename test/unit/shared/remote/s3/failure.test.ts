@@ -27,7 +27,11 @@ test.each([
 test.each([
   [failure("SlowDown", 503), { HTTPS_PROXY: "http://proxy" }, "the server answered SlowDown (503)"],
   [failure("TimeoutError"), {}, "no answer came (TimeoutError)"],
-  [failure("TimeoutError"), { https_proxy: "x" }, "no answer came (TimeoutError), and https_proxy is not used for S3"],
+  [
+    failure("TimeoutError"),
+    { https_proxy: "x" },
+    "no answer came (TimeoutError), by way of the proxy in https_proxy where NO_PROXY does not name the host",
+  ],
 ])("what happened is said of %o with %o", (reason, env, text) => {
   expect(describeFailure(readS3Failure(reason), env)).toBe(text);
 });

@@ -73,10 +73,10 @@ test("sweep() ends a request that comes slower than it may, and no other", () =>
 });
 
 test("sweep() ends a call whose response nobody takes, and none whose responses leave", () => {
-  const { calls, ended, connection } = createCalls({ takeMs: 1_000 });
+  const { calls, ended, connection } = createCalls();
   const begin = (name: string): Call => {
     const end = (reason: string): void => void ended.push([name, reason]);
-    const call = new Call(connection(name), 0, end, () => 1_024);
+    const call = new Call(connection(name), 0, end, { untaken: () => 1_024, takeMs: 1_000 });
     call.isComplete = true;
     calls.add(call);
     return call;

@@ -1,4 +1,4 @@
-import { createPrivateKey } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Validity, validFor } from "../../../../../coordinator/certs/authority.js";
@@ -138,3 +138,55 @@ test.each([
   await parts.live.reload();
   expect(parts.notices.filter(({ type }) => type === "certificate expires")).toHaveLength(count);
 });
+
+test("a list of revoked certificates is followed, and one that cannot be believed changes nothing", async () => {
+  await using parts = await setUp();
+  const { authority, files } = parts;
+  const [stolen, sound] = [await authority.issue("stolen"), await authority.issue("sound")];
+  const crl = await authority.revoke("list.crl");
+  const live = new LiveCredentials({ ...read(files), crl: readFileSync(crl) }, { ...files, crl });
+  const notices: TlsNotice[] = [];
+  using _ = { [Symbol.dispose]: live.onNotice((notice) => notices.push(notice)) };
+  const verdicts = () => [stolen, sound].map(({ certificate }) => live.revocationOf(certificateIn(certificate)));
+  expect(verdicts()).toEqual([undefined, undefined]);
+
+  await authority.revoke("list.crl", stolen);
+  await live.reload();
+  expect(notices.map(({ message }) => message)).toEqual([
+    'Uses the new TLS files of "n": a list of 1 revoked certificates',
+  ]);
+  const revoked = [
+    expect.stringMatching(/^its certificate, serial [0-9A-F]{32}, is revoked since 20.* as ".*list\.crl"/),
+    undefined,
+  ];
+  expect(verdicts()).toEqual(revoked);
+
+  writeFileSync(crl, "-----BEGIN X509 CRL-----\nMIHM");
+  await live.reload();
+  await live.reload();
+  expect(notices.at(-1)).toMatchObject({
+    type: "tls kept",
+    message: expect.stringMatching(/list\.crl": it breaks off; what was read before/),
+  });
+  expect(verdicts()).toEqual(revoked);
+});
+
+test("whoever is on the list is told so", async () => {
+  await using parts = await setUp();
+  const { authority, files } = parts;
+  const crl = await authority.revoke("list.crl", files);
+  const live = new LiveCredentials({ ...read(files), crl: readFileSync(crl) }, { ...files, crl });
+  const notices: TlsNotice[] = [];
+  using _ = { [Symbol.dispose]: live.onNotice((notice) => notices.push(notice)) };
+  await live.reload();
+  expect(notices.map(({ type, message }) => [type, message])).toEqual([
+    [
+      "certificate revoked",
+      expect.stringMatching(/^The certificate of "n" in ".*n\.pem", serial .* is revoked since .*and others refuse it/),
+    ],
+  ]);
+});
+
+function certificateIn(file: string): X509Certificate {
+  return new X509Certificate(readFileSync(file));
+}
