@@ -18,7 +18,11 @@ export function withLocalAgents(command: Command, what: string): Command {
 export function withRunOptions(command: Command): Command {
   withLocalAgents(command, "units")
     .option("--agent-processes", "start local agents as processes of their own, not threads", false)
-    .option("--agent <address...>", "use these running agents (host:port) and start none");
+    .addOption(
+      new Option("--agent <address...>", "use these running agents (host:port) and start none").conflicts([
+        ...["agents", "slots", "memory", "agentProcesses"],
+      ]),
+    );
   withTlsOptions(command).addOption(
     new Option("--assembly <mode>", "agents write files themselves, or stream bytes back")
       .choices(["direct", "stream"] as const)

@@ -9,7 +9,7 @@ import { toMarkdown } from "../evaluate/results/table.js";
 import { fileNames } from "../evaluate/results/write.js";
 import type { SubjectRequest } from "../evaluate/subject.js";
 import type { EvaluationResult } from "../evaluate/types.js";
-import { securityOf } from "./cluster-options.js";
+import { securityOf } from "./cluster-access.js";
 import { createEvaluationView } from "./eval-view.js";
 import {
   agentWordsOf,
@@ -48,6 +48,12 @@ export async function evalCommand(
   const taskFile = words.at(-1) ?? "";
   const named = subjectsOf(words.slice(0, -1), options);
   assertForOwnAgents(options);
+  if (options.graphBase !== undefined && options.graph === undefined) {
+    throw new AmalgamError(
+      "usage",
+      'Cannot use "--graph-base" without "--graph": name the export that was made from it',
+    );
+  }
   const view = createEvaluationView({ json: options.json, stdout, stderr });
   try {
     const result = await interruptible(async (signal) => {

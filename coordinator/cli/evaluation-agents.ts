@@ -2,7 +2,8 @@ import { systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { Registry } from "../cluster/registry.js";
 import type { AgentsWanted } from "../job.js";
-import { onCluster, type TlsOptions } from "./cluster-options.js";
+import { onCluster } from "./cluster-access.js";
+import type { TlsOptions } from "./cluster-options.js";
 
 /** Which agents run models for a command, and on what. */
 export interface EvaluationAgentsOptions extends TlsOptions {

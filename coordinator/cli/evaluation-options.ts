@@ -5,9 +5,14 @@ import { collect, size, wholeNumber } from "./options.js";
 export function withEvaluationAgents(command: Command): Command {
   return command
     .addOption(new Option("--agents <n>", "local agents to start").argParser(wholeNumber).default(1))
-    .addOption(repeatable("--agent <address>", "use this running agent (host:port) and start none"))
-    .option("--nats <url>", "use the agents of this cluster and start none")
-    .option("--provider <names>", "execution providers to try, in this order: cuda, webgpu, cpu, or auto")
+    .addOption(repeatable("--agent <address>", "use this running agent (host:port) and start none").conflicts("agents"))
+    .addOption(
+      new Option("--nats <url>", "use the agents of this cluster and start none").conflicts(["agents", "agent"]),
+    )
+    .option(
+      "--provider <names>",
+      "execution providers to try, in this order: cuda, webgpu, cpu, or auto (default: cpu)",
+    )
     .addOption(
       new Option("--threads <n>", "that a model runs on, on every agent alike (default: the cores)").argParser(
         wholeNumber,
@@ -18,7 +23,7 @@ export function withEvaluationAgents(command: Command): Command {
     );
 }
 
-/** Not one option with several words: a file that comes last would be one of them. */
-export function repeatable<const Flags extends string>(flags: Flags, what: string) {
-  return new Option(flags, `${what}; repeatable`).argParser(collect).default([] as readonly string[], "none");
+/** Not one option with several words: a file that comes last would be one of them. `without`: what holds then. */
+export function repeatable<const Flags extends string>(flags: Flags, what: string, without = "none") {
+  return new Option(flags, `${what}; repeatable`).argParser(collect).default([] as readonly string[], without);
 }

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseBytes } from "../../shared/bytes.js";
-import { longestWaitMs } from "../../shared/cluster/records.js";
+import { longestWaitMs } from "../../shared/cluster/longest-wait.js";
 import { defaultShardBytes } from "../plan/layout.js";
 import { parseDuration } from "./duration.js";
 

@@ -11,6 +11,7 @@ import type { Registration } from "./commands/registration.js";
 import { registerSecurity } from "./commands/security.js";
 import { registerSources } from "./commands/sources.js";
 import { registerSweeping } from "./commands/sweeping.js";
+import { refuseMisplacedOptions } from "./misplaced-options.js";
 import type { Terminal } from "./terminal.js";
 import { endUnread } from "./unread.js";
 
@@ -44,6 +45,7 @@ export function program(terminal: Terminal, run: Registration["run"]): Command {
     .version(packageVersion())
     // Options are of the command that they follow: "sweep extend" has some that "sweep" has too.
     .enablePositionalOptions()
+    .hook("preAction", (_, action) => refuseMisplacedOptions(action))
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),

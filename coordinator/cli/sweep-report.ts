@@ -3,9 +3,14 @@ import { reportFiles, writeSweepReport, writeTrialsParquet } from "../sweep/repo
 import type { Terminal } from "./terminal.js";
 
 /** `amalgam sweep report`: what is known so far as a page and as a table. */
-export async function reportSweep(folder: string, { stdout }: Terminal): Promise<number> {
+export async function reportSweep(
+  folder: string,
+  { json }: { readonly json: boolean },
+  { stdout }: Terminal,
+): Promise<number> {
   await writeSweepReport(folder);
   await writeTrialsParquet(folder);
-  for (const file of Object.values(reportFiles)) stdout.write(`${join(resolve(folder), file)}\n`);
+  const files = Object.values(reportFiles).map((file) => join(resolve(folder), file));
+  stdout.write(json ? `${JSON.stringify({ files })}\n` : files.map((file) => `${file}\n`).join(""));
   return 0;
 }

@@ -10,7 +10,7 @@ import { readState } from "../sweep/store/state.js";
 import { readTrials, sweepFiles } from "../sweep/store/store.js";
 import { runSweep } from "../sweep/sweep.js";
 import type { Budget } from "../sweep/types.js";
-import { securityOf } from "./cluster-options.js";
+import { securityOf } from "./cluster-access.js";
 import {
   agentWordsOf,
   assertForOwnAgents,

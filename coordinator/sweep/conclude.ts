@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
 import { formatSigned } from "../evaluate/results/format.js";
@@ -62,8 +63,13 @@ export async function conclude(options: ConcludeOptions): Promise<Conclusion> {
   const front = await assessor.front(found?.front ?? frontPoints(spec, whole), whole, isHeldOut);
   const references = await assessor.references(part);
   const [before, after] = [assessor.evidence(startPoint(spec.space), part), assessor.evidence(bestPoint, part)];
-  const gains =
-    before === undefined || after === undefined ? [] : metricObjectives(spec).map((one) => gainOf(one, before, after));
+  const gains: Gain[] = [];
+  for (const one of metricObjectives(spec)) {
+    if (before === undefined || after === undefined) break;
+    gains.push(gainOf(one, before, after));
+    // Thousands of resamples for each: connections are to be kept alive meanwhile.
+    await nextTurn();
+  }
   const isStart = pointKey(spec.space, bestPoint) === pointKey(spec.space, startPoint(spec.space));
   if (isStart) warnings.push("the search found nothing better than the start");
   warnings.push(...doubts(isStart ? [] : gains, isHeldOut));

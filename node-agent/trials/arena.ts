@@ -9,7 +9,7 @@ import {
   type TensorSource,
 } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import { ProgramSchema } from "../../shared/gen/amalgam/v1/program_pb.js";
-import { programToProto } from "../../shared/rpc/program.js";
+import { programToProto } from "../../shared/rpc/program-message.js";
 import type { Holding } from "./ledger.js";
 import type { TrialContext } from "./trial-context.js";
 import type { Turns } from "./turns.js";

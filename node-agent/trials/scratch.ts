@@ -1,7 +1,8 @@
-import { lstatSync, mkdirSync, realpathSync, rmSync, statfsSync } from "node:fs";
+import { lstatSync, realpathSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ownName, removeOrphans } from "../../shared/child/orphans.js";
+import { removeOrphans } from "../../shared/child/orphans.js";
+import { OwnFolder } from "../../shared/child/own-folder.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { freeMemory } from "../evaluate/process/free-memory.js";
@@ -27,15 +28,15 @@ const leastBytes = 16 << 20;
  * Where an agent runs its trials: in a folder that it was told, or in {@link sharedMemory} if that is memory. Undefined:
  * it runs none, having been told so, or for want of such a folder or of room in it.
  */
-export function placeForTrials(told: {
+export async function placeForTrials(told: {
   readonly trialFolder?: string | undefined;
   readonly trialMemoryBytes?: number | undefined;
   /** What is taken by default is divided by. @default 1 */
   readonly agentsHere?: number | undefined;
-}): TrialPlace | undefined {
+}): Promise<TrialPlace | undefined> {
   if (told.trialMemoryBytes === 0) return undefined;
   // Before anything is measured: what killed agents have left there is room.
-  removeOrphans(told.trialFolder ?? sharedMemory, scratchPrefix);
+  await removeOrphans(told.trialFolder ?? sharedMemory, scratchPrefix);
   const free = told.trialFolder === undefined ? freeSharedMemory() : freeIn(told.trialFolder);
   const folder = told.trialFolder ?? sharedMemory;
   if (free === undefined) {
@@ -75,16 +76,16 @@ function freeIn(folder: string): number {
 const scratchPrefix = "amalgam-trials-";
 
 /** Of all agents of this process that are open; a process that ends takes them along. */
-const open = new Set<string>();
+const open = new Set<OwnFolder>();
 
 function removeAll(): void {
-  for (const path of open) rmSync(path, { recursive: true, force: true });
+  for (const folder of open) folder[Symbol.dispose]();
 }
 
 /** An agent's own folder in memory. It is there from the first time it is asked for until it is closed. */
 export class Scratch implements Disposable {
   readonly #parent: string;
-  #path: string | undefined;
+  #folder: OwnFolder | undefined;
   #last = 0;
 
   /** `parent` is resolved. */
@@ -94,14 +95,12 @@ export class Scratch implements Disposable {
 
   /** Resolved. */
   get path(): string {
-    if (this.#path === undefined) {
-      const path = join(this.#parent, ownName(scratchPrefix));
-      mkdirSync(path, { mode: 0o700 });
+    if (this.#folder === undefined) {
+      this.#folder = new OwnFolder(this.#parent, scratchPrefix);
       if (open.size === 0) process.once("exit", removeAll);
-      open.add(path);
-      this.#path = path;
+      open.add(this.#folder);
     }
-    return this.#path;
+    return this.#folder.path;
   }
 
   /** A path in it that nothing had before. */
@@ -111,11 +110,11 @@ export class Scratch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#path === undefined) return;
-    rmSync(this.#path, { recursive: true, force: true });
-    open.delete(this.#path);
+    if (this.#folder === undefined) return;
+    this.#folder[Symbol.dispose]();
+    open.delete(this.#folder);
     if (open.size === 0) process.removeListener("exit", removeAll);
-    this.#path = undefined;
+    this.#folder = undefined;
   }
 }
 

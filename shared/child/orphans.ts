@@ -1,41 +1,38 @@
-import { randomBytes } from "node:crypto";
-import { lstatSync, readdirSync, rmSync } from "node:fs";
+import { lstatSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { socketOf } from "./own-folder.js";
 
-// Folders of a process that end with it, and are known by their names when it was killed before it could remove them.
-
-/** A name for a folder of this process: the prefix, its process id, and what no other folder has. */
-export function ownName(prefix: string): string {
-  return `${prefix}${process.pid}-${randomBytes(6).toString("hex")}`;
-}
-
-/** Removes the folders that processes of this user have left which have ended. */
-export function removeOrphans(parent: string, prefix: string): void {
-  for (const name of namesIn(parent)) {
-    if (!name.startsWith(prefix)) continue;
-    const pid = Number(/^(\d+)-[0-9a-f]+$/.exec(name.slice(prefix.length))?.[1]);
-    if (!(pid > 0) || isAlive(pid)) continue;
+/**
+ * Removes what is left of folders (`OwnFolder`) of this user's processes that were killed. What cannot be told or removed
+ * stays: that is no reason not to work.
+ */
+export async function removeOrphans(parent: string, prefix: string): Promise<void> {
+  const names = await readdir(parent).catch((): readonly string[] => []);
+  const removals = names.map(async (name) => {
+    const socket = socketOf(parent, name, prefix);
     const path = join(parent, name);
-    const stats = lstatSync(path, { throwIfNoEntry: false });
-    if (stats?.isDirectory() === true && stats.uid === process.getuid?.())
-      rmSync(path, { recursive: true, force: true });
-  }
+    if (socket === undefined || !isOurs(path) || !(await isDeaf(socket))) return;
+    await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  });
+  await Promise.all(removals);
 }
 
-/** None where they are not to be read: what cannot be cleaned up is no reason not to work. */
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
+function isOurs(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats?.isDirectory() === true && stats.uid === process.getuid?.();
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
+/** Whether nobody listens on it. Who is frozen does: the system takes calls for them. */
+function isDeaf(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const tell = (isDeaf: boolean): void => {
+      socket.destroy();
+      resolve(isDeaf);
+    };
+    socket.once("connect", () => tell(false));
+    socket.once("error", ({ code }: NodeJS.ErrnoException) => tell(code === "ECONNREFUSED"));
+  });
 }

@@ -14,13 +14,18 @@ export function registerEvaluating({ amalgam, terminal, run }: Registration): vo
     )
     .option("--base <checkpoint>", "what the others began from: what they forgot is measured against it")
     .addOption(repeatable("--expert <checkpoint>", "an expert of some task, which others are measured against"))
-    .addOption(repeatable("--task <name>", "this task only"))
-    .addOption(new Option("--limit <n>", "at most so many examples of each task").argParser(examples))
-    .option("--out <folder>", "for results.json, records.jsonl and report.html")
-    .option("--graph <file>", "an ONNX export to run, instead of a graph made from config.json")
+    .addOption(repeatable("--task <name>", "this task only", "all"))
+    .addOption(
+      new Option(
+        "--limit <n>",
+        "at most so many examples of each task (default: as the task file says, or all)",
+      ).argParser(examples),
+    )
+    .option("--out <folder>", "for results.json, records.jsonl and report.html (default: nothing is kept)")
+    .option("--graph <file>", "an ONNX export to run (default: a graph made from config.json)")
     .option("--graph-base <checkpoint>", "what --graph was exported from, where its weights are inside");
   withEvaluationAgents(evaluate)
-    .option("--markdown", "the table as Markdown", false)
+    .addOption(new Option("--markdown", "the table as Markdown").conflicts("json").default(false))
     .option("--json", "one event per line for machines, instead of progress and table", false);
   withTlsOptions(evaluate).action((words: readonly string[], options) =>
     run(async () => (await import("../eval.js")).evalCommand(words, options, terminal)),
@@ -30,7 +35,7 @@ export function registerEvaluating({ amalgam, terminal, run }: Registration): vo
     .command("compare")
     .description("compare evaluated models example by example: differences with intervals and p")
     .argument("<results...>", "folders that eval --out made, or folder:model; one folder compares the models in it")
-    .option("--task <name>", "this task only")
+    .option("--task <name>", "this task only (default: all)")
     .option("--json", "for machines", false)
     .action((words, options) => run(async () => (await import("../compare.js")).compare(words, options, terminal)));
 }

@@ -43,7 +43,10 @@ export function registerSweeping({ amalgam, terminal, run, show }: Registration)
 
   withFolder(sweep.command("report"))
     .description("make report.html and trials.parquet of a sweep's trials so far, also while it runs")
-    .action((folder) => show(async () => (await import("../sweep-report.js")).reportSweep(folder, terminal)));
+    .option("--json", "for machines", false)
+    .action((folder, options) =>
+      show(async () => (await import("../sweep-report.js")).reportSweep(folder, options, terminal)),
+    );
 
   withFolder(sweep.command("top"))
     .description("list the best trials of a sweep, also while it runs")
@@ -67,7 +70,7 @@ function withRunOptions(command: Command): Command {
         "for trials, per local agent (default: their share of half of what is free)",
       ).argParser(size),
     )
-    .option("--merge-best <output>", "merge the best recipe into this folder");
+    .option("--merge-best <output>", "merge the best recipe into this folder (default: not)");
   return withTlsOptions(command).option(
     "--json",
     "one event per line for machines, instead of progress and table",

@@ -14,14 +14,14 @@ export function textInputs(
     readonly inputs: ReadonlySet<string>;
     /** @default "right" */
     readonly side?: "left" | "right";
-    /** Tokens that come on top of each example's own, such as those that are generated. @default 0 */
+    /** Tokens that are generated for each example, on top of its own. @default 0 */
     readonly more?: number;
   },
 ): ExampleInputs {
   const { pad, inputs, side = "right", more = 0 } = options;
   const packed = sequences.map(pack);
   const of = (examples: readonly number[]): readonly Tokens[] => examples.flatMap((example) => packed[example] ?? []);
-  const limits = { examples: task.batchExamples, tokens: task.batchTokens };
+  const limits = { examples: task.batchExamples, tokens: task.batchTokens, runs: 1 + more };
   return {
     batches: planBatches(
       sequences.map(({ ids }) => ids.length + more),

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { anyNumber, encodeNumber } from "../../assemble/journal-records.js";
+import { encodeNumber } from "../../assemble/journal-records.js";
+import { anyNumber } from "../../assemble/parse-record.js";
 import type { EvaluationResult, ModelResult, TaskKind, TaskResult } from "../types.js";
 import { summarize } from "./summary.js";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { anyNumber } from "../../assemble/journal-records.js";
+import { anyNumber } from "../../assemble/parse-record.js";
 import type { TrialRecord } from "../types.js";
 import { toJson } from "./json.js";
 

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ownName, removeOrphans } from "../../../shared/child/orphans.js";
+import { removeOrphans } from "../../../shared/child/orphans.js";
+import { OwnFolder } from "../../../shared/child/own-folder.js";
 import type { PrepareContext, Prepared } from "../../evaluate/kinds/context.js";
 import { prepareTask } from "../../evaluate/kinds/prepare.js";
 import { digestOf } from "../../evaluate/outputs.js";
@@ -76,7 +77,7 @@ export class PreparedModels implements AsyncDisposable {
   readonly #described = new Map<string, Promise<{ readonly subject: Subject; readonly content: string }>>();
   /** By content of the small files, and tensors: models under different names are often alike. */
   readonly #prepared = new Map<string, Promise<PreparedModel>>();
-  #folder: Promise<string> | undefined;
+  #folder: Promise<OwnFolder> | undefined;
   #folders = 0;
 
   constructor(options: PrepareOptions) {
@@ -128,13 +129,13 @@ export class PreparedModels implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#described.values(), ...this.#prepared.values()]);
     const folder = await this.#folder?.catch(() => undefined);
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    folder?.[Symbol.dispose]();
   }
 
   async #describe(plan: Plan): Promise<{ readonly subject: Subject; readonly content: string }> {
     this.#folder ??= makeFolder();
     this.#folders += 1;
-    const folder = join(await this.#folder, String(this.#folders));
+    const folder = join((await this.#folder).path, String(this.#folders));
     await mkdir(folder);
     const { subject, files } = await describeUnstored(plan, folder);
     const tensors = [...subject.checkpoint.tensors.values()].map(({ name, dtype, shape }) => [name, dtype, shape]);
@@ -170,11 +171,9 @@ function withRows(context: PrepareContext, { task, rows }: ExampleRows): Prepare
 const folderPrefix = "amalgam-sweep-";
 
 /** For small files of models; and away with those of sweeps that were killed. */
-async function makeFolder(): Promise<string> {
-  removeOrphans(tmpdir(), folderPrefix);
-  const folder = join(tmpdir(), ownName(folderPrefix));
-  await mkdir(folder, { mode: 0o700 });
-  return folder;
+async function makeFolder(): Promise<OwnFolder> {
+  await removeOrphans(tmpdir(), folderPrefix);
+  return new OwnFolder(tmpdir(), folderPrefix);
 }
 
 /** What is known, or what `make` makes; what fails is tried again the next time. */

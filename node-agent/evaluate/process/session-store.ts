@@ -31,8 +31,8 @@ export interface WantedGraphs {
   readonly graphs: readonly EvaluationGraph[];
   /** 0: the agent's own number. */
   readonly threads: number;
-  /** Whether runs are so short that widening the weights at every one would show. */
-  readonly runsAreShort: boolean;
+  /** Whether widening the weights at every run would show: the role is run often, or its runs are short. */
+  readonly widensOnce: (role: string, weights: WeightSurvey) => boolean;
   /** What the largest batch takes besides the weights, by the graph's role and what its weights are like. */
   readonly batchBytes: (role: string, weights: WeightSurvey) => number;
 }
@@ -51,6 +51,15 @@ interface Bound {
   readonly model: Uint8Array;
   readonly folder: string;
   readonly weights: WeightSurvey;
+}
+
+/** In which a graph is to be loaded. */
+interface Form {
+  readonly role: string;
+  readonly bound: Bound;
+  readonly widensOnce: boolean;
+  /** In the store. */
+  readonly key: string;
 }
 
 interface Kept extends LoadedGraph {
@@ -95,23 +104,31 @@ export class SessionStore {
   async load(wanted: WantedGraphs): Promise<LoadedGraphs> {
     const bounds = new Map(wanted.graphs.map((graph) => [graph.role, this.#bind(graph, wanted)]));
     const batchBytes = Math.max(...[...bounds].map(([role, { weights }]) => wanted.batchBytes(role, weights)));
-    const needed = (widensOnce: boolean): number =>
-      sum([...bounds.values()], ({ weights }) => bytesOf(weights, widensOnce, wanted)) + batchBytes;
+    const keyOf = ({ key }: Bound, widensOnce: boolean): string => `${key} ${widensOnce} ${wanted.threads}`;
+    const formsOf = (mayWiden: boolean): readonly Form[] =>
+      [...bounds].map(([role, bound]) => {
+        // What is loaded widened stays so.
+        const isWorthIt = this.#kept.has(keyOf(bound, true)) || wanted.widensOnce(role, bound.weights);
+        const widensOnce = mayWiden && isWorthIt;
+        return { role, bound, widensOnce, key: keyOf(bound, widensOnce) };
+      });
+    const needOf = (forms: readonly Form[]): number =>
+      sum(forms, ({ bound, widensOnce }) => bytesOf(bound.weights, widensOnce, wanted)) + batchBytes;
     const budget = this.#budget();
-    const widensOnce = wanted.runsAreShort && needed(true) <= budget;
-    const need = needed(widensOnce);
+    const widened = formsOf(true);
+    const forms = needOf(widened) <= budget ? widened : formsOf(false);
+    const need = needOf(forms);
     if (need > budget) throw tooLarge(wanted.checkpoint, need, batchBytes, budget);
 
-    const keyOf = ({ key }: Bound): string => `${key} ${widensOnce} ${wanted.threads}`;
-    await this.#release(budget - need, new Set([...bounds.values()].map(keyOf)));
+    await this.#release(budget - need, new Set(forms.map(({ key }) => key)));
     const graphs = new Map<string, LoadedGraph>();
     let loadedBytes = 0;
-    for (const [role, bound] of bounds) {
-      const known = this.#kept.get(keyOf(bound));
+    for (const { role, bound, widensOnce, key } of forms) {
+      const known = this.#kept.get(key);
       if (known === undefined) loadedBytes += bound.weights.storedBytes;
       const kept = known ?? (await this.#open(bound, wanted, widensOnce));
-      this.#kept.delete(keyOf(bound));
-      this.#kept.set(keyOf(bound), kept);
+      this.#kept.delete(key);
+      this.#kept.set(key, kept);
       graphs.set(role, kept);
     }
     return { graphs, loadedBytes };

@@ -10,6 +10,7 @@ import type {
 import { quote } from "../../../shared/quote.js";
 import type { Answer } from "./measures/answer.js";
 import { generate } from "./measures/generation.js";
+import { headRuns } from "./measures/head.js";
 import { likelihood } from "./measures/likelihood.js";
 import { vectors } from "./measures/vectors.js";
 import { batchBytes } from "./memory.js";
@@ -17,6 +18,7 @@ import type { KnownCheckpoint } from "./open-checkpoint.js";
 import type { SliceEvent } from "./protocol.js";
 import { runtimeVersion } from "./runtime.js";
 import type { LoadedGraph, SessionStore } from "./session-store.js";
+import type { WeightSurvey } from "./weights.js";
 
 export interface SliceContext {
   readonly store: SessionStore;
@@ -42,7 +44,7 @@ export async function runSlice(request: EvaluateRequest, context: SliceContext):
     ...known,
     graphs: model.graphs.filter(({ role }) => roles.includes(role)),
     threads: request.threads,
-    runsAreShort: request.measure.case === "generation",
+    widensOnce: (role, weights) => isRunOften(request, role, weights),
     batchBytes: (role, weights) => batchBytes(request, role, weights),
   });
   const [first] = [...graphs.values()];
@@ -76,6 +78,16 @@ export async function runSlice(request: EvaluateRequest, context: SliceContext):
     await context.emitResult({ ...answer, batch: batch.batch, seconds });
   }
   report();
+}
+
+/** Widening once, as a graph is loaded, takes what widening at one to three runs does. */
+const manyRuns = 4;
+
+/** Whether a graph is run so often, or so shortly, that widening its weights at every run would show. */
+function isRunOften({ measure, batches }: EvaluateRequest, role: string, { widest }: WeightSurvey): boolean {
+  if (measure.case === "generation") return true;
+  if (measure.case !== "likelihood" || role !== "head") return false;
+  return batches.reduce((runs, { rows }) => runs + headRuns(rows.length, widest), 0) >= manyRuns;
 }
 
 /** The graphs that a measure runs; what else a model has is not loaded. */

@@ -32,7 +32,8 @@ async function job(recipe: BulkyRecipe, ...options: readonly string[]) {
   const { path } = await scratch;
   const output = join(path, `out-${++jobs}`);
   const unitBytes = recipe === "linear" ? blockBytes : 4 * blockBytes;
-  const argv = ["merge", recipes[recipe], output, "--json", "--unit-size", String(unitBytes), "--slots", "1"];
+  const slots = options.includes("--agent") ? [] : ["--slots", "1"];
+  const argv = ["merge", recipes[recipe], output, "--json", "--unit-size", String(unitBytes), ...slots];
   return { recipe, output, start: (leader = false) => startAmalgam([...argv, ...options], { leader }) };
 }
 let jobs = 0;

@@ -112,7 +112,9 @@ export type Started = Awaited<ReturnType<typeof startOne>>;
 /** Files in the agent's folder in memory, by the first part of their names. */
 export function filesIn(memory: string): readonly string[] {
   if (!existsSync(memory)) return [];
-  return readdirSync(memory).flatMap((own) => readdirSync(join(memory, own)).map((name) => name.split("-")[0] ?? ""));
+  const names = readdirSync(memory).flatMap((own) => readdirSync(join(memory, own)));
+  // The socket by which others know that the agent lives is no file.
+  return names.filter((name) => name !== ".alive").map((name) => name.split("-")[0] ?? "");
 }
 
 export function ties(weight: number, first = "one"): string {

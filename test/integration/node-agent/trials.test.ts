@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TryRequest, TryResponse } from "../../../shared/gen/amalgam/v1/agent_pb.js";
 import { collect } from "../../support/dispatch.js";
+import { killedIn, startOwner } from "../../support/own-folders.js";
 import {
   ballastBytes,
   endlessTasks,
@@ -202,12 +203,12 @@ describe("a trial in memory", () => {
 
 test("what a killed agent left in memory is removed by the next, what a living one has is not", async () => {
   await using first = await startOne();
-  const dead = join(first.memory, "amalgam-trials-4194300-0123456789ab");
-  const living = join(first.memory, `amalgam-trials-${process.pid}-0123456789ab`);
+  const dead = await killedIn(first.memory, "amalgam-trials-");
+  await using living = await startOwner(first.memory, "amalgam-trials-");
   const foreign = join(first.memory, "amalgam-trials-of-mine");
-  for (const path of [dead, living, foreign]) mkdirSync(path);
+  mkdirSync(foreign);
   await using _ = await startOne({ trialFolder: first.memory });
-  expect([dead, living, foreign].map((path) => existsSync(path))).toEqual([false, true, true]);
+  expect([dead, living.folder, foreign].map((path) => existsSync(path))).toEqual([false, true, true]);
 });
 
 test.each([

@@ -72,6 +72,8 @@ test("a sweep from its file to a merged checkpoint, and on from there", async ()
   expect(done).toMatchObject({ trials: { total: 6, failed: 0 }, examples: 360 });
   expect(events.at(-1)).toEqual({ event: "merged", output: "best" });
   expect(JSON.parse(await readFile(place.at("best", "amalgam.json"), "utf8"))).toBeDefined();
+  const report = JSON.parse((await place.run("sweep", "report", folder, "--json")).stdout);
+  expect(report).toEqual({ files: ["digits.sweep/report.html", "digits.sweep/trials.parquet"] });
   const json = JSON.parse((await place.run("sweep", "top", folder, "--json")).stdout);
   expect(json).toMatchObject({ state: "done", trials: 6 });
   expect(json.top).toHaveLength(6);

@@ -52,6 +52,11 @@ export function headRows(vocabulary: number): number {
   return Math.max(1, Math.floor(maxLogitsBytes / (4 * vocabulary)));
 }
 
+/** How often a head of so many tokens is run for so many rows. */
+export function headRuns(rows: number, vocabulary: number): number {
+  return Math.ceil(rows / headRows(vocabulary));
+}
+
 /** What a head's logits take at most. */
 export function headBytes(vocabulary: number): number {
   return logitsCopies * 4 * vocabulary * headRows(vocabulary);

@@ -25,6 +25,18 @@ test.each([
   [["coordinator", "--jobs", "0"], "It is not a number from 1 to 1024."],
   [["gc"], "missing required argument 'folders'"],
   [["stauts"], "(Did you mean status?)"],
+  [["sweep", "--json", "top", "x"], 'Cannot use "--json" before "top": write it behind "top"'],
+  [["sweep", "--agents", "2", "resume", "x"], 'Cannot use "--agents" before "resume": write it behind "resume"'],
+  [["sweep", "--out", "y", "top", "x"], 'Cannot use "--out" before "top": "top" has no such option'],
+  [["merge", "r", "o", "--agent", "h:1", "--slots", "2"], "cannot be used with option '--slots <n>'"],
+  [["merge", "r", "o", "--agent", "h:1", "--memory", "1GiB"], "cannot be used with option '--memory <size>'"],
+  [["moe", "r", "o", "--agent", "h:1", "--agents", "2"], "cannot be used with option '--agents <n>'"],
+  [["merge", "r", "o", "--agent", "h:1", "--agent-processes"], "cannot be used with option '--agent-processes'"],
+  [["eval", "m", "t", "--agent", "h:1", "--agents", "2"], "cannot be used with option '--agents <n>'"],
+  [["eval", "m", "t", "--nats", "nats://h", "--agents", "2"], "cannot be used with option '--agents <n>'"],
+  [["sweep", "s", "--nats", "nats://h", "--agent", "h:1"], "cannot be used with option '--agent <address>'"],
+  [["eval", "m", "t", "--markdown", "--json"], "cannot be used with option '--json'"],
+  [["eval", "m", "t", "--graph-base", "b"], 'Cannot use "--graph-base" without "--graph"'],
 ])("amalgam %j is refused with exit code 2", async (argv, reason) => {
   const { code, stdout, stderr } = await amalgam(...argv);
   expect([code, stdout]).toEqual([2, ""]);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { pagesOf, placeForTrials, Scratch } from "../../../../node-agent/trials/scratch.js";
 import { withTempDir } from "../../../support/checkpoints.js";
+import { killedIn } from "../../../support/own-folders.js";
 
 test("an agent's folder is there once it is needed, is nobody else's, and goes with all that is in it", async () => {
   await using parent = await withTempDir();
@@ -19,12 +20,13 @@ test("an agent's folder is there once it is needed, is nobody else's, and goes w
 
 test("memory and folder may be told, and none is wanted with a size of 0", async () => {
   await using folder = await withTempDir();
-  expect(placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 5 })).toEqual({ folder: folder.path, bytes: 5 });
-  expect(placeForTrials({ trialFolder: folder.path })?.bytes).toBeGreaterThan(0);
-  expect(placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 0 })).toBeUndefined();
-  expect(placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 5, agentsHere: 4 })?.bytes).toBe(5);
+  const told = { trialFolder: folder.path, trialMemoryBytes: 5 };
+  expect(await placeForTrials(told)).toEqual({ folder: folder.path, bytes: 5 });
+  expect((await placeForTrials({ trialFolder: folder.path }))?.bytes).toBeGreaterThan(0);
+  expect(await placeForTrials({ ...told, trialMemoryBytes: 0 })).toBeUndefined();
+  expect((await placeForTrials({ ...told, agentsHere: 4 }))?.bytes).toBe(5);
   const missing = join(folder.path, "none");
-  expect(() => placeForTrials({ trialFolder: missing })).toThrow(/^Cannot run trials in ".*none": /);
+  await expect(placeForTrials({ trialFolder: missing })).rejects.toThrow(/^Cannot run trials in ".*none": /);
 });
 
 test.each([
@@ -38,17 +40,17 @@ test.each([
 
 test("what a killed agent has left is gone before room is measured, unless no trials are to be run", async () => {
   await using folder = await withTempDir();
-  const left = join(folder.path, "amalgam-trials-4194300-0123456789ab");
-  mkdirSync(left);
-  placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 0 });
+  const left = await killedIn(folder.path, "amalgam-trials-");
+  await placeForTrials({ trialFolder: folder.path, trialMemoryBytes: 0 });
   expect(existsSync(left)).toBe(true);
-  placeForTrials({ trialFolder: folder.path });
+  await placeForTrials({ trialFolder: folder.path });
   expect(existsSync(left)).toBe(false);
 });
 
 test("agents of one machine share what they take by default", async () => {
   await using folder = await withTempDir();
-  const [alone, fourth] = [1, 4].map((agentsHere) => placeForTrials({ trialFolder: folder.path, agentsHere })?.bytes);
+  const places = [1, 4].map((agentsHere) => placeForTrials({ trialFolder: folder.path, agentsHere }));
+  const [alone, fourth] = (await Promise.all(places)).map((place) => place?.bytes);
   expect(fourth).toBeGreaterThan(0);
   // Others take memory meanwhile.
   expect(fourth).toBeLessThan((alone ?? 0) / 2);

@@ -1,34 +1,93 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { expect, test } from "vitest";
-import { ownName, removeOrphans } from "../../../../shared/child/orphans.js";
+import { removeOrphans } from "../../../../shared/child/orphans.js";
+import { OwnFolder } from "../../../../shared/child/own-folder.js";
 import { withTempDir } from "../../../support/checkpoints.js";
+import { killedIn, startOwner } from "../../../support/own-folders.js";
 
-test("what a process left that has ended goes, and nothing else", async () => {
+const prefix = "made-";
+
+test("what a process left that was killed goes, and nothing else", async () => {
   await using parent = await withTempDir();
-  const { pid } = spawnSync(process.execPath, ["--version"]);
-  const make = (name: string): string => {
-    mkdirSync(join(parent.path, name));
-    writeFileSync(join(parent.path, name, "file"), "x");
-    return join(parent.path, name);
+  const killed = async (named: (path: string) => string = (path) => path): Promise<string> => {
+    const path = await killedIn(parent.path, prefix);
+    writeFileSync(join(path, "file"), "x");
+    renameSync(path, named(path));
+    return named(path);
   };
-  const orphan = make(`made-${pid}-0123abcd`);
-  const kept = [
-    make(ownName("made-")),
-    make(`other-${pid}-0123abcd`),
-    make(`made-${pid}`),
-    make(`made-${pid}-mine`),
-    make("made-0-0123abcd"),
+  const orphans = [
+    await killed(),
+    // As after a restart of a container, where the first process always has the same number.
+    await killed((path) => path.replace(/made-\d+/, `made-${process.pid}`)),
   ];
-  writeFileSync(join(parent.path, `made-${pid}-ff`), "a file is none of ours");
-  removeOrphans(parent.path, "made-");
-  expect(existsSync(orphan)).toBe(false);
+  using own = new OwnFolder(parent.path, prefix);
+  const socketless = own.path.replace(/.{12}$/, "0123456789ab");
+  mkdirSync(socketless);
+  const file = own.path.replace(/.{12}$/, "0123456789cd");
+  writeFileSync(file, "");
+  const kept = [
+    own.path,
+    socketless,
+    file,
+    await killed((path) => path.replace("made-", "other-")),
+    await killed((path) => path.replace(/-[0-9a-f]{8}-/, "-00000000-")),
+  ];
+  await removeOrphans(parent.path, prefix);
+  expect(orphans.filter(existsSync)).toEqual([]);
   expect(kept.filter(existsSync)).toEqual(kept);
-  expect(existsSync(join(parent.path, `made-${pid}-ff`))).toBe(true);
-  expect(ownName("made-")).not.toBe(ownName("made-"));
 });
 
-test("a folder that cannot be read is no reason to fail", () => {
-  expect(() => removeOrphans("/nowhere/at/all", "made-")).not.toThrow();
+test("the folder of a process that is frozen stays", async () => {
+  await using parent = await withTempDir();
+  await using owner = await startOwner(parent.path, prefix);
+  owner.process.kill("SIGSTOP");
+  await removeOrphans(parent.path, prefix);
+  expect(existsSync(owner.folder)).toBe(true);
+});
+
+const unshare = ["unshare", "--pid", "--fork", "--kill-child"];
+
+test.skipIf(spawnSync("unshare", [...unshare.slice(1), "true"]).status !== 0)(
+  "a process in a container of its own, where it is number 1, is known to live, and to have ended (needs unshare)",
+  async () => {
+    await using parent = await withTempDir();
+    const folder = await (async () => {
+      await using owner = await startOwner(parent.path, prefix, unshare);
+      expect(basename(owner.folder)).toMatch(/^made-1-/);
+      await removeOrphans(parent.path, prefix);
+      expect(existsSync(owner.folder)).toBe(true);
+      return owner.folder;
+    })();
+    await expect
+      .poll(async () => {
+        await removeOrphans(parent.path, prefix);
+        return existsSync(folder);
+      })
+      .toBe(false);
+  },
+);
+
+test("a folder is its user's alone, no two are the same, and it goes when it is let go", async () => {
+  await using parent = await withTempDir();
+  const [one, two] = [new OwnFolder(parent.path, prefix), new OwnFolder(parent.path, prefix)];
+  expect(one.path).not.toBe(two.path);
+  expect(statSync(one.path).mode & 0o777).toBe(0o700);
+  writeFileSync(join(one.path, "file"), "x");
+  for (const folder of [one, two, one]) folder[Symbol.dispose]();
+  expect([one.path, two.path].filter(existsSync)).toEqual([]);
+});
+
+test("a path that is too long for a socket is one to work in", async () => {
+  await using parent = await withTempDir();
+  const long = join(parent.path, "x".repeat(120));
+  mkdirSync(long);
+  using folder = new OwnFolder(long, prefix);
+  await removeOrphans(long, prefix);
+  expect(existsSync(folder.path)).toBe(true);
+});
+
+test("a folder that cannot be read is no reason to fail", async () => {
+  await removeOrphans("/nowhere/at/all", prefix);
 });

@@ -42,13 +42,15 @@ async function writeAborting(): Promise<string> {
 
 test("damage that keeps the reader of Parquet busy without end is an error, and others go on meanwhile", async () => {
   const path = await writeEndless();
-  const reading = readRows(source(path), { limits: { ...rowLimits, stallMs: 3000 } });
+  // Whichever comes first.
+  const reading = readRows(source(path), { limits: { ...rowLimits, stallMs: 1000 } }).catch((error: unknown) => error);
   const other = readRows(source(join(fixtures, "zstd.parquet")));
   await expect(other).resolves.toHaveLength(6);
-  await expect(reading).rejects.toMatchObject({ code: "usage", details: { place: path } });
-  await expect(reading).rejects.toThrow(
-    `${path}  Cannot read the file as Parquet: nothing has moved for 3 s, it may be damaged`,
-  );
+  expect(await reading).toMatchObject({
+    code: "usage",
+    message: `${path}  Cannot read the file as Parquet: nothing has moved for 1 s, it may be damaged`,
+    details: { place: path },
+  });
   await expect.poll(() => childrenOf(process.pid)).toEqual([]);
 });
 

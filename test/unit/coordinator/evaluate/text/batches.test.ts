@@ -25,6 +25,33 @@ describe("planBatches", () => {
   test("gives an example that is too long a batch of its own", () => {
     expect(planBatches([9, 4, 4], { examples: 8, tokens: 8 })).toEqual([[0], [1, 2]]);
   });
+
+  test.each([
+    ["one long text and seven short ones", [12, 12, 200, 12, 12, 12, 12, 12], 1, [[2], [0, 1, 3, 4, 5, 6, 7]]],
+    ["texts that are nearly alike", [30, 31, 32, 33], 1, [[3, 2, 1, 0]]],
+    ["as much padding as another run takes", [40, 24, 24], 1, [[0, 1, 2]]],
+    ["more of it", [41, 24, 24], 1, [[0], [1, 2]]],
+    ["a long prompt, when every new token is another run", [200, 12, 12, 12], 65, [[0, 1, 2, 3]]],
+    ["no text at all", [], 1, []],
+  ] as const)("pads as long as it takes less than another run: %s", (_, lengths, runs, expected) => {
+    expect(planBatches(lengths, { examples: 32, tokens: 8192, runs })).toEqual(expected);
+  });
+
+  test.each([1, 2, 3, 4, 5, 6])("no other cut takes fewer tokens (seed %i)", (seed) => {
+    const random = seeded(seed);
+    const lengths = Array.from({ length: 10 }, () => Math.floor(random() ** 2 * 150) + 1);
+    const costOf = (batches: readonly (readonly number[])[]): number =>
+      batches.reduce((sum, [first = 0, ...rest]) => sum + 32 + (lengths[first] ?? 0) * (rest.length + 1), 0);
+    const order = lengths.map((_, i) => i).toSorted((a, b) => (lengths[b] ?? 0) - (lengths[a] ?? 0) || a - b);
+    // Bit i of a number: whether there is a cut behind the example at i.
+    const all = Array.from({ length: 2 ** (order.length - 1) }, (_, cuts) => {
+      const ends = [...order.keys()].filter((i) => i === order.length - 1 || ((cuts >> i) & 1) === 1);
+      return ends.map((end, i) => order.slice((ends[i - 1] ?? -1) + 1, end + 1));
+    });
+    const found = planBatches(lengths, { examples: 32, tokens: 8192 });
+    expect(found.flat()).toEqual(order);
+    expect(costOf(found)).toBe(Math.min(...all.map(costOf)));
+  });
 });
 
 describe("padBatch", () => {

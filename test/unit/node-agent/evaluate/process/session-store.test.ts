@@ -11,8 +11,8 @@ const [depth, size] = [8, 32];
 /** Of one layer in BF16. */
 const layerBytes = size * size * 2;
 
-function graph(): Uint8Array {
-  const g = new GraphBuilder("layers");
+function graph(name = "layers"): Uint8Array {
+  const g = new GraphBuilder(name);
   let x: Value = g.input("x", "FLOAT", ["batch", size]);
   for (let i = 0; i < depth; i++)
     x = g.op("Tanh", [g.op("Gemm", [x, g.weight(`layer.${i}`, [size, size])], { transB: 1 })]);
@@ -31,9 +31,16 @@ function store(memoryBytes: number): SessionStore {
   return new SessionStore({ roots: [], providers: ["cpu"], threads: 1, memoryBytes });
 }
 
-function wanted(checkpoint: Checkpoint, runsAreShort = true) {
+function wanted(checkpoint: Checkpoint, widens = true) {
   const graphs = [create(EvaluationGraphSchema, { role: "body", model: graph() })];
-  return { checkpoint, identity: checkpoint.directory, graphs, threads: 0, runsAreShort, batchBytes: () => 0 };
+  return {
+    checkpoint,
+    identity: checkpoint.directory,
+    graphs,
+    threads: 0,
+    widensOnce: () => widens,
+    batchBytes: () => 0,
+  };
 }
 
 async function outputOf(loaded: LoadedGraph | undefined): Promise<unknown> {
@@ -50,6 +57,28 @@ test("weights widened once and at every run give the same bits", async () => {
   for (const each of [once, anew]) outputs.push(await outputOf((await each.load(model)).graphs.get("body")));
   expect(outputs[0]).toBeInstanceOf(Float32Array);
   expect(outputs[0]).toEqual(outputs[1]);
+});
+
+test("weights are widened once of the roles that are run often, and stay so for a slice that runs them once", async () => {
+  await using folder = await withTempDir();
+  const checkpoint = await writeLayers(folder.path, 1);
+  const model = graph();
+  const graphs = [
+    create(EvaluationGraphSchema, { role: "body", model: graph("others") }),
+    create(EvaluationGraphSchema, { role: "head", model }),
+  ];
+  const often = (role: string): boolean => role === "head";
+  const load = async (sessions: SessionStore, widensOnce: (role: string) => boolean) =>
+    (await sessions.load({ ...wanted(checkpoint), graphs, widensOnce })).loadedBytes;
+  const roomy = store(20 * depth * layerBytes);
+  const whole = depth * layerBytes;
+  expect(await load(roomy, () => false)).toBe(2 * whole);
+  expect(await load(roomy, often)).toBe(whole);
+  expect(await load(roomy, () => false)).toBe(0);
+  // There is room for neither widened.
+  const tight = store((2 * depth + 8) * layerBytes);
+  expect(await load(tight, often)).toBe(2 * whole);
+  expect(await load(tight, () => false)).toBe(0);
 });
 
 test("a model that cannot fit is refused with the numbers", async () => {
