@@ -31,6 +31,7 @@ if (isEntry()) {
     stdout: process.stdout,
     stderr: process.stderr,
     agentEntry,
+    startsEarly: true,
     runAgent: async (argv) => (await import("../node-agent/main.js")).main(argv),
   });
 }

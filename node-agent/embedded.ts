@@ -38,14 +38,27 @@ const goodbyeMs = 2_000;
 
 /**
  * Runs an agent for a parent: reports the address, closes when told to, and ends at once when the parent is gone, for
- * nobody is left to want its work. `worker` replaces the worker threads' module, for tests.
+ * nobody is left to want its work. Without words it waits to be told them. `worker` replaces the worker threads' module,
+ * for tests.
  */
-export async function runEmbedded(parent: Parent, argv: readonly string[], worker?: URL): Promise<void> {
+export async function runEmbedded(parent: Parent, words: readonly string[], worker?: URL): Promise<void> {
   let agent: RunningAgent | undefined;
+  const serve = async (argv: readonly string[]): Promise<void> => {
+    try {
+      const command = parseAgentArguments(argv);
+      if (command === undefined) throw new AmalgamError("usage", agentUsage);
+      agent = await runAgent({ ...command.agent, ...(worker === undefined ? {} : { worker }) });
+      parent.tell({ type: "listening", address: agent.address });
+    } catch (reason) {
+      const { code, message } = AmalgamError.from(reason);
+      parent.tell({ type: "failed", code, message });
+    }
+  };
   const end = (code: number): void => void endThreads(goodbyeMs).finally(() => process.exit(code));
   parent.listen(
     (message) => {
-      if (message.type === "close") void (agent?.close() ?? Promise.resolve()).finally(() => end(0));
+      if (message.type === "serve") void serve(message.argv);
+      else void (agent?.close() ?? Promise.resolve()).finally(() => end(0));
     },
     () => end(1),
   );
@@ -57,13 +70,5 @@ export async function runEmbedded(parent: Parent, argv: readonly string[], worke
       () => void (agent?.close({ graceMs: defaults.graceMs }) ?? Promise.resolve()).finally(() => end(0)),
     );
   }
-  try {
-    const command = parseAgentArguments(argv);
-    if (command === undefined) throw new AmalgamError("usage", agentUsage);
-    agent = await runAgent({ ...command.agent, ...(worker === undefined ? {} : { worker }) });
-    parent.tell({ type: "listening", address: agent.address });
-  } catch (reason) {
-    const { code, message } = AmalgamError.from(reason);
-    parent.tell({ type: "failed", code, message });
-  }
+  if (words.length > 0) await serve(words);
 }

@@ -3,9 +3,8 @@ import { fileURLToPath } from "node:url";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { AmalgamError } from "../shared/errors.js";
 import type { LogFields, LogFormat } from "../shared/log/log.js";
-import { openLog } from "../shared/log/open-log.js";
 import { findParent, runEmbedded } from "./embedded.js";
-import { type Ending, serve } from "./serve.js";
+import type { Ending } from "./serve.js";
 import { agentUsage, parseAgentArguments } from "./settings.js";
 import { endThreads } from "./threads.js";
 
@@ -26,6 +25,8 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0;
     }
     format = command.telling.format;
+    // What an agent of a cluster needs, and one that a merge starts for itself does not.
+    const { serve } = await import("./serve.js");
     await serve(command, listenForSignals(), console);
     // A connection to a NATS server that does not answer takes its time to close.
     setTimeout(() => void leave(0), goodbyeMs).unref();
@@ -42,6 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** Whoever reads lines of JSON gets the last one so, too. */
 async function tellEnd(message: string, format: LogFormat, fields: LogFields): Promise<void> {
   if (format === "text") return console.error(message);
+  const { openLog } = await import("../shared/log/open-log.js");
   const log = await openLog({ format, base: { role: "agent" }, write: (line) => void process.stderr.write(line) });
   log.error(message, fields);
 }

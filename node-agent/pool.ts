@@ -1,6 +1,7 @@
 import type { AmalgamError } from "../shared/errors.js";
 import type { FactorizeRequest, MergeRequest } from "../shared/gen/amalgam/v1/agent_pb.js";
 import { quote } from "../shared/quote.js";
+import { isRemote } from "../shared/remote/url.js";
 import { loopback, type Security } from "../shared/rpc/security.js";
 import { PeerFiles } from "./files/peer-files.js";
 import { ServerFiles } from "./files/server-files.js";
@@ -66,7 +67,7 @@ export class WorkerPool {
     const maxInFlightBytes = Math.max(minInFlightBytes, Math.floor(options.memoryBytes / 8));
     this.#servers = new ServerFiles(async () => {
       const { openRemoteStore } = await import("../shared/remote/open.js");
-      return openRemoteStore({ maxInFlightBytes });
+      return openRemoteStore({ maxInFlightBytes, roots: options.roots.filter(isRemote) });
     });
     this.ioLimit = ioBytesPerSecond === undefined ? undefined : IoLimit.of(ioBytesPerSecond);
   }

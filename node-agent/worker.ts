@@ -3,7 +3,6 @@ import { AmalgamError } from "../shared/errors.js";
 import type { Kernel } from "./compute/wasm/kernel.js";
 import { TileMemory } from "./compute/wasm/memory.js";
 import { executeUnit, type UnitContext } from "./execute.js";
-import { executeFactorize } from "./factorize/execute.js";
 import { type ArenaState, createArena } from "./files/arena.js";
 import { IoLimit } from "./io-limit.js";
 import { type Confinement, createConfinement } from "./roots.js";
@@ -51,15 +50,24 @@ port.on("message", (message: RunMessage | FactorizeMessage) => {
       port.postMessage(message, [message.data.buffer]);
     },
   };
+  void carryOut(message, context);
+});
+
+async function carryOut(message: RunMessage | FactorizeMessage, context: UnitContext): Promise<void> {
+  let answer: WorkerMessage = { type: "done" };
   try {
-    if (message.type === "factorize") executeFactorize(message.request, context);
-    else executeUnit(message.request, context);
-    port.postMessage({ type: "done" } satisfies WorkerMessage);
+    if (message.type === "run") executeUnit(message.request, context);
+    else {
+      // With a library for matrices that merges do without: every worker would load it.
+      const { executeFactorize } = await import("./factorize/execute.js");
+      executeFactorize(message.request, context);
+    }
   } catch (error) {
     const { code, message, details } = AmalgamError.from(error);
-    port.postMessage({ type: "failed", code, message, details } satisfies WorkerMessage);
+    answer = { type: "failed", code, message, details };
   }
-});
+  port?.postMessage(answer);
+}
 
 /** The agent's own units may use its scratch folder, whoever asks for others may not. */
 function confinementOf({ scratch }: RunMessage): Confinement {

@@ -5,7 +5,7 @@ import { mapBounded } from "../../shared/checkpoint/bounded.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import type { Made } from "../provenance/made.js";
-import { type Sign, signatureName } from "../provenance/signing/signature-file.js";
+import { type Sign, signatureName } from "../provenance/signing/sign.js";
 import { describeSources, describeStages } from "../provenance/source-facts.js";
 import type { Delivery } from "../sinks/sink.js";
 import { writeCompanions, writeIndex } from "./companions.js";

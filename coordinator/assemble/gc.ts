@@ -7,9 +7,9 @@ import { quote } from "../../shared/quote.js";
 import { type Found, findStagings } from "./find-stagings.js";
 import { removeEmpty, removeStaged, restoreReplaced, stagedPlan } from "./leftovers.js";
 import { Lock } from "./lock.js";
-import { readHolder } from "./lock-file.js";
 import { isTaken } from "./lock-rivals.js";
 import { isComplete } from "./output-directory.js";
+import { readHolder } from "./read-holder.js";
 import { entriesOf, readStaging, type StagingEntries, stagingRoot } from "./staging-paths.js";
 
 export interface GarbageOptions {

@@ -1,7 +1,8 @@
 import type { AmalgamError } from "../../shared/errors.js";
 import { writeError } from "./durable.js";
+import { formatRecord } from "./format-record.js";
 import { type JournalFile, openJournalFile } from "./journal-file.js";
-import { formatRecord, type JournalRecord } from "./journal-records.js";
+import type { JournalRecord } from "./parse-record.js";
 
 export interface JournalOptions {
   /** What messages call it. */

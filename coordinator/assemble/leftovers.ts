@@ -3,7 +3,6 @@ import { AmalgamError } from "../../shared/errors.js";
 import type { Plan } from "../plan/types.js";
 import { hasErrno, syncDirectory } from "./durable.js";
 import { Lock } from "./lock.js";
-import { readJournal } from "./read-journal.js";
 import { entriesOf, readStaging, type StagingEntries, type StagingEntry, stagingRoot } from "./staging-paths.js";
 
 /**
@@ -32,7 +31,10 @@ export async function removeFinished(lock: Lock, plan: Plan): Promise<void> {
 
 /** The digest of the plan whose work is staged; undefined when there is no work that anybody could go on from. */
 export async function stagedPlan(entries: StagingEntries | undefined): Promise<string | undefined> {
-  for (const { path } of entriesOf(entries, "journal")) {
+  const journals = entriesOf(entries, "journal");
+  if (journals.length === 0) return undefined;
+  const { readJournal } = await import("./read-journal.js");
+  for (const { path } of journals) {
     const [first] = (await readJournal(path))?.records ?? [];
     if (first?.type === "job") return first.planDigest;
   }

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
-import { z } from "zod";
-import { hasErrno, writeError } from "./durable.js";
+import type { Holder } from "./read-holder.js";
+
+export type { Holder } from "./read-holder.js";
 
 /** By what right a cluster's coordinator works: its lease on a job, which is at most one coordinator's at a time. */
 export interface Authority {
@@ -9,36 +9,9 @@ export interface Authority {
   readonly epoch: number;
 }
 
-const holderSchema = z.object({
-  /** Made up anew for every lock, so that no two are taken for one another. */
-  token: z.string(),
-  pid: z.int().positive(),
-  started: z.string().optional(),
-  machine: z.string(),
-  host: z.string(),
-  authority: z.object({ job: z.string(), epoch: z.int().nonnegative() }).optional(),
-  /** Raised by a holder that lives. */
-  beat: z.int(),
-});
-
-/** What a lock says about the process that holds it. */
-export type Holder = z.infer<typeof holderSchema>;
-
 /** Padded, so that every beat overwrites the one before it whole. */
 const paddedBytes = 768;
 
 export function formatHolder(holder: Holder): string {
   return `${JSON.stringify(holder).padEnd(paddedBytes)}\n`;
-}
-
-/** Undefined for a file whose content is not a lock's: its maker died between creating and writing it, or writes now. */
-export async function readHolder(path: string): Promise<Holder | undefined | "gone"> {
-  try {
-    const parsed = holderSchema.safeParse(JSON.parse(await readFile(path, "utf8")));
-    return parsed.success ? parsed.data : undefined;
-  } catch (error) {
-    if (hasErrno(error, "ENOENT")) return "gone";
-    if (error instanceof SyntaxError) return undefined;
-    throw writeError(error, "read lock", path);
-  }
 }

@@ -2,8 +2,9 @@ import { basename, dirname, join } from "node:path";
 import { type Clock, sleep } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import { type Authority, type Holder, readHolder } from "./lock-file.js";
+import type { Authority } from "./lock-file.js";
 import { isRunning } from "./process-identity.js";
+import { type Holder, readHolder } from "./read-holder.js";
 
 /** How long a holder elsewhere may be silent before it counts as gone. */
 const defaultPatienceMs = 30_000;
@@ -45,7 +46,22 @@ export async function isTaken(path: string, seen: Holder | undefined, challenge:
   return false;
 }
 
-export function refused(path: string, holder: Holder | undefined): AmalgamError {
+/**
+ * Fails with `output_refused` and says who holds a lock that must be left alone, or with `fenced` when it is somebody who
+ * leads the same job and is alive. `"gone"`: the lock is not there any more.
+ */
+export async function challenge(path: string, challenge: Challenge): Promise<"free" | "gone"> {
+  const holder = await readHolder(path);
+  if (holder === "gone") return "gone";
+  if (!(await isTaken(path, holder, challenge))) return "free";
+  const { authority } = challenge;
+  const rival = holder?.authority;
+  // Both were told to lead it, as happens when the engine lost its data: who has the lock goes on.
+  if (rival !== undefined && rival.job === authority?.job) throw surpassed(path, rival, authority);
+  throw refused(path, holder);
+}
+
+function refused(path: string, holder: Holder | undefined): AmalgamError {
   const who = holder === undefined ? "another process" : `process ${holder.pid} on ${quote(holder.host)}`;
   return new AmalgamError(
     "output_refused",
@@ -54,7 +70,7 @@ export function refused(path: string, holder: Holder | undefined): AmalgamError 
   );
 }
 
-export function surpassed(path: string, theirs: Authority, ours: Authority): AmalgamError {
+function surpassed(path: string, theirs: Authority, ours: Authority): AmalgamError {
   return new AmalgamError(
     "fenced",
     `Cannot lock ${quote(lockName(path))}: another coordinator leads job ${quote(ours.job)} with epoch ` +

@@ -7,8 +7,7 @@ import { type Clock, sleep, systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { hasErrno, openOwn, syncDirectory, writeError, writeFully } from "./durable.js";
-import { type Authority, formatHolder, type Holder, readHolder } from "./lock-file.js";
-import { isTaken, refused, surpassed } from "./lock-rivals.js";
+import { type Authority, formatHolder, type Holder } from "./lock-file.js";
 import { thisProcess } from "./process-identity.js";
 import { Pulse } from "./pulse.js";
 import {
@@ -86,14 +85,9 @@ export class Lock implements AsyncDisposable {
         if (seen.foreign.length > 0) throw notOurs(root, seen.foreign);
         const [held] = entriesOf(seen, "lock");
         if (held !== undefined) {
-          const holder = await readHolder(held.path);
-          if (holder === "gone") continue;
-          if (await isTaken(held.path, holder, { authority, patienceMs, clock })) {
-            const rival = holder?.authority;
-            // Both were told to lead it, as happens when the engine lost its data: who has the lock goes on.
-            if (rival !== undefined && rival.job === authority?.job) throw surpassed(held.path, rival, authority);
-            throw refused(held.path, holder);
-          }
+          // Most jobs find nobody, and do without what reads a lock.
+          const { challenge } = await import("./lock-rivals.js");
+          if ((await challenge(held.path, { authority, patienceMs, clock })) === "gone") continue;
         }
         const lock = await Lock.#next(root, latestGeneration(seen) + 1, options);
         if (lock !== undefined) return lock;

@@ -1,23 +1,12 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { z } from "zod";
 import { readSmallFile } from "../../shared/checkpoint/regular-file.js";
-import { AmalgamError } from "../../shared/errors.js";
-import { quote } from "../../shared/quote.js";
 import { kernelsVersion, protocolVersion } from "../../shared/rpc/version.js";
 import type { Plan } from "../plan/types.js";
-import {
-  count,
-  type FileFacts,
-  fileFacts,
-  type SourceFacts,
-  type StageFacts,
-  sha256,
-  sourceFacts,
-  stageFacts,
-} from "../provenance/facts.js";
+import type { FileFacts, SourceFacts, StageFacts } from "../provenance/facts.js";
 import type { Made } from "../provenance/made.js";
-import { anyNumber, encodeNumber } from "./journal-records.js";
+import { encodeNumber } from "./journal-records.js";
+import type { Manifest } from "./parse-manifest.js";
 import type { Pieces } from "./pieces.js";
 
 export const manifestName = "amalgam.json";
@@ -25,51 +14,7 @@ export const manifestName = "amalgam.json";
 /** Largest manifest read; one of 140,000 tensors takes some 20 MB. */
 export const maxManifestBytes = 256 << 20;
 
-const manifestSchema = z.object({
-  format: z.literal("amalgam-manifest"),
-  version: z.literal(1),
-  /** `kernels` names the arithmetic and decides bytes; the others say whom to ask. Missing: of an earlier Amalgam. */
-  madeWith: z.object({
-    amalgam: z.string(),
-    node: z.string(),
-    protocol: z.int().optional(),
-    kernels: z.string().optional(),
-  }),
-  /** See `readMade()`, which reads it: what a later Amalgam makes can be verified all the same. */
-  made: z.looseObject({ kind: z.string() }).optional(),
-  planDigest: z.string(),
-  method: z.string(),
-  seed: z.number(),
-  recipe: z.object({ sha256, text: z.string() }),
-  models: z.array(
-    sourceFacts.extend({
-      base: z.boolean(),
-      tensors: count,
-      bytes: count,
-      /** NaN and infinite elements that the merge read from it. */
-      nonFinite: count,
-      parameters: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])),
-    }),
-  ),
-  /** Documents that were merged by themselves first; what they were made from is in none of the models above. */
-  stages: z.array(stageFacts).optional(),
-  weights: z.array(fileFacts),
-  companions: z.array(fileFacts),
-  numbers: z.object({
-    nonFinite: count,
-    overflowed: count,
-    /** The tensors that the two counts come from, in output order. */
-    tensors: z.array(z.string()),
-  }),
-  /** One row per tensor, in output order: name, non-finite elements, overflowed elements, largest |x|. */
-  tensors: z.array(z.tuple([z.string(), count, count, anyNumber])),
-});
-
-/**
- * What `amalgam.json` says: where an output came from and what it must look like. Two runs of the same recipe write
- * the same bytes, so nothing of a machine, a run or a date is in it.
- */
-export type Manifest = z.infer<typeof manifestSchema>;
+export type { Manifest } from "./parse-manifest.js";
 export type ManifestFile = FileFacts;
 
 export interface ManifestFacts {
@@ -136,7 +81,7 @@ export function recipeFacts(text: string): Manifest["recipe"] {
 /** What a plan knows of a model's weights, in its order: those of an adapter come after the model's own. */
 export function plannedFiles(plan: Plan, model: number): SourceFacts["files"] {
   return plan.sources
-    .filter((source) => source.model === model)
+    .filter((source) => source.model === model && source.isComputed !== true)
     .map(({ name, bytes, headerSha256, remote }) => {
       return { name, bytes, headerSha256, ...(remote?.version === undefined ? {} : { version: remote.version }) };
     });
@@ -175,26 +120,7 @@ export function readManifest(directory: string): Promise<Manifest> {
 /** The same of a manifest that lies by itself. */
 export async function readManifestFile(path: string): Promise<Manifest> {
   const text = Buffer.from(await readSmallFile(path, { maxBytes: maxManifestBytes, followLinks: false })).toString();
+  // Most merges find none, and do without what checks it.
+  const { parseManifest } = await import("./parse-manifest.js");
   return parseManifest(text, path);
-}
-
-/** The manifest of a text; `path` is what messages call it. Fails as {@link readManifest} does. */
-export function parseManifest(text: string, path: string): Manifest {
-  const parsed = manifestSchema.safeParse(parseJson(text));
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = issue === undefined || issue.path.length === 0 ? "it" : quote(issue.path.join("."));
-  throw new AmalgamError(
-    "checkpoint_malformed",
-    `Cannot read manifest ${quote(path)}: ${where} is not as Amalgam writes it (${issue?.message ?? "unknown"})`,
-    { details: { file: path } },
-  );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

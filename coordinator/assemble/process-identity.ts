@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { hostname } from "node:os";
+import { thisBoot } from "../../shared/child/this-boot.js";
 
 /** What tells one process from every other, also from a later one that got the same pid. */
 export interface ProcessIdentity {
@@ -37,9 +37,8 @@ function startOf(pid: number): string | undefined {
 
 /** Two containers on one machine share its boot and not its pids, so both are part of the name. */
 function thisMachine(): string {
-  const boot = readOr(() => readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim());
   const namespace = readOr(() => readlinkSync("/proc/self/ns/pid"));
-  return boot === undefined ? hostname() : `${boot} ${namespace ?? ""}`;
+  return namespace === undefined ? thisBoot() : `${thisBoot()} ${namespace}`;
 }
 
 function readOr(read: () => string): string | undefined {

@@ -3,7 +3,7 @@ import type { FileHandle } from "node:fs/promises";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { hasErrno, openOwn, writeError } from "./durable.js";
-import { type JournalRecord, parseRecord } from "./journal-records.js";
+import { type JournalRecord, parseRecord } from "./parse-record.js";
 
 /** Longest line read. Ours stay far below it; it keeps a damaged file from being read into memory as one line. */
 const maxLineBytes = 16 << 20;

@@ -2,11 +2,10 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, rename, rm } from "node:fs/promises";
 import type { Plan } from "../plan/types.js";
 import { hasErrno, openOwn, syncDirectory, writeFully } from "./durable.js";
+import { formatRecord } from "./format-record.js";
 import { type ForeignHistory, type JobHistory, jobRecord, readHistory, type Software } from "./job-history.js";
-import { formatRecord } from "./journal-records.js";
 import { endUploads, removeFiles, restoreReplaced } from "./leftovers.js";
 import type { Lock } from "./lock.js";
-import { readJournal } from "./read-journal.js";
 import { entriesOf, readStaging, type StagingKind, stagingPaths } from "./staging-paths.js";
 
 const copyBytes = 1 << 20;
@@ -54,6 +53,8 @@ export async function readPredecessor(
   for (let tries = 0; tries < maxTries; tries += 1) {
     const [latest] = entriesOf(await readStaging(lock.paths.root), "journal");
     if (latest === undefined) return undefined;
+    // Most jobs find none, and do without what reads it.
+    const { readJournal } = await import("./read-journal.js");
     const contents = await readJournal(latest.path);
     // Its owner, itself in the midst of taking over, replaced it as we looked.
     if (contents !== undefined) return { path: latest.path, history: readHistory(contents, plan, software) };

@@ -8,7 +8,8 @@ import { assertRoots } from "../../shared/remote/reach.js";
 import { certifiedName } from "../../shared/rpc/tls/own-certificate.js";
 import { openTracing } from "../../shared/trace/open-tracing.js";
 import { type Joined, runCoordinator } from "../cluster/run-coordinator.js";
-import { type ClusterOptions, securityOf } from "./cluster-options.js";
+import { securityOf } from "./cluster-access.js";
+import type { ClusterOptions } from "./cluster-options.js";
 import { interruptible } from "./interrupt.js";
 import type { Terminal } from "./terminal.js";
 

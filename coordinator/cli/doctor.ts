@@ -1,23 +1,19 @@
 import { examine, type Finding } from "../../shared/bus/nats/doctor.js";
-import type { SecurityFiles } from "../../shared/rpc/security.js";
-import { liveCredentials, readSecurity } from "../../shared/rpc/security.js";
+import { liveCredentials } from "../../shared/rpc/security.js";
 import { formatQuantity } from "../plan/report.js";
-import { busRoleOf } from "./cluster-options.js";
+import { busRoleOf, securityOf } from "./cluster-access.js";
+import type { TlsOptions } from "./cluster-options.js";
 import type { Terminal } from "./terminal.js";
 
 /** Words of `amalgam doctor`. */
-export interface DoctorOptions {
+export interface DoctorOptions extends TlsOptions {
   readonly nats: string;
-  readonly tlsCa?: string | undefined;
-  readonly tlsCert?: string | undefined;
-  readonly tlsKey?: string | undefined;
   readonly json: boolean;
 }
 
 /** `amalgam doctor`: a line for each thing that was looked at; 1 when there is a problem, warnings count as 0. */
 export async function doctor(options: DoctorOptions, { stdout }: Terminal): Promise<number> {
-  const files: SecurityFiles = { ca: options.tlsCa, certificate: options.tlsCert, key: options.tlsKey };
-  const security = readSecurity(files);
+  const security = securityOf(options);
   const wanted = liveCredentials(security)?.identity.roles ?? [];
   const role = busRoleOf(wanted);
   const findings = await examine({ url: options.nats, security, name: "amalgam doctor", role }, wanted);

@@ -4,17 +4,17 @@ import type { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote, quoteList } from "../../shared/quote.js";
 import type { Manifest } from "../assemble/manifest.js";
 import { stagingRoot } from "../assemble/staging-paths.js";
+import type { EarlyAgents } from "../dispatch/embedded-agents.js";
 import { efficiencyOf } from "../job/efficiency.js";
 import { type AgentsWanted, isResumable, type JobEvent, type JobResult, type PlanRun, runMerge } from "../job.js";
 import type { MergePage } from "../page/open-merge-page.js";
 import { formatQuantity } from "../plan/report.js";
-import { signOutput } from "../provenance/signing/sign-output.js";
 import { openDestination } from "../sinks/destination.js";
-import { securityOf, type TlsOptions } from "./cluster-options.js";
+import { securityOf } from "./cluster-access.js";
+import type { TlsOptions } from "./cluster-options.js";
 import { failure } from "./failure.js";
 import { interruptible } from "./interrupt.js";
 import { defaultSlots } from "./plan.js";
-import { signerFrom } from "./sign.js";
 import type { Terminal } from "./terminal.js";
 import { createView } from "./view.js";
 import { whoAmI } from "./who.js";
@@ -23,6 +23,8 @@ import { whoAmI } from "./who.js";
 export interface RunOptions extends TlsOptions {
   readonly agents: number;
   readonly agentProcesses: boolean;
+  /** As many of the agents as were started by now. */
+  readonly early?: EarlyAgents | undefined;
   readonly agent?: readonly string[] | undefined;
   readonly slots?: number | undefined;
   readonly memory: number;
@@ -87,7 +89,8 @@ export async function carryOut(
   job: (run: PlanRun) => Promise<JobResult>,
 ): Promise<number> {
   // A key that cannot be used is known before hours of work.
-  const sign = options.sign === undefined ? undefined : await signerFrom(options.sign, { stderr });
+  const sign =
+    options.sign === undefined ? undefined : await (await import("./sign.js")).signerFrom(options.sign, { stderr });
   const destination = await openDestination(output, options.staging);
   const view = createView({ json: options.json, stdout, stderr });
   let hasWork = false;
@@ -110,8 +113,11 @@ export async function carryOut(
     );
     view.close();
     if (sign !== undefined && result.committed === undefined) {
-      if (destination.sink === undefined) await signOutput(output, sign);
-      else stderr.write(`warning: ${output} was complete before, and is not signed: sign a copy with "amalgam sign"\n`);
+      if (destination.sink === undefined) {
+        const { signOutput } = await import("../provenance/signing/sign-output.js");
+        await signOutput(output, sign);
+      } else
+        stderr.write(`warning: ${output} was complete before, and is not signed: sign a copy with "amalgam sign"\n`);
     }
     stdout.write(options.json ? `${JSON.stringify(summarize(result))}\n` : `${describe(result, output)}\n`);
     return 0;
@@ -124,10 +130,18 @@ export async function carryOut(
 }
 
 function agentsOf(options: RunOptions, entry: URL): AgentsWanted {
-  const { agent: addresses, agents: count, agentProcesses, memory: memoryBytesEach } = options;
+  const { agent: addresses, agents: count, agentProcesses, memory: memoryBytesEach, early } = options;
   if (addresses !== undefined) return { kind: "running", addresses };
   const slotsEach = options.slots ?? defaultSlots(count);
-  return { kind: "local", count, mode: agentProcesses ? "process" : "thread", entry, slotsEach, memoryBytesEach };
+  return {
+    kind: "local",
+    count,
+    mode: agentProcesses ? "process" : "thread",
+    entry,
+    slotsEach,
+    memoryBytesEach,
+    early,
+  };
 }
 
 /** Whether something was done by now that another run need not do again. */

@@ -4,6 +4,11 @@ export interface Terminal {
   readonly stderr: NodeJS.WriteStream;
   /** The module that local agents are started from. */
   readonly agentEntry: URL;
+  /**
+   * Start local agents before it is known whether they will be needed, since one is likely to come out sooner.
+   * @default false
+   */
+  readonly startsEarly?: boolean;
   /** Runs `amalgam agent` with these words; resolves with the exit code. */
   readonly runAgent: (argv: readonly string[]) => Promise<number>;
 }

@@ -132,6 +132,8 @@ function describe(event: JobEvent): readonly string[] {
     }
     case "stage":
       return [`${quote(event.name)} is merged by itself first: ${event.reason}`];
+    case "prompts":
+      return event.done === 0 ? [`running the base on ${formatQuantity(event.prompts, "prompt")}, for the gates`] : [];
     case "resumed": {
       const { keptPieces, keptBytes, redonePieces, problem } = event.resumed;
       const redone = redonePieces > 0 ? `, and damaged ones are computed again: ${formatCount(redonePieces)}` : "";

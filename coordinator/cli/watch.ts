@@ -1,7 +1,8 @@
 import type { Bus } from "../../shared/bus/bus.js";
 import type { JobRecord } from "../../shared/cluster/records.js";
 import { AmalgamError } from "../../shared/errors.js";
-import { type ClusterOptions, onCluster } from "./cluster-options.js";
+import { onCluster } from "./cluster-access.js";
+import type { ClusterOptions } from "./cluster-options.js";
 import { formatSeconds } from "./duration.js";
 import { findJob } from "./find-job.js";
 import { type FollowOptions, followJob } from "./follow-job.js";

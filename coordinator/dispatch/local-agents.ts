@@ -1,19 +1,10 @@
-import { fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import type { FromEmbeddedAgent, ToEmbeddedAgent } from "../../shared/rpc/embedding.js";
+import { type EarlyAgents, type Embedded, type Embedding, startEmbedded } from "./embedded-agents.js";
 
-export interface LocalAgentsOptions {
-  readonly count: number;
-  /**
-   * `thread`: an event loop of its own within this process, cheap to start. `process`: a crash takes nothing else down,
-   * and several move more bytes over gRPC than one.
-   */
-  readonly mode: "thread" | "process";
-  /** The agent's module. */
-  readonly entry: URL;
+export interface LocalAgentsOptions extends Embedding {
+  /** Those that were started before it was known what for. @default none, or none any more */
+  readonly early?: EarlyAgents | undefined;
   readonly roots: readonly string[];
   readonly slotsEach: number;
   /** For tensor data. */
@@ -35,21 +26,13 @@ const startTimeoutMs = 30_000;
 /** An agent that has not ended by then, once told to, is killed. */
 const closeTimeoutMs = 3_000;
 
-/** A thread or a child process that runs an agent. */
-interface Embedded {
-  readonly pid?: number;
-  onMessage(receive: (message: FromEmbeddedAgent) => void): void;
-  onEnd(ended: (reason: string) => void): void;
-  send(message: ToEmbeddedAgent): void;
-  kill(): void;
-}
-
 /**
  * Starts agents on this machine, on free loopback ports. They end with the returned object, and with this process
  * however it ends: a thread has no choice, and a child sees its channel close.
  */
 export async function startLocalAgents(options: LocalAgentsOptions): Promise<LocalAgents> {
-  const started = Array.from({ length: options.count }, (_, i) => startOne(options, `local-${i + 1}`));
+  const embedded = options.early?.take() ?? startEmbedded(options);
+  const started = embedded.map((one, i) => serve(one, options, `local-${i + 1}`));
   let isClosing = false;
   const close = async (): Promise<void> => {
     isClosing = true;
@@ -76,7 +59,7 @@ export async function startLocalAgents(options: LocalAgentsOptions): Promise<Loc
   }
 }
 
-function startOne(options: LocalAgentsOptions, name: string) {
+function serve(embedded: Embedded, options: LocalAgentsOptions, name: string) {
   const { roots, slotsEach, memoryBytesEach, words = [] } = options;
   const settings = { slots: slotsEach, memory: memoryBytesEach, name };
   const argv = [
@@ -84,13 +67,10 @@ function startOne(options: LocalAgentsOptions, name: string) {
     ...Object.entries(settings).flatMap(([option, value]) => [`--${option}`, String(value)]),
     ...words,
   ];
-  const embedded = options.mode === "thread" ? startThread(options.entry, argv) : startProcess(options.entry, argv);
+  embedded.send({ type: "serve", argv });
   let hasEnded = false;
-  const ended = new Promise<string>((resolve) => {
-    embedded.onEnd((reason) => {
-      hasEnded = true;
-      resolve(reason);
-    });
+  const ended = embedded.ended.finally(() => {
+    hasEnded = true;
   });
   const address = new Promise<string>((resolve, reject) => {
     const fail = (reason: string): void => {
@@ -101,7 +81,7 @@ function startOne(options: LocalAgentsOptions, name: string) {
       () => fail(`it did not say where it listens within ${startTimeoutMs / 1000} seconds`),
       startTimeoutMs,
     );
-    embedded.onEnd((reason) => fail(reason));
+    void ended.then(fail);
     embedded.onMessage((message) => {
       clearTimeout(timer);
       if (message.type === "listening") resolve(message.address);
@@ -118,32 +98,4 @@ function startOne(options: LocalAgentsOptions, name: string) {
     clearTimeout(timer);
   };
   return { name, address, close, ended, pid: embedded.pid };
-}
-
-function startThread(entry: URL, argv: string[]): Embedded {
-  const thread = new Worker(entry, { argv, execArgv: [] });
-  return {
-    onMessage: (receive) => thread.on("message", receive),
-    onEnd: (ended) => {
-      thread.on("error", (error) => ended(AmalgamError.from(error).message));
-      thread.on("exit", (code) => ended(`its thread ended with code ${code}`));
-    },
-    send: (message) => thread.postMessage(message),
-    kill: () => void thread.terminate(),
-  };
-}
-
-function startProcess(entry: URL, argv: string[]): Embedded {
-  const child = fork(fileURLToPath(entry), argv, { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  return {
-    ...(child.pid === undefined ? {} : { pid: child.pid }),
-    onMessage: (receive) => child.on("message", receive),
-    onEnd: (ended) => {
-      child.on("error", (error) => ended(error.message));
-      child.on("exit", (code, signal) => ended(`its process ended with ${signal ?? `code ${code}`}`));
-    },
-    // The channel may be closing already, which is what was wanted.
-    send: (message) => child.connected && child.send(message, () => undefined),
-    kill: () => void child.kill("SIGKILL"),
-  };
 }

@@ -9,7 +9,7 @@ import {
 } from "../../shared/gen/amalgam/v1/agent_pb.js";
 import type { Program as ProgramMessage } from "../../shared/gen/amalgam/v1/program_pb.js";
 import { isRemote } from "../../shared/remote/url.js";
-import { programToProto } from "../../shared/rpc/program.js";
+import { programToProto } from "../../shared/rpc/program-message.js";
 import { Numbering } from "../plan/numbering.js";
 import type { Plan, PlannedTensor, Unit, UnitPiece } from "../plan/types.js";
 import { tensorSource } from "./tensor-source.js";

@@ -3,14 +3,9 @@ import { mapBounded } from "../../shared/checkpoint/bounded.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { formatCount, quote } from "../../shared/quote.js";
 import type { RemoteFile, RemoteModel, RemoteStore } from "../../shared/remote/remote-store.js";
-import {
-  type Manifest,
-  type ManifestFile,
-  manifestName,
-  maxManifestBytes,
-  parseManifest,
-} from "../assemble/manifest.js";
-import { signatureName } from "../provenance/signing/signature-file.js";
+import { type Manifest, type ManifestFile, manifestName, maxManifestBytes } from "../assemble/manifest.js";
+import { parseManifest } from "../assemble/parse-manifest.js";
+import { signatureName } from "../provenance/signing/sign.js";
 import { type Finding, reportOn, type VerifyReport } from "./verify-report.js";
 
 /** Files read at once; how many bytes are on their way is the store's to bound. */

@@ -8,7 +8,7 @@ import { formatCount, quote } from "../../shared/quote.js";
 import { type Manifest, type ManifestFile, manifestName, readManifest } from "../assemble/manifest.js";
 import { hashFile } from "../assemble/reading.js";
 import { adapterWeightsName } from "../lora/adapter.js";
-import { signatureName } from "../provenance/signing/signature-file.js";
+import { signatureName } from "../provenance/signing/sign.js";
 import { type TrustedKey, verifySignature } from "../provenance/signing/verify-signature.js";
 import { type Finding, reportOn, type VerifyReport } from "./verify-report.js";
 

@@ -31,6 +31,7 @@ export function assembleCrew(wanted: AgentsWanted, context: CrewContext): Promis
     ...connection,
     leadership,
     roots: [...roots],
+    words: ["--no-eval"],
     look: (agent, signal) =>
       locateSources(agent, plan, {
         signal,

@@ -4,11 +4,12 @@ import type { Authority } from "../assemble/lock.js";
 import type { ResumeSummary } from "../assemble/staging.js";
 import type { Registry } from "../cluster/registry.js";
 import type { DispatchEvent } from "../dispatch/dispatcher.js";
+import type { EarlyAgents } from "../dispatch/embedded-agents.js";
 import type { Estimate } from "../plan/estimate.js";
 import type { Planner } from "../plan/planner.js";
 import type { Plan, Unit } from "../plan/types.js";
 import type { Made } from "../provenance/made.js";
-import type { Sign } from "../provenance/signing/signature-file.js";
+import type { Sign } from "../provenance/signing/sign.js";
 import type { RecipeFile } from "../recipe/recipe.js";
 import type { Sink } from "../sinks/sink.js";
 import type { Mirrors } from "../sources/mirror.js";
@@ -85,6 +86,8 @@ export interface LocalAgentsWanted {
   readonly entry: URL;
   readonly slotsEach: number;
   readonly memoryBytesEach: number;
+  /** The first that are needed, started by now. @default they are started when they are needed */
+  readonly early?: EarlyAgents | undefined;
 }
 
 /** What happens to a job, as it happens. */
@@ -95,6 +98,8 @@ export type JobEvent =
   | { readonly type: "stage"; readonly name: string; readonly reason: string }
   /** An agent of the cluster does not take part. */
   | { readonly type: "unfit"; readonly agent: string; readonly reason: string }
+  /** The base of a mixture of experts is run on prompts, for its gates. */
+  | { readonly type: "prompts"; readonly done: number; readonly prompts: number }
   | { readonly type: "resumed"; readonly resumed: ResumeSummary }
   | { readonly type: "started"; readonly agents: readonly string[]; readonly cost: Estimate }
   /** Statistics passes that need several agents are over, and units that write begin. */

@@ -6,7 +6,7 @@ import { type Manifest, madeWith, recipeFacts } from "../assemble/manifest.js";
 import type { SourceFacts } from "../provenance/facts.js";
 import type { MadeOf } from "../provenance/made.js";
 import { describeCheckpoint } from "../provenance/source-facts.js";
-import { adapterConfigName } from "./config.js";
+import { adapterConfigName } from "./adapter.js";
 
 /** Where an adapter comes from. */
 export interface AdapterProvenance {

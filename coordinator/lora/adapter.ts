@@ -6,9 +6,10 @@ import { type Checkpoint, openCheckpoint } from "../../shared/checkpoint/open.js
 import { fileError, readSmallFile } from "../../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
-import { type AdapterConfig, adapterConfigName, parseAdapterConfig } from "./config.js";
+import type { AdapterConfig } from "./config.js";
 import { isHeadCopied } from "./head-copy.js";
 
+export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
 
 /** A PEFT adapter with its configuration and header read. No factor has been read. */
@@ -32,6 +33,8 @@ export async function openAdapter(directory: string): Promise<Adapter> {
     const path = location.file === undefined ? await resolveInside(location, adapterConfigName) : undefined;
     if (path === undefined) throw malformed(directory, await whyNoConfig(location.directory, location.file));
     const name = join(directory, adapterConfigName);
+    // Most recipes name no adapter, and do without what checks its configuration.
+    const { parseAdapterConfig } = await import("./config.js");
     const config = parseAdapterConfig(
       await readSmallFile(path, { name, maxBytes: maxConfigBytes, followLinks: false }),
       name,

@@ -3,8 +3,6 @@ import { parseConfig } from "../../shared/checkpoint/config.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 
-export const adapterConfigName = "adapter_config.json";
-
 /** Ranks of published adapters end near 1,024. */
 const maxRank = 65_536;
 /** Most entries of a pattern table: one for every module of the largest published models. */

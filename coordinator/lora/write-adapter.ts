@@ -9,9 +9,8 @@ import { quote } from "../../shared/quote.js";
 import { openOwn, syncDirectory, writeDurably, writeError, writeFully } from "../assemble/durable.js";
 import { formatManifest, type ManifestFile, manifestName } from "../assemble/manifest.js";
 import { isAddress } from "../sinks/work-place.js";
-import { adapterWeightsName } from "./adapter.js";
+import { adapterConfigName, adapterWeightsName } from "./adapter.js";
 import { type AdapterProvenance, adapterManifest, describeTensor, type TensorRow } from "./adapter-manifest.js";
-import { adapterConfigName } from "./config.js";
 
 const spoolName = "spool";
 const copyBytes = 8 << 20;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { wordOf } from "../bus/bus.js";
 import type { ErrorCode } from "../errors.js";
+import { longestWaitMs } from "./longest-wait.js";
 
 // What coordinators, agents and the commands tell one another through the bus. Every record is JSON; readers take only
 // what parses, so a record of another version is skipped and not a crash.
@@ -47,8 +48,6 @@ export const staleBeats = 4;
 
 /** A record with a recipe must fit into a message. */
 const maxRecipeLength = 300_000;
-/** A year: whoever means longer waits for ever. */
-export const longestWaitMs = 365 * 24 * 3_600_000;
 
 /** What a job is asked to do. Paths are absolute. */
 export const jobRequest = z.object({

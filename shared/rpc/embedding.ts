@@ -8,4 +8,6 @@ export type FromEmbeddedAgent =
   | { readonly type: "listening"; readonly address: string }
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };
 
-export type ToEmbeddedAgent = { readonly type: "close" };
+export type ToEmbeddedAgent =
+  /** The words of its command line, for one that was started without any: it has loaded its modules meanwhile. */
+  { readonly type: "serve"; readonly argv: readonly string[] } | { readonly type: "close" };

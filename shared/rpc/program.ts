@@ -1,4 +1,3 @@
-import { create } from "@bufbuild/protobuf";
 import { AmalgamError } from "../errors.js";
 import { assertRunnable } from "../expression/passes.js";
 import {
@@ -17,12 +16,7 @@ import {
   type Scope,
   unaryOperators,
 } from "../expression/program.js";
-import {
-  type Program as ProgramMessage,
-  type ProgramNode,
-  ProgramSchema,
-  Scope as WireScope,
-} from "../gen/amalgam/v1/program_pb.js";
+import type { Program as ProgramMessage, ProgramNode, Scope as WireScope } from "../gen/amalgam/v1/program_pb.js";
 import { quote } from "../quote.js";
 
 /**
@@ -31,26 +25,13 @@ import { quote } from "../quote.js";
  */
 export const programLimits = { nodes: 65_536, inputs: 256, parameters: 4_096, parameterName: 1_024 } as const;
 
-const wireScopes = {
-  row: WireScope.ROW,
-  column: WireScope.COLUMN,
-  tensor: WireScope.TENSOR,
-  model: WireScope.MODEL,
+/** As numbers, which the compiler holds to the contract: a worker that reads programs need not load what writes messages. */
+export const wireScopes = {
+  row: 1 satisfies WireScope.ROW,
+  column: 4 satisfies WireScope.COLUMN,
+  tensor: 2 satisfies WireScope.TENSOR,
+  model: 3 satisfies WireScope.MODEL,
 } as const satisfies Record<Scope, WireScope>;
-
-export function programToProto(program: Program): ProgramMessage {
-  return create(ProgramSchema, {
-    nodes: program.nodes.map(({ op, args, value, scope }) => ({
-      op,
-      args: [...args],
-      value,
-      scope: scope === undefined ? WireScope.UNSPECIFIED : wireScopes[scope],
-    })),
-    output: program.output,
-    inputs: program.inputs,
-    parameters: [...program.parameters],
-  });
-}
 
 /**
  * A program that came over the network. Whatever this returns, every backend can run: operators are known, arguments

@@ -1,6 +1,7 @@
 import { Option } from "commander";
 import { withLocalAgents } from "../agent-options.js";
-import { collect, nonNegative, rank } from "../options.js";
+import { repeatable } from "../evaluation-options.js";
+import { nonNegative, rank } from "../options.js";
 import type { Registration } from "./registration.js";
 
 const factorDtypes = ["float32", "bfloat16", "float16"] as const;
@@ -22,19 +23,9 @@ export function registerAdapters({ amalgam, terminal, run }: Registration): void
     .option("--distribute-scale", "the root of each singular value into either factor", true)
     .option("--no-distribute-scale", "each singular value into A")
     .option("--embed-lora", "factors for embeddings and head too, which are saved whole otherwise", false)
-    .addOption(
-      new Option("--save-module <name>", "save a module whole; may be repeated").argParser(collect).default([]),
-    )
-    .addOption(
-      new Option("-i, --include-regex <regex>", "only modules that one of them finds; may be repeated")
-        .argParser(collect)
-        .default([]),
-    )
-    .addOption(
-      new Option("-e, --exclude-regex <regex>", "no modules that one of them finds; may be repeated")
-        .argParser(collect)
-        .default([]),
-    )
+    .addOption(repeatable("--save-module <name>", "save a module whole"))
+    .addOption(repeatable("-i, --include-regex <regex>", "only modules that one of them finds", "all"))
+    .addOption(repeatable("-e, --exclude-regex <regex>", "no modules that one of them finds"))
     .option("--skip-undecomposable", "leave out what is no matrix, such as norms, instead of saving it whole", false)
     .addOption(new Option("--dtype <dtype>", "of the factors (default: the model's)").choices(factorDtypes));
   withLocalAgents(extract, "matrices")

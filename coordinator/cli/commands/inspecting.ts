@@ -23,7 +23,7 @@ export function registerInspecting({ amalgam, terminal, run }: Registration): vo
     .argument("<folders...>", "where outputs were made")
     .option(
       "--older-than <age>",
-      'unfinished work too that could be gone on from, if nobody touched it for so long, such as "30d"',
+      'unfinished work too that could be gone on from, if nobody touched it for so long, such as "30d" (default: not)',
     )
     .option("--dry-run", "say what would be removed, and remove nothing", false)
     .option("--json", "for machines", false)

@@ -1,5 +1,6 @@
 import { Option } from "commander";
 import { withRunOptions } from "../agent-options.js";
+import { startEarly } from "../early-agents.js";
 import { wholeNumber, withSizes } from "../options.js";
 import type { Registration } from "./registration.js";
 
@@ -10,7 +11,10 @@ export function registerMerging({ amalgam, terminal, run }: Registration): void 
     .argument("<output>", "the folder to make, or s3://bucket/prefix")
     .option("--http <host:port>", "serve the status page of this merge while it runs (default: not)")
     .action((recipe, output, options) =>
-      run(async () => (await import("../merge.js")).merge(recipe, output, options, terminal)),
+      run(async () => {
+        await using early = startEarly(options, terminal);
+        return await (await import("../merge.js")).merge(recipe, output, { ...options, early }, terminal);
+      }),
     );
 
   const plan = amalgam

@@ -1,6 +1,5 @@
-import { Option } from "commander";
 import { withLocalAgents } from "../agent-options.js";
-import { collect } from "../options.js";
+import { repeatable } from "../evaluation-options.js";
 import type { Registration } from "./registration.js";
 
 export function registerProvenance({ amalgam, terminal, run }: Registration): void {
@@ -9,16 +8,8 @@ export function registerProvenance({ amalgam, terminal, run }: Registration): vo
     .description("make an output again from its manifest and compare every byte; exit code 1 if they differ")
     .argument("<manifest>", "an amalgam.json, or the folder of an output")
     .argument("[output]", "the folder to make (default: one for temporary files, removed again)")
-    .addOption(
-      new Option("--model <name=path>", "where a model of the recipe is now; may be repeated")
-        .argParser(collect)
-        .default([]),
-    )
-    .addOption(
-      new Option("--allow-host <host>", "ask this host for https:// models that the manifest names; may be repeated")
-        .argParser(collect)
-        .default([]),
-    )
+    .addOption(repeatable("--model <name=path>", "where a model of the recipe is now"))
+    .addOption(repeatable("--allow-host <host>", "ask this host for https:// models that the manifest names"))
     .option("--recipe-folder <folder>", "where the recipe lay: its paths are relative to it (default: the manifest's)")
     .option("--force", "try it with other kernels than it was made with, though bits may differ", false);
   withLocalAgents(reproduce, "units")

@@ -8,7 +8,7 @@ import { readManifest } from "../../assemble/manifest.js";
 import { hashFile } from "../../assemble/reading.js";
 import { verifyOutput } from "../../inspect/verify.js";
 import { plainName } from "../facts.js";
-import { type Sign, signatureName } from "./signature-file.js";
+import { type Sign, signatureName } from "./sign.js";
 import { type SignedFile, unsignedNames } from "./statement.js";
 
 const unfinishedPrefix = `.${signatureName}.`;

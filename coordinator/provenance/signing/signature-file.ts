@@ -6,10 +6,8 @@ import { AmalgamError } from "../../../shared/errors.js";
 import { quote } from "../../../shared/quote.js";
 import { type Envelope, envelopeSchema, signEnvelope } from "./dsse.js";
 import { keyHint } from "./keys.js";
-import { formatStatement, payloadType, type SignedFile } from "./statement.js";
-
-/** Where model-signing looks for a signature unless it is told otherwise. */
-export const signatureName = "model.sig";
+import { type Sign, signatureName } from "./sign.js";
+import { formatStatement, payloadType } from "./statement.js";
 
 /** A signature of 10,000 files has 3 MB. */
 const maxSignatureBytes = 32 << 20;
@@ -30,9 +28,6 @@ export interface SignatureFile {
   /** See {@link keyHint}. */
   readonly hint: string | undefined;
 }
-
-/** Signs an output's files, and returns the text of its signature file. */
-export type Sign = (files: readonly SignedFile[]) => string;
 
 export function signWith(key: KeyObject): Sign {
   return (files) => {

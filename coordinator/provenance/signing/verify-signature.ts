@@ -7,7 +7,8 @@ import { quote } from "../../../shared/quote.js";
 import { hashFile } from "../../assemble/reading.js";
 import { openEnvelope } from "./dsse.js";
 import { keyHint, keyId } from "./keys.js";
-import { readSignature, type SignatureFile, signatureName } from "./signature-file.js";
+import { signatureName } from "./sign.js";
+import { readSignature, type SignatureFile } from "./signature-file.js";
 import { parseStatement, payloadType, type SignedFile, unsignedNames } from "./statement.js";
 
 /** What a signature has to say against one file. */

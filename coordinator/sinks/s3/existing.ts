@@ -1,9 +1,10 @@
 import type { AmalgamError } from "../../../shared/errors.js";
 import { quote } from "../../../shared/quote.js";
-import { type Manifest, manifestName, maxManifestBytes, parseManifest } from "../../assemble/manifest.js";
+import { type Manifest, manifestName, maxManifestBytes } from "../../assemble/manifest.js";
 import { cardName } from "../../assemble/model-card.js";
+import { parseManifest } from "../../assemble/parse-manifest.js";
 import type { Plan } from "../../plan/types.js";
-import { signatureName } from "../../provenance/signing/signature-file.js";
+import { signatureName } from "../../provenance/signing/sign.js";
 import type { S3Folder } from "./bucket.js";
 import type { ListedObject } from "./objects.js";
 import { refusedOutput } from "./output-error.js";

@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import { appendFile, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { formatRecord } from "../../../../coordinator/assemble/format-record.js";
 import { Journal } from "../../../../coordinator/assemble/journal.js";
-import { formatRecord, type JournalRecord, parseRecord } from "../../../../coordinator/assemble/journal-records.js";
+import { type JournalRecord, parseRecord } from "../../../../coordinator/assemble/parse-record.js";
 import { readJournal } from "../../../../coordinator/assemble/read-journal.js";
 import { withTempDir } from "../../../support/checkpoints.js";
 
