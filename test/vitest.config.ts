@@ -26,6 +26,11 @@ const retries = Number(process.env["AMALGAM_TEST_RETRIES"] ?? 0);
 
 const integrationFiles = "dist/test/integration/**/*.test.js";
 
+/** Files that look at their own process: at its children, its threads, its sockets, its memory. */
+const aloneFiles = ["bus/sockets", "evaluate/agent", "hostile/servers", "node-agent/pool"].map(
+  (name) => `dist/test/integration/${name}.test.js`,
+);
+
 // Tests run on the compiled JavaScript in dist/: the very files that ship, worker threads included.
 export default defineConfig({
   test: {
@@ -33,9 +38,11 @@ export default defineConfig({
     // No test asks the real Hub; those that have one of their own say so.
     env: { HF_HUB_OFFLINE: "1" },
     globalSetup: ["dist/test/support/before-all.js"],
+    setupFiles: ["dist/test/support/typed-arrays.js"],
     exclude: ["node_modules/**"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // A machine may be busy with much else.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: "forks",
     // What is tested is loaded as it ships; only the tests themselves go through Vite.
     server: { deps: { external: [/\/dist\/(?!.*\.test\.js$)/] } },
@@ -44,8 +51,20 @@ export default defineConfig({
     reporters: retries > 0 ? ["default", "json", new FlakyReporter()] : ["default"],
     sequence: { sequencer: ClustersAmongOthers },
     projects: [
-      { extends: true, test: { name: "integration", include: [integrationFiles], retry: retries } },
-      // Values in, values out: two hundred files share a few processes, since loading the code takes longer than most run.
+      // Files share a few processes, one after the other, since loading the code takes longer than most of them run. What a
+      // file opens it closes, and what it sets it sets back.
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          retry: retries,
+          include: [integrationFiles],
+          exclude: ["node_modules/**", ...aloneFiles],
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: "alone", retry: retries, include: aloneFiles } },
+      // Values in, values out.
       {
         extends: true,
         test: {

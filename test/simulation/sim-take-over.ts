@@ -1,7 +1,7 @@
+import { formatRecord } from "../../coordinator/assemble/format-record.js";
 import { type JobHistory, jobRecord, readHistory } from "../../coordinator/assemble/job-history.js";
 import { Journal } from "../../coordinator/assemble/journal.js";
 import type { JournalFile } from "../../coordinator/assemble/journal-file.js";
-import { formatRecord } from "../../coordinator/assemble/journal-records.js";
 import { type PieceResult, Pieces } from "../../coordinator/assemble/pieces.js";
 import { parseJournal } from "../../coordinator/assemble/read-journal.js";
 import { AmalgamError } from "../../shared/errors.js";

@@ -48,6 +48,11 @@ export async function amalgam(...argv: readonly string[]): Promise<Outcome> {
   return { code, signal: null, ...written };
 }
 
+/** What a command says on stderr besides how far it has come, which it tells only where it takes long. */
+export function withoutProgress(stderr: string): string {
+  return stderr.replace(/^\w+ \d+ % .*\n/gm, "");
+}
+
 /** A folder to work in: commands run in it show its files by their names alone, as if it were the current one. */
 export async function withWorkplace() {
   const folder = await withTempDir();

@@ -59,9 +59,9 @@ export function expectClose(
   absolute = 2 ** -24,
 ): void {
   expect(actual.length).toBe(wanted.length);
-  for (const [i, x] of Array.from(actual).entries()) {
-    const y = wanted[i] ?? Number.NaN;
+  for (let i = 0; i < wanted.length; i += 1) {
+    const [x = Number.NaN, y = Number.NaN] = [actual[i], wanted[i]];
     const allowed = relative * Math.abs(y) + absolute;
-    expect(Math.abs(x - y), `[${i}]: ${x} and ${y}`).toBeLessThanOrEqual(allowed);
+    if (!(Math.abs(x - y) <= allowed)) expect.fail(`[${i}]: ${x} and ${y}, ${allowed} apart at most`);
   }
 }

@@ -11,7 +11,7 @@ export function seeded(seed: number): () => number {
 
 /** Values as fine-tuned weights have them: normal, small. */
 export function normals(count: number, random: () => number, scale = 1): Float32Array {
-  return Float32Array.from({ length: count }, () => {
+  return new Float32Array(count).map(() => {
     const radius = Math.sqrt(-2 * Math.log(1 - random()));
     return radius * Math.cos(2 * Math.PI * random()) * scale;
   });
@@ -20,7 +20,7 @@ export function normals(count: number, random: () => number, scale = 1): Float32
 /** Values of every kind: subnormal to huge, signed zeros, infinities, NaN, and plenty of ties. */
 export function wildValues(count: number, random: () => number): Float32Array {
   const special = [0, -0, Infinity, -Infinity, Number.NaN, 1, -1, 3.4028235e38, -3.4028235e38, 1e-45, -1e-45, 0.5];
-  return Float32Array.from({ length: count }, () => {
+  return new Float32Array(count).map(() => {
     if (random() < 0.2) return special[Math.floor(random() * special.length)] ?? 0;
     return (random() - 0.5) * 10 ** (random() * 60 - 30);
   });

@@ -82,6 +82,8 @@ export async function makeSweep(
 export interface MadeRunnerOptions {
   /** Trials at once. @default 2 */
   readonly slots?: number;
+  /** So many of the first trials end only when all of them have begun. @default 0 */
+  readonly together?: number;
   /** Longest time of a trial, in milliseconds; how long each takes is rolled from `seed`. @default 0 */
   readonly longestMs?: number;
   readonly seed?: number;
@@ -109,6 +111,11 @@ export class MadeRunner implements TrialRunner {
   readonly #options: MadeRunnerOptions;
   readonly #random: Random;
   readonly #waiting: (() => void)[] = [];
+  #begun = 0;
+  #allBegan: () => void = () => undefined;
+  readonly #together = new Promise<void>((resolve) => {
+    this.#allBegan = resolve;
+  });
   #free: number;
   readonly tasks: readonly ScoredTask[];
   readonly threads = 1;
@@ -152,6 +159,9 @@ export class MadeRunner implements TrialRunner {
       for (const { key } of segments) this.ran.push(key);
       if (this.#options.log !== undefined)
         await appendFile(this.#options.log, segments.map(({ key }) => `${key}\n`).join(""));
+      this.#begun += 1;
+      if (this.#begun >= (this.#options.together ?? 0)) this.#allBegan();
+      await this.#together;
       await sleep(this.#random.uniform() * (this.#options.longestMs ?? 0), undefined, { signal: options.signal });
       const point = JSON.parse((trial as PlannedTrial & { readonly text: string }).text) as Point;
       const failure = this.#options.fails?.(point);

@@ -1,14 +1,23 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
-import { expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type RunningAgent, runAgent } from "../../../node-agent/main.js";
 import { randomTensor, writeCheckpoint } from "../../support/checkpoints.js";
-import { startAmalgam, withWorkplace } from "../../support/command.js";
+import { startAmalgam, withoutProgress, withWorkplace } from "../../support/command.js";
 import { mergeLocally } from "../../support/merges.js";
 import { recipeFor } from "../../support/planning.js";
 import { hashDirectory } from "../../support/plans.js";
 import { smallRecipes, writeSmallModels } from "../../support/small-models.js";
 
 // Where an output may go, and what happens to what is there already.
+
+/** All but the first merge share it, since starting one takes longer than these merges. */
+let agent: RunningAgent;
+beforeAll(async () => {
+  agent = await runAgent({ roots: [tmpdir()], slots: 1, name: "local-1" });
+});
+afterAll(() => agent.close());
 
 async function startWork() {
   const work = await withWorkplace();
@@ -17,18 +26,19 @@ async function startWork() {
   await work.write("ties.yaml", smallRecipes.ties);
   /** What is said besides the plan's summary. */
   const merge = async (recipe: string, output: string, ...options: readonly string[]) => {
-    const { code, stdout, stderr } = await work.run("merge", work.at(recipe), work.at(output), ...options);
-    return { code, stdout, said: stderr.split("\n").slice(1).join("\n") };
+    const words = ["--agent", agent.address, ...options];
+    const { code, stdout, stderr } = await work.run("merge", work.at(recipe), work.at(output), ...words);
+    return { code, stdout, said: withoutProgress(stderr).split("\n").slice(1).join("\n") };
   };
   return { ...work, merge };
 }
 
 test("a merge makes a folder that loads, and says so in one line", async () => {
   await using work = await startWork();
-  const { code, stdout, said } = await work.merge("linear.yaml", "out");
+  const { code, stdout, stderr } = await work.run("merge", work.at("linear.yaml"), work.at("out"));
   expect(code).toBe(0);
   expect(stdout).toMatch(/^out: model\.safetensors, \d+ B, in \d+\.\d s \(read 144 B, wrote 72 B, .*\)\n$/);
-  expect(said).toBe("1 unit on local-1\n");
+  expect(withoutProgress(stderr)).toBe("linear of 2 models, 2 tensors\n1 unit on local-1\n");
   expect((await readdir(work.at("out"))).sort()).toEqual([
     "README.md",
     "amalgam.json",
@@ -100,6 +110,7 @@ test("an empty folder and folders that are missing above it are fine", async () 
 async function leaveUnfinished(recipe: string, output: string): Promise<void> {
   const stop = new Error("Stopped by the test");
   const merging = mergeLocally(recipe, output, {
+    addresses: [agent.address],
     onEvent: ({ type }) => {
       if (type === "committing") throw stop;
     },

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startAmalgam, withWorkplace } from "../../support/command.js";
+import { startAmalgam, withoutProgress, withWorkplace } from "../../support/command.js";
 import { repositoryPath } from "../../support/repository.js";
 import { smallRecipes, writeSmallModels } from "../../support/small-models.js";
 
@@ -67,7 +67,7 @@ test("a merge in a pipe writes plain lines: the story to stderr, the result to s
   const { code, stdout, stderr } = await run("merge", recipe, at("piped"));
   expect(code).toBe(0);
   expect(stdout).toMatch(/^\S+piped: model\.safetensors, 240 B, in [\d.]+ s \(.*\)\n$/);
-  expect(stderr).toBe("ties of 2 models and a base, 2 tensors\n1 unit on local-1\n");
+  expect(withoutProgress(stderr)).toBe("ties of 2 models and a base, 2 tensors\n1 unit on local-1\n");
   expect((stdout + stderr).replaceAll("\n", "")).not.toMatch(/\p{C}/u);
 });
 

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { parseRecord } from "../../../coordinator/assemble/journal-records.js";
+import { parseRecord } from "../../../coordinator/assemble/parse-record.js";
 import { entriesOf, readStaging, stagingRoot } from "../../../coordinator/assemble/staging-paths.js";
 import { bulkyUnits } from "../../support/bulky.js";
 import { BulkyCluster, type BulkyJob } from "../../support/cluster/bulky-cluster.js";

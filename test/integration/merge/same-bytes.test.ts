@@ -22,7 +22,7 @@ type Variation = Omit<MergeVariation, "agents" | "mode" | "addresses">;
 /** How many agents take part, and how the work is done. Every method is cut in small and in tiny parts. */
 const variations: Readonly<Record<string, readonly [agents: number, variation: Variation]>> = {
   "five agents, small units": [5, { unitBytes: 150_000 }],
-  "two agents that stream tiny units": [2, { assembly: "stream", unitBytes: 20_000 }],
+  "two agents that stream tiny units": [2, { assembly: "stream", unitBytes: 40_000 }],
 };
 
 /** Whatever the method, it is large units, threads and processes that are told apart here: a few stand for all. */
@@ -31,7 +31,7 @@ const few: typeof variations = {
   "two agents that stream": [2, { assembly: "stream" }],
 };
 const costly: Readonly<Record<string, MergeVariation>> = {
-  "threads that take in chunks": { agents: 2, assembly: "stream", assemblers: 2, unitBytes: 60_000 },
+  "threads that take in chunks": { agents: 2, slots: 2, assembly: "stream", assemblers: 2, unitBytes: 60_000 },
   "two agent processes": { agents: 2, mode: "process", unitBytes: 60_000 },
 };
 const fewRecipes = ["linear", "ties_model", "della", "union", "documents"];
@@ -42,9 +42,8 @@ let local: LocalAgents;
 beforeAll(async () => {
   root = await withTempDir();
   await writeFamily(root.path);
-  const slotsEach = 2;
   local = await startLocalAgents({
-    ...{ count: 5, mode: "thread", entry: agentEntry, roots: [root.path], slotsEach, memoryBytesEach },
+    ...{ count: 5, mode: "thread", entry: agentEntry, roots: [root.path], slotsEach: 1, memoryBytesEach },
   });
 });
 

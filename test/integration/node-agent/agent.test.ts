@@ -204,23 +204,26 @@ test("with TLS, an agent refuses one without a certificate", async () => {
 
 const main = fileURLToPath(new URL("../../../node-agent/main.js", import.meta.url));
 
-/** `amalgam agent`, and the line that it prints. */
-async function spawnAgent(...words: string[]): Promise<{ child: ChildProcess; line: string }> {
+/** `amalgam agent`, the line that it prints, and its exit code and signal. */
+async function spawnAgent(
+  ...words: string[]
+): Promise<{ child: ChildProcess; line: string; ended: Promise<unknown[]> }> {
   const child = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  // From the start: it may have ended before its line is read.
+  const ended = once(child, "close");
   const [line] = await Promise.race([once(child.stdout, "data"), once(child.stderr, "data")]);
-  return { child, line: String(line).trim() };
+  return { child, line: String(line).trim(), ended };
 }
 
 test("the agent command prints its address and exits with 0 on SIGTERM", async () => {
   await using folder = await temporaryFolder();
-  const { child, line } = await spawnAgent("--root", folder.path, "--name", "box", "--slots", "1");
+  const { child, line, ended } = await spawnAgent("--root", folder.path, "--name", "box", "--slots", "1");
   expect(line).toMatch(/^Agent box listens on 127\.0\.0\.1:\d+$/);
   const client = createClient(AgentService, line.split(" ").at(-1) ?? "");
   expect((await client.describe({})).name).toBe("box");
   client.close();
-  const exited = once(child, "exit");
   child.kill("SIGTERM");
-  expect(await exited).toEqual([0, null]);
+  expect(await ended).toEqual([0, null]);
 });
 
 test.each([
@@ -230,9 +233,9 @@ test.each([
   [["--nats", "http://127.0.0.1"], 'Cannot use "http://…" as NATS'],
 ])("the agent command refuses %j", async (words, message) => {
   await using folder = await temporaryFolder();
-  const { child, line } = await spawnAgent("--root", folder.path, ...words);
+  const { line, ended } = await spawnAgent("--root", folder.path, ...words);
   expect(line).toContain(message);
-  expect(await once(child, "exit")).toEqual([2, null]);
+  expect(await ended).toEqual([2, null]);
 });
 
 test("the agent command ends with an error line when something happens that nobody was prepared for", async () => {
@@ -241,10 +244,13 @@ test("the agent command ends with an error line when something happens that nobo
   const imported = ["--import", `data:text/javascript,${encodeURIComponent(surprise)}`];
   const child = spawn(process.execPath, [...imported, main, "--root", folder.path, "--slots", "1"]);
   await once(child.stdout, "data");
+  let said = "";
+  child.stderr.on("data", (text) => {
+    said += text;
+  });
   child.kill("SIGUSR2");
-  const [[line], exit] = await Promise.all([once(child.stderr, "data"), once(child, "exit")]);
-  expect(String(line)).toContain("out of the blue");
-  expect(exit).toEqual([1, null]);
+  expect(await once(child, "close")).toEqual([1, null]);
+  expect(said).toContain("out of the blue");
 });
 
 test("an agent whose thread waits inside the system ends all the same", async () => {
@@ -274,7 +280,7 @@ test("an agent whose thread waits inside the system ends all the same", async ()
 });
 
 test("the agent command says what is wrong with its arguments and exits with 2", async () => {
-  const { child, line } = await spawnAgent("--slots", "many");
+  const { line, ended } = await spawnAgent("--slots", "many");
   expect(line).toBe('Cannot use "many" for "--slots": it is not a whole number');
-  expect(await once(child, "exit")).toEqual([2, null]);
+  expect(await ended).toEqual([2, null]);
 });

@@ -69,7 +69,8 @@ const crashes = (point: Readonly<Record<string, unknown>>): AmalgamError | undef
 describe("runSweep()", () => {
   test("gives the same records whatever is done first", async () => {
     const courses = [];
-    for (const made of [{ slots: 1 }, { slots: 5, longestMs: 6, seed: 1 }, { slots: 5, longestMs: 6, seed: 2 }]) {
+    const many = { slots: 5, together: 4, longestMs: 6 };
+    for (const made of [{ slots: 1 }, { ...many, seed: 1 }, { ...many, seed: 2 }]) {
       await using sweep = await withSweep({ trials: 40 });
       const { runner, result } = await sweep.run({ ...made, fails: crashes, rungs: [8, 40] });
       const { best, gains } = await result;

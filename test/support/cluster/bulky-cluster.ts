@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
-import { type JournalRecord, parseRecord } from "../../../coordinator/assemble/journal-records.js";
+import { type JournalRecord, parseRecord } from "../../../coordinator/assemble/parse-record.js";
 import { type BulkyRecipe, blockBytes, bulkyUnits, writeBulky } from "../bulky.js";
 import { withTempDir } from "../checkpoints.js";
 import { amalgam, type JsonEvent, type RunningCommand } from "../command.js";
@@ -36,7 +36,7 @@ export interface BulkyJobOptions {
 }
 
 /** For the slowest job, with every fault that it can meet: below the time that a test has. */
-const patienceMs = 45_000;
+const patienceMs = 90_000;
 
 /** A cluster with the bulky models, and what undisturbed merges make of them. */
 export class BulkyCluster implements AsyncDisposable {
