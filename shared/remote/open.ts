@@ -31,10 +31,11 @@ export function openRemoteStore(options: RemoteOptions = {}): RemoteStore {
     clients.push(first === undefined ? made : { ...made, gate: first.gate });
     return clients.at(-1) ?? made;
   };
-  const hub = new URL(hubEndpoint(env)).hostname;
+  // Asked for when it is needed: settings of the Hub's that are wrong concern nobody else.
+  const hub = (): string => new URL(hubEndpoint(env)).hostname;
   const open: Readonly<Record<RemoteScheme, (isInside: boolean) => Promise<RemoteStore>>> = {
     https: async (isInside) => createHttpsStore(client(isInside)),
-    hf: async (isInside) => createHubStore(client(isInside, [hub])),
+    hf: async (isInside) => createHubStore(client(isInside, [hub()])),
     // The client of S3 takes a quarter of a second to load.
     s3: async () => (await import("./s3/s3-store.js")).createS3Store(options),
   };
@@ -45,7 +46,7 @@ export function openRemoteStore(options: RemoteOptions = {}): RemoteStore {
     const { scheme } = address;
     // Where redirects may lead hangs on where they come from.
     const isRuled = roots !== undefined && scheme !== "s3";
-    const isInside = isRuled && (await insiders.isInside(scheme === "hf" ? hub : new URL(address.url).hostname));
+    const isInside = isRuled && (await insiders.isInside(scheme === "hf" ? hub() : new URL(address.url).hostname));
     const kind = `${scheme} ${isInside}`;
     const store = opened.get(kind) ?? open[scheme](isInside);
     opened.set(kind, store);
