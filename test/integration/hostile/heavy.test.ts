@@ -16,6 +16,7 @@ const maxRssBytes = { checkpoint: 200 << 20, recipe: 400 << 20 } as const;
 const maxSeconds = 1;
 
 const script = `
+import { readFileSync } from "node:fs";
 import { openCheckpoint } from "${repositoryPath("dist/shared/checkpoint/open.js")}";
 import { readRecipe } from "${repositoryPath("dist/coordinator/recipe/read.js")}";
 const [what, path] = process.argv.slice(-2);
@@ -23,7 +24,8 @@ const before = process.cpuUsage();
 const error = await (what === "recipe" ? readRecipe(path) : openCheckpoint(path)).catch((reason) => reason);
 const { user, system } = process.cpuUsage(before);
 const seconds = (user + system) / 1e6;
-const rss = process.resourceUsage().maxRSS * 1024;
+// Not maxRSS, which a process inherits from the one that started it.
+const rss = Number(/VmHWM:\\s+(\\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
 console.log(JSON.stringify({ code: error.code ?? "opened", message: error.message ?? "", seconds, rss }));
 `;
 
