@@ -1,4 +1,5 @@
 import { Kernel } from "../node-agent/compute/wasm/kernel.js";
+import { spareBins } from "../node-agent/compute/wasm/layout.js";
 import { TileMemory } from "../node-agent/compute/wasm/memory.js";
 import { binsOf } from "../shared/expression/order-statistics.js";
 import { schedule } from "../shared/expression/passes.js";
@@ -91,7 +92,7 @@ export class KernelBench {
     const gathers = schedule(this.#program).statistics[pass]?.gathers ?? [];
     const kernel = this.#kernel({ kind: "gather", gathers, columnSums: [], masks: [...this.#masks.keys()] });
     const bins = gathers.map(({ kind }) => binsOf(kind));
-    const addresses = bins.map((count) => this.#memory.allocate(4 * count, "bins"));
+    const addresses = bins.map((count) => this.#memory.allocate(4 * (count + spareBins), "bins"));
     const counts = (gather: number): Uint32Array =>
       new Uint32Array(this.#memory.memory.buffer, addresses[gather] ?? 0, bins[gather] ?? 0);
     const run = (): void => {

@@ -29,16 +29,16 @@ export class KeptInputs {
     { elements, block }: { readonly elements: number; readonly block: number },
   ): KeptInputs | undefined {
     const bytesPerElement = dtypes.reduce((bytes, dtype) => bytes + dtypeBytes(dtype), 0);
-    const room = Math.min(maxKeptBytes, memory.roomToKeep) - 2 * tileSlack * bytesPerElement;
+    const room = Math.min(maxKeptBytes, memory.roomToKeep) - tileSlack * bytesPerElement;
     const blocks = Math.floor(room / bytesPerElement / block);
     if (blocks <= 0) return undefined;
     const kept = Math.min(elements, blocks * block);
-    const first = memory.keep((kept + 2 * tileSlack) * bytesPerElement);
+    const first = memory.keep((kept + tileSlack) * bytesPerElement);
     if (first === undefined) return undefined;
     let at = first;
     const addresses = dtypes.map((dtype) => {
       const address = at;
-      at += (kept + 2 * tileSlack) * dtypeBytes(dtype);
+      at += (kept + tileSlack) * dtypeBytes(dtype);
       return address;
     });
     return new KeptInputs(kept, dtypes, addresses);

@@ -1,6 +1,6 @@
 import type { NodeId } from "../shared/expression/program.js";
+import { tileSlack } from "../shared/expression/tiles.js";
 import type { Kernel } from "./compute/wasm/kernel.js";
-import { maskedElements } from "./compute/wasm/mask-lanes.js";
 import type { TileMemory } from "./compute/wasm/memory.js";
 
 /** Where bits are in a worker's memory, in bytes. */
@@ -29,13 +29,13 @@ export class MaskBits {
   static keep(memory: TileMemory, nodes: readonly NodeId[], elements: number, row?: number): MaskBits | undefined {
     const bytesPerRow = row === undefined ? undefined : bytesFor(row);
     const bytesEach = row === undefined ? bytesFor(elements) : (elements / row) * bytesFor(row);
-    const first = memory.keep(nodes.length * bytesEach + slackBytes);
+    const first = memory.keep(nodes.length * bytesEach);
     return first === undefined ? undefined : new MaskBits(nodes, { first, bytesEach, bytesPerRow }, new Set());
   }
 
   /** For blocks of up to `block` elements, until the memory is reset. */
   static ofBlock(memory: TileMemory, nodes: readonly NodeId[], block: number): MaskBits {
-    const bytesEach = bytesFor(block) + slackBytes;
+    const bytesEach = bytesFor(block);
     const first = memory.allocate(nodes.length * bytesEach, `the masks of ${block} elements`);
     return new MaskBits(nodes, { first, bytesEach, bytesPerRow: 0 });
   }
@@ -89,9 +89,7 @@ export class MaskDrawing {
   }
 }
 
-/** Kernels write the bits of a whole iteration, however few of its elements there are. */
-const slackBytes = 16;
-
+/** Kernels write the bits of all elements that they work on at once, however few of those there are. */
 function bytesFor(elements: number): number {
-  return Math.ceil(elements / maskedElements) * (maskedElements / 8);
+  return Math.ceil(elements / tileSlack) * (tileSlack / 8);
 }

@@ -108,8 +108,11 @@ export class PieceRun {
 
   /** Gathers all statistics passes, for a piece that is a whole tensor and needs nothing from other tensors. */
   gatherAll(): void {
-    this.#keepMasks();
-    this.#keepInputs();
+    this.#environment.memory.clear();
+    if (this.#hasRoomToKeep()) {
+      this.#keepMasks();
+      this.#keepInputs();
+    }
     this.#schedule.statistics.forEach((_, pass) => {
       this.#scalars.finishPass(pass, this.gather(pass));
     });
@@ -123,31 +126,30 @@ export class PieceRun {
     return this.#schedule.columnwise ? [] : [...this.#scalars.statistics];
   }
 
-  /** Takes memory for masks that several passes need, if there are any and it is there. */
-  #keepMasks(): void {
-    const { memory } = this.#environment;
-    memory.clear();
-    const { elements } = this.#division;
-    if (this.#masks.length === 0 || elements === 0 || this.#schedule.statistics.length === 0) return;
-    const row = this.#schedule.rowwise ? this.#block : undefined;
-    this.#keptMasks = MaskBits.keep(memory, this.#masks, elements, row);
+  /**
+   * There are several passes, and what each takes is there beside what is kept, half of the memory at most. As much again
+   * is left for putting inputs together, which takes what is not known here.
+   */
+  #hasRoomToKeep(): boolean {
+    if (this.#schedule.statistics.length === 0 || this.#division.elements === 0) return false;
+    const bytesPerElement = this.#dtypes().reduce((bytes, dtype) => bytes + dtypeBytes(dtype), maxOutputBytes);
+    const bytes = workerBytes(bytesPerElement, this.#task.shape, this.#schedule, this.#masks.length);
+    return bytes <= this.#environment.memory.budgetBytes / 4;
   }
 
-  /** Takes memory for what several passes read, if what each of them takes besides is sure to be there, too. */
+  /** Takes memory for masks that several passes need, if there are any and it is there. */
+  #keepMasks(): void {
+    if (this.#masks.length === 0) return;
+    const row = this.#schedule.rowwise ? this.#block : undefined;
+    this.#keptMasks = MaskBits.keep(this.#environment.memory, this.#masks, this.#division.elements, row);
+  }
+
+  /** Takes memory for what several passes read, if it is there. */
   #keepInputs(): void {
-    const { inputs, shape } = this.#task;
-    const { statistics } = this.#schedule;
+    if (this.#task.inputs.some(isDerived)) return;
     const { memory } = this.#environment;
-    // Putting inputs together takes memory that is not known here.
-    if (statistics.length === 0 || this.#division.elements === 0 || inputs.some(isDerived)) return;
-    const dtypes = this.#dtypes();
-    const tile = workerBytes(
-      dtypes.reduce((bytes, dtype) => bytes + dtypeBytes(dtype), maxOutputBytes),
-      shape,
-      this.#schedule,
-    );
-    if (tile > memory.budgetBytes / 4) return;
-    this.#keptInputs = KeptInputs.keep(memory, dtypes, { elements: this.#division.elements, block: this.#block });
+    const size = { elements: this.#division.elements, block: this.#block };
+    this.#keptInputs = KeptInputs.keep(memory, this.#dtypes(), size);
   }
 
   /** Gathers one statistics pass: one partial per gather. Sums over columns are kept for the passes after it. */
@@ -375,10 +377,13 @@ export class PieceRun {
   #kernel(task: Task, name: string): Kernel {
     const dtypes = this.#dtypes();
     const key = `${this.#programKey} ${dtypes.join()} ${name}`;
-    let kernel = this.#environment.kernels.get(key);
+    const { kernels, memory } = this.#environment;
+    let kernel = kernels.get(key);
     if (kernel === undefined) {
-      kernel = new Kernel(this.#task.program, dtypes, task, this.#environment.memory);
-      this.#environment.kernels.set(key, kernel);
+      kernel = new Kernel(this.#task.program, dtypes, task, memory);
+      const [oldest] = kernels.keys();
+      if (oldest !== undefined && kernels.size >= mostKernels) kernels.delete(oldest);
+      kernels.set(key, kernel);
     }
     kernel.attach();
     return kernel;
@@ -397,6 +402,9 @@ export class PieceRun {
 
 /** Of an element of any dtype. */
 const maxOutputBytes = 8;
+
+/** A merge has a handful for each of its programs. V8 ends a process that has no room left for compiled code. */
+const mostKernels = 512;
 
 const programKeys = new WeakMap<Program, string>();
 

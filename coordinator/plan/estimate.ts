@@ -1,5 +1,6 @@
 import { dtypeBits } from "../../shared/checkpoint/dtypes.js";
 import { schedule } from "../../shared/expression/passes.js";
+import { rememberedMasks } from "../../shared/expression/remembered.js";
 import { workerBytes } from "../../shared/expression/tiles.js";
 import { isSameShape } from "../../shared/shape.js";
 import { assemblyBytes, inputDtype } from "./inputs.js";
@@ -15,7 +16,10 @@ export interface Estimate {
   readonly parameters: number;
   readonly units: number;
   readonly largestUnit: number;
-  /** What one agent holds for tensor data with this many slots; independent of the model's size. */
+  /**
+   * What one agent needs for tensor data with this many slots; independent of the model's size. An agent that may hold
+   * more keeps inputs and masks between passes.
+   */
   readonly memoryPerAgent: number;
   /** Output, index, manifest and a margin: what must be free where the output goes. */
   readonly diskNeeded: number;
@@ -26,6 +30,7 @@ const diskMargin = 1.02;
 
 export function estimate(plan: Plan, units: readonly Unit[], slotsPerAgent: number): Estimate {
   const schedules = plan.programs.map(schedule);
+  const masks = plan.programs.map((program) => rememberedMasks(program).length);
   let memoryPerWorker = 0;
   let last: PlannedTensor | undefined;
   for (const tensor of plan.tensors) {
@@ -36,7 +41,7 @@ export function estimate(plan: Plan, units: readonly Unit[], slotsPerAgent: numb
     if (passes === undefined) continue;
     const bytesPerElement = [dtype, ...inputs.map(inputDtype)].reduce((sum, d) => sum + dtypeBits(d) / 8, 0);
     const assembly = inputs.reduce((total, input) => total + assemblyBytes(input, shape.at(-1) ?? 1), 0);
-    memoryPerWorker = Math.max(memoryPerWorker, workerBytes(bytesPerElement, shape, passes) + assembly);
+    memoryPerWorker = Math.max(memoryPerWorker, workerBytes(bytesPerElement, shape, passes, masks[program]) + assembly);
   }
   const bytesOut = plan.files.reduce((total, file) => total + file.bytes, 0);
   return {

@@ -1,13 +1,12 @@
 import { type ComputableDtype, dtypeBytes } from "../../shared/checkpoint/dtypes.js";
-import { tileSlack } from "../../shared/expression/tiles.js";
 import { loadLanes } from "../compute/wasm/dtype-lanes.js";
 import { encodeModule, FunctionBody } from "../compute/wasm/encoder.js";
 import { wasmFunction } from "../compute/wasm/wasm-function.js";
 import { computable, type StoredInput } from "./input.js";
 import { type InputReader, type ReadContext, stagedElements } from "./reader.js";
 
-/** Vectors of four in a trip of the loop, so that a span's last trip stays within a tile's slack. */
-const unrolled = tileSlack / 4;
+/** Elements in a trip of the loop: no more than a tile's slack, which a span's last trip stays within. */
+const tripElements = 16;
 
 /** Reads a stored tensor as F32, exactly but for F64, which is rounded. */
 export class WidenedReader implements InputReader {
@@ -33,7 +32,7 @@ export class WidenedReader implements InputReader {
     for (let at = begin; at < end; at += stagedElements) {
       const count = Math.min(stagedElements, end - at);
       this.#context.read(file, staging, count * width, offset + at * width);
-      widen(staging, into + 4 * (at - begin), Math.ceil(count / tileSlack));
+      widen(staging, into + 4 * (at - begin), Math.ceil(count / tripElements));
     }
   }
 }
@@ -43,19 +42,19 @@ function encodeWiden(dtype: ComputableDtype, maximumPages: number): Uint8Array<A
   const [from, into, trips] = [0, 1, 2] as const;
   const body = new FunctionBody(3);
   body.loop(() => {
-    for (let vector = 0; vector < unrolled; vector += 1) {
+    for (let vector = 0; vector < tripElements / 4; vector += 1) {
       body.get(into);
       loadLanes(body, dtype, from, 4 * vector * dtypeBytes(dtype));
       body.store("v128.store", 16 * vector);
     }
     body
       .get(from)
-      .i32(tileSlack * dtypeBytes(dtype))
+      .i32(tripElements * dtypeBytes(dtype))
       .op("i32.add")
       .set(from);
     body
       .get(into)
-      .i32(tileSlack * 4)
+      .i32(tripElements * 4)
       .op("i32.add")
       .set(into);
     body.get(trips).i32(1).op("i32.sub").tee(trips).branchIf(0);

@@ -8,8 +8,8 @@ import type { Schedule } from "./passes.js";
  */
 export const tileBytes = 1 << 20;
 
-/** Kernels work on whole vectors, so the last one may reach this many elements past the tile. */
-export const tileSlack = 16;
+/** Kernels work on up to this many elements at once, so the last time they may reach nearly as far past the tile. */
+export const tileSlack = 32;
 
 /** Elements that are worked on at once: some whole blocks, as blockOf() has them. */
 export function tileElements(
@@ -27,11 +27,14 @@ function rankingBytes(elements: number): number {
   return 12 * elements + Math.min(mostCountBytes, 8 * elements);
 }
 
+/** Control blocks of kernels, spare bins, and whole pages of memory. */
+const roundingBytes = 128 << 10;
+
 /**
- * What a worker holds while it runs a piece: a tile of every tensor, the bins of its counting passes, its column sums,
- * and a block of every value that kernels get ready-made.
+ * What a worker needs to run a piece: a tile of every tensor, the bins of its counting passes, its column sums, and a
+ * block of every value that kernels get ready-made, the bits of `masks` random masks among them.
  */
-export function workerBytes(bytesPerElement: number, shape: readonly number[], schedule: Schedule): number {
+export function workerBytes(bytesPerElement: number, shape: readonly number[], schedule: Schedule, masks = 0): number {
   const { statistics, prepared, rowwise } = schedule;
   const division = divisionOf(shape);
   const block = blockOf(schedule, division) + tileSlack;
@@ -40,6 +43,9 @@ export function workerBytes(bytesPerElement: number, shape: readonly number[], s
       4 * gathers.reduce((bins, { kind }) => bins + binsOf(kind), 0) + 8 * block * columnSums.length,
   );
   const preparedBytes = 4 * prepared.length * block + (rowwise && prepared.length > 0 ? rankingBytes(block) : 0);
-  const tile = tileElements(bytesPerElement, division, schedule) + tileSlack;
-  return tile * bytesPerElement + Math.max(0, ...gathered) + preparedBytes;
+  const maskBytes = (masks * block) / 8;
+  const written = bytesPerElement * tileElements(bytesPerElement, division, schedule);
+  // A pass that writes nothing fits more elements into a tile: up to all of its bytes are taken.
+  const tile = statistics.length === 0 ? written : Math.max(tileBytes, written);
+  return tile + bytesPerElement * tileSlack + Math.max(0, ...gathered) + preparedBytes + maskBytes + roundingBytes;
 }

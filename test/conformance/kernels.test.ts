@@ -198,6 +198,67 @@ test.each([
   expect(Buffer.from(runCompiled(given, new Forgetful(64 << 20)).bytes)).toEqual(Buffer.from(runCompiled(given).bytes));
 });
 
+const several: Record<string, (a: Expression, b: Expression) => Expression> = {
+  "of one stream": (a, b) => {
+    const kept = where(a.uniform(0).isBelow(0.3), a, where(a.uniform(0).isBelow(0.6), b, 0));
+    return kept.over(kept.abs().sumOver("tensor"));
+  },
+  "one of which is needed by the last pass alone": (a, b) => {
+    const late = where(a.uniform(0).isBelow(0.3), b, 0);
+    const kept = where(b.uniform(1).isBelow(0.5), a, 0);
+    return late.plus(kept).over(kept.abs().sumOver("tensor"));
+  },
+  "one of which says how likely another is": (a, b) => {
+    const isKept = a.uniform(0).isBelow(b.rankInRow());
+    const kept = where(isKept, a, 0);
+    const isLate = b.uniform(1).isBelow(where(isKept, 0.9, 0.3));
+    return where(isLate, b, kept).over(kept.abs().sumOver("tensor"));
+  },
+  "and ranks of what one of them keeps": (a, b) => {
+    const kept = where(a.uniform(0).isBelow(b.rankInRow()), a, 0);
+    return kept.rankInRow().plus(kept.over(kept.abs().sumOver("tensor")));
+  },
+};
+
+test.each(Object.keys(several))("several masks between passes, %s, give the interpreter's bits", (name) => {
+  const build = several[name] as (a: Expression, b: Expression) => Expression;
+  const built = program(2, (inputs) => build(first(inputs), second(inputs)));
+  const random = seeded(8);
+  for (const [rows, columns] of [
+    [1, 40],
+    [3, 13],
+    [9, 33],
+  ] as const) {
+    const inputs = [normals(rows * columns, random), normals(rows * columns, random)];
+    expectSameBits({ program: built, inputs, shape: [rows, columns], seed: 6 });
+  }
+});
+
+test("a stream of random numbers that a program names twice leaves the others as they are", () => {
+  const uniform = (value: number) => ({ op: "uniform", args: [], value }) as const;
+  const add = (...args: number[]) => ({ op: "add", args, value: 0 }) as const;
+  const nodes = [
+    { op: "input", args: [], value: 0 },
+    uniform(0),
+    uniform(0),
+    uniform(1),
+    add(1, 2),
+    add(4, 3),
+    add(5, 0),
+  ] as const;
+  expectSameBits({ program: { nodes, output: 6, inputs: 1, parameters: [] }, inputs: [normals(40, seeded(2))] });
+});
+
+test("what kernels write behind the last element of a tile is nobody's", () => {
+  const built = program(1, (inputs) => {
+    const kept = where(first(inputs).uniform(0).isBelow(0.5), first(inputs), 0);
+    return kept.minus(kept.sumOver("row"));
+  });
+  // Two tiles, in which rows are drawn twice each.
+  const inputs = [normals(2_000 * 33, seeded(4))];
+  expectSameBits({ program: built, inputs, shape: [2_000, 33], dtypes: ["F64"], outputDtype: "F64" });
+});
+
 test("random programs give the interpreter's bits", () => {
   for (let seed = 0; seed < 1000; seed += 1) {
     const random = seeded(seed);

@@ -37,7 +37,7 @@ export type KernelTask =
    */
   | ({ readonly kind: "map"; readonly output: ComputableDtype; readonly seen: "counts" | "ranges" } & Masks);
 
-/** Masks that a kernel need not draw, because their bits are in memory; see drawnMasks(). */
+/** Masks that a kernel need not draw, because their bits are in memory; see rememberedMasks(). */
 export interface Masks {
   readonly masks?: readonly NodeId[];
 }
@@ -85,7 +85,7 @@ class KernelCompiler {
     const isLeaf = (id: NodeId): boolean => isScalar(id) || isReady(id) || isRead(id);
     const needed = reachable(program, targets, isLeaf);
     const elements = needed.filter((id) => !isLeaf(id)).map((id) => nodeAt(program, id));
-    const streams = elements.filter(({ op }) => op === "uniform").map(({ value }) => value);
+    const streams = [...new Set(elements.filter(({ op }) => op === "uniform").map(({ value }) => value))];
     const read = needed.filter(isRead);
     const body = new FunctionBody(parameterCount);
     const layout = layOut({
@@ -223,7 +223,10 @@ class KernelCompiler {
   }
 }
 
-/** Random numbers are drawn by 16, and a single stream's by twice as many: each is a long chain, which waits for itself. */
+/**
+ * Random numbers are drawn by 16, and a single stream's by twice as many: each is a long chain, which waits for itself.
+ * Never more than `tileSlack`.
+ */
 function elementsPerIteration(streams: number, masks: number): number {
   if (streams === 1) return 2 * maskedElements;
   return streams > 1 || masks > 0 ? maskedElements : 2 * vectorLanes;
