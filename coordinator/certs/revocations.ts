@@ -35,14 +35,6 @@ export async function signRevocations(authority: Authority, revoked: readonly Re
   return `${x509.PemConverter.encode(list.rawData, pemTag)}\n`;
 }
 
-/** What a list in PEM says, in its order. */
-export function readRevocations(pem: string): readonly Revoked[] {
-  const [der = new ArrayBuffer(0)] = x509.PemConverter.decode(pem);
-  return new x509.X509Crl(der).entries.map(({ serialNumber, revocationDate }) => {
-    return { serial: serialNumber, on: revocationDate };
-  });
-}
-
 /** Of a number below 2^47: six bytes, the first of which is below 128. */
 function derInteger(value: number): Buffer {
   const content = Buffer.alloc(6);

@@ -8,7 +8,7 @@ import { describeIdentity, identityOf, parseCertificate } from "../../shared/rpc
 import { parseRevocations } from "../../shared/rpc/tls/revocation-list.js";
 import type { Authority } from "./authority.js";
 import { openAuthority, put } from "./files.js";
-import { type Revoked, readRevocations, signRevocations } from "./revocations.js";
+import { type Revoked, signRevocations } from "./revocations.js";
 
 /** The list of a folder of certificates. */
 export const listName = "ca.crl";
@@ -57,8 +57,8 @@ export async function revokeCertificates(
 async function readList(file: string, { certificate }: Authority): Promise<readonly Revoked[]> {
   const pem = await readFile(file);
   // A list of somebody else's, or a broken one, is not to be lost.
-  parseRevocations(pem, Buffer.from(certificate), quote(file));
-  return readRevocations(String(pem));
+  const { entries } = parseRevocations(pem, Buffer.from(certificate), quote(file));
+  return entries.map(([serial, on]) => ({ serial: serial.padStart(2 * Math.ceil(serial.length / 2), "0"), on }));
 }
 
 async function find(

@@ -26,7 +26,7 @@ export function openRemoteStore(options: RemoteOptions = {}): RemoteStore {
   };
   const client = (isInside: boolean, own: readonly string[] = []): HttpClient => {
     const [first] = clients;
-    const made = createHttpClient(options, ruleOf(isInside, own));
+    const made = createHttpClient(options, ruleOf(isInside, own), isInside ? insiders.lookup : undefined);
     // All that is on its way counts together.
     clients.push(first === undefined ? made : { ...made, gate: first.gate });
     return clients.at(-1) ?? made;

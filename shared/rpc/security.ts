@@ -69,6 +69,12 @@ function openCredentials(handed: Credentials, files: CredentialFiles | undefined
   return new LiveCredentials(handed, files);
 }
 
+/** For another thread, which may start when the files cannot be read: with what they held last, a revocation list above all. */
+export function currentSecurity(security: Security): Security {
+  const live = liveCredentials(security);
+  return security.kind === "loopback" || live === undefined ? security : { ...security, ...live.current };
+}
+
 /** Looks at all TLS files of this thread now, as on SIGHUP. */
 export async function reloadCredentials(): Promise<void> {
   await Promise.all([...byFiles.values()].map((live) => live.reload()));

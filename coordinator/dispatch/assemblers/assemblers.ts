@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { toBinary } from "@bufbuild/protobuf";
 import { AmalgamError } from "../../../shared/errors.js";
 import { MergeRequestSchema } from "../../../shared/gen/amalgam/v1/agent_pb.js";
+import { currentSecurity } from "../../../shared/rpc/security.js";
 import type { AttemptOptions, UnitResult } from "../attempt.js";
 import type { UnitRequest } from "../request.js";
 import type { AssemblerAgent, AssemblerData, FromAssembler, ToAssembler } from "./protocol.js";
@@ -132,7 +133,9 @@ class Assembler {
 
   #start(): void {
     if (this.#worker !== undefined) return;
-    const worker = new Worker(new URL("./assembler.js", import.meta.url), { workerData: this.#data });
+    const { files, security } = this.#data;
+    const workerData: AssemblerData = { files, security: security && currentSecurity(security) };
+    const worker = new Worker(new URL("./assembler.js", import.meta.url), { workerData });
     worker.on("message", (message: FromAssembler) => this.#hear(message));
     worker.on("error", (error) => this.#lose(worker, AmalgamError.from(error).message));
     worker.on("exit", (code) => this.#lose(worker, `it ended with code ${code}`));

@@ -1,7 +1,8 @@
+import type { LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
 import { type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import { ByteGate } from "../../checkpoint/byte-gate.js";
-import { AmalgamError } from "../../errors.js";
+import { proxyIn, proxyVariable, spared } from "../proxy.js";
 import type { HostRule } from "../reach.js";
 import type { Patience, RemoteOptions } from "../remote-store.js";
 import { assertPublic, publicLookup } from "./public-hosts.js";
@@ -46,21 +47,22 @@ const idleMs = 30_000;
 const discardMs = 2_000;
 const discardBytes = 128 << 10;
 
-/** `rule`: without one, hosts may be anywhere. Proxies look names up themselves. */
-export function createHttpClient(options: RemoteOptions, rule?: HostRule): HttpClient {
+/** `rule`: without one, hosts may be anywhere, and are where `lookup` says. Proxies look names up themselves. */
+export function createHttpClient(options: RemoteOptions, rule?: HostRule, lookup?: LookupFunction): HttpClient {
   const { env = process.env, maxInFlightBytes = defaultInFlightBytes } = options;
   const patience = { ...defaultPatience, ...options.patience };
-  const proxied = (name: string): string => env[name.toLowerCase()] ?? env[name] ?? "";
-  for (const name of ["HTTP_PROXY", "HTTPS_PROXY"]) assertProxy(name, proxied(name));
+  const found = rule === undefined ? lookup : publicLookup(rule);
+  const noProxy = proxyVariable("NO_PROXY", env);
   const agent = new EnvHttpProxyAgent({
-    httpProxy: proxied("HTTP_PROXY"),
-    httpsProxy: proxied("HTTPS_PROXY"),
-    noProxy: [proxied("NO_PROXY"), "localhost", "127.0.0.1", "[::1]"].filter(Boolean).join(","),
+    httpProxy: proxyIn("HTTP_PROXY", env)?.href ?? "",
+    httpsProxy: proxyIn("HTTPS_PROXY", env)?.href ?? "",
+    // A star counts alone.
+    noProxy: /(^|[,\s])\*($|[,\s])/.test(noProxy) ? "*" : [noProxy, ...spared].filter(Boolean).join(","),
     connections: maxConnectionsPerServer,
     keepAliveTimeout: idleMs,
     headersTimeout: patience.stallMs,
     bodyTimeout: patience.stallMs,
-    connect: { timeout: patience.connectMs, ...(rule && { lookup: publicLookup(rule) }) },
+    connect: { timeout: patience.connectMs, ...(found && { lookup: found }) },
   });
   return {
     ask: async ({ method, url, headers, signal }) => {
@@ -83,12 +85,6 @@ export function createHttpClient(options: RemoteOptions, rule?: HostRule): HttpC
     // Not close(), which would wait for bodies that nobody reads any more.
     close: () => agent.destroy(),
   };
-}
-
-/** The value is not shown: it may hold a password. */
-function assertProxy(name: string, value: string): void {
-  if (value === "" || (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))) return;
-  throw new AmalgamError("usage", `Cannot use ${name}: it is no address such as "http://proxy:3128"`);
 }
 
 async function discard(body: Dispatcher.ResponseData["body"], ms: number): Promise<void> {

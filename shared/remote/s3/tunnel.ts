@@ -1,59 +1,57 @@
-import { request as requestHttp } from "node:http";
-import { Agent, type AgentOptions, request as requestHttps } from "node:https";
+import type { ClientRequest } from "node:http";
+import { isIPv6, type Socket } from "node:net";
 import { connect } from "node:tls";
-import { AmalgamError } from "../../errors.js";
+import { HttpsProxyAgent } from "https-proxy-agent";
+import { getProxyForUrl } from "proxy-from-env";
+import { proxyIn, spared } from "../proxy.js";
 
-const connectMs = 10_000;
+type Options = Parameters<HttpsProxyAgent<string>["connect"]>[1];
 
-/** Connections to servers through the tunnels of a proxy (`CONNECT`, RFC 9110, 9.3.6): what passes is encrypted from end to end. */
-export class TunnelAgent extends Agent {
-  readonly #proxy: URL;
-  readonly #exempt: (host: string) => boolean;
-
-  /** `exempt`: hosts that are connected to directly. */
-  constructor(proxy: URL, exempt: (host: string) => boolean, options?: AgentOptions) {
-    super(options);
-    this.#proxy = proxy;
-    this.#exempt = exempt;
+/** Connections through the tunnels of a proxy (`CONNECT`, RFC 9110, 9.3.6): what passes is encrypted from end to end. */
+export class TunnelAgent extends HttpsProxyAgent<string> {
+  /** Hosts that `NO_PROXY` names are connected to directly. */
+  constructor(proxy: URL) {
+    const { username, password } = proxy;
+    const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
+    const address = new URL(proxy);
+    // The library shows its address where DEBUG is set.
+    address.username = "";
+    address.password = "";
+    super(address, {
+      ...{ keepAlive: true, maxSockets: 50, noDelay: true },
+      headers: username || password ? { "Proxy-Authorization": `Basic ${login}` } : {},
+    });
   }
 
-  override createConnection(...[options, done]: Parameters<Agent["createConnection"]>) {
-    const { host = "localhost", port = 443 } = options;
-    if (done === undefined || this.#exempt(host ?? "")) return super.createConnection(options, done);
-    const { protocol, username, password } = this.#proxy;
-    const target = `${host}:${port}`;
-    const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
-    const headers = { host: target, ...(username !== "" && { "proxy-authorization": `Basic ${login}` }) };
-    const asking = (protocol === "https:" ? requestHttps : requestHttp)({
-      ...{ host: this.#proxy.hostname.replace(/^\[|\]$/g, ""), port: this.#proxy.port, method: "CONNECT" },
-      ...{ path: target, headers, agent: false, timeout: connectMs },
+  /** Guessed otherwise, and not always alike: connections would not be used again. */
+  override isSecureEndpoint(): boolean {
+    return true;
+  }
+
+  override async connect(request: ClientRequest, options: Options): Promise<Socket> {
+    if (isSpared(options.host ?? "localhost", options.port ?? 443)) return connect(options as object);
+    let status: number | undefined;
+    request.once("proxyConnect", ({ statusCode }: { readonly statusCode: number }) => {
+      status = statusCode;
     });
-    // What comes with an error is no stream.
-    const fail = (error: Error): void => (done as (error: Error) => void)(error);
-    asking.once("connect", ({ statusCode }, socket) => {
-      if (statusCode === 200) return done(null, connect({ ...options, socket, servername: host ?? "" } as object));
-      socket.destroy();
-      fail(new Error(`The proxy refuses to connect, with status ${statusCode}`));
-    });
-    asking.once("timeout", () => asking.destroy(new Error(`The proxy has not connected for ${connectMs / 1_000} s`)));
-    asking.once("error", fail);
-    asking.end();
-    return undefined;
+    const socket = await super.connect(request, options);
+    if (status === 200) return socket;
+    // It would play what the proxy says, as if the server had said it.
+    socket.destroy();
+    throw new Error(`The proxy refuses to connect, with status ${status}`);
   }
 }
 
-/** As `HTTPS_PROXY` and `NO_PROXY` say, in either case; undefined: no proxy. Fails with `usage` for one that is no address. */
+/** As `HTTPS_PROXY` says, in either case; undefined: no proxy. Fails with `usage` for one that is no address. */
 export function tunnelAgent(env: Readonly<Record<string, string | undefined>>): TunnelAgent | undefined {
-  const [proxy, exempt] = ["https_proxy", "no_proxy"].map((name) => env[name] || env[name.toUpperCase()] || "");
-  if (!proxy) return undefined;
-  // The value is not shown: it may hold a password.
-  if (!URL.canParse(proxy) || !/^https?:$/.test(new URL(proxy).protocol)) {
-    throw new AmalgamError("usage", 'Cannot use HTTPS_PROXY: it is no address such as "http://proxy:3128"');
-  }
-  const suffixes = (exempt ?? "")
-    .split(/[,\s]+/)
-    .flatMap((word) => word.replace(/^\*?\./, "").replace(/:\d+$/, "") || []);
-  const isExempt = (host: string): boolean =>
-    suffixes.some((suffix) => suffix === "*" || host === suffix || host.endsWith(`.${suffix}`));
-  return new TunnelAgent(new URL(proxy), isExempt, { keepAlive: true, maxSockets: 50 });
+  const proxy = proxyIn("HTTPS_PROXY", env);
+  return proxy && new TunnelAgent(proxy);
+}
+
+/** A name in `NO_PROXY` is of all names below it, as undici and curl have it. */
+function isSpared(host: string, port: number): boolean {
+  const shown = isIPv6(host) ? `[${host}]` : host.toLowerCase();
+  const labels = shown.split(".");
+  const names = [`any.${shown}`, ...labels.map((_, index) => labels.slice(index).join("."))];
+  return spared.includes(shown) || names.some((name) => getProxyForUrl(`https://${name}:${port}`) === "");
 }

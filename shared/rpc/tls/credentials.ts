@@ -98,7 +98,14 @@ async function readSmall(file: string): Promise<Buffer> {
 }
 
 export function isSame(one: Credentials, other: Credentials): boolean {
-  return (["ca", "certificate", "key", "crl"] as const).every((part) => {
-    return Buffer.compare(one[part] ?? Buffer.of(), other[part] ?? Buffer.of()) === 0;
-  });
+  return areEqual(one, other, ["ca", "certificate", "key", "crl"]);
+}
+
+/** Whether the same is revoked, by the same authorities. */
+export function isSameList(one: Credentials, other: Credentials): boolean {
+  return areEqual(one, other, ["ca", "crl"]);
+}
+
+function areEqual(one: Credentials, other: Credentials, parts: readonly (keyof Credentials)[]): boolean {
+  return parts.every((part) => Buffer.compare(one[part] ?? Buffer.of(), other[part] ?? Buffer.of()) === 0);
 }

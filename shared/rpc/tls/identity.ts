@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import type { DetailedPeerCertificate } from "node:tls";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
 
@@ -88,6 +89,22 @@ export function parseCertificates(pem: Buffer, what: string): readonly X509Certi
       blocks.length > 1 ? `one of its ${blocks.length} certificates is not whole` : "it is not a certificate in PEM";
     throw new AmalgamError("usage", `Cannot read ${what}: ${place}`, { cause });
   }
+}
+
+/** A peer's certificate, and those of the authorities above it, as a connection tells them with all details. */
+export function chainOf(certificate: DetailedPeerCertificate): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  const seen = new Set<DetailedPeerCertificate>();
+  // Whoever signed its own certificate is its own issuer.
+  for (
+    let one: DetailedPeerCertificate | undefined = certificate;
+    one?.raw && !seen.has(one);
+    one = one.issuerCertificate
+  ) {
+    seen.add(one);
+    chain.push(new X509Certificate(one.raw));
+  }
+  return chain;
 }
 
 function commonName(certificate: X509Certificate): string {

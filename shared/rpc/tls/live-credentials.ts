@@ -7,6 +7,7 @@ import {
   type Credentials,
   identityIn,
   isSame,
+  isSameList,
   readAll,
   revocationsIn,
 } from "./credentials.js";
@@ -21,7 +22,7 @@ const pollMs = 2_000;
 /**
  * Credentials that follow their files: what is renewed on disk is used for connections from then on, and running ones go on
  * as they are, but for those of peers that are revoked. Files that do not fit together, as in the middle of a renewal, change
- * nothing.
+ * nothing; a revocation list that cannot be believed holds up nothing but itself.
  *
  * The files are looked at every two seconds once somebody has listened, and when {@link reload} is called. They are read whole:
  * they are small, and times of files do not tell all changes.
@@ -38,6 +39,8 @@ export class LiveCredentials {
   /** Seen at the last look and not taken. */
   #refused: Credentials | string | undefined;
   #said: string | undefined;
+  /** A list that cannot be believed, with its authorities, and why. */
+  #unbelieved: { readonly credentials: Credentials; readonly reason: unknown } | undefined;
   /** Kinds of reminders, with the day and the certificate that they were for. */
   readonly #reminded = new Map<TlsNotice["type"], string>();
 
@@ -57,10 +60,22 @@ export class LiveCredentials {
     return this.#identity;
   }
 
-  /** Why a peer's certificate does not count any more, for messages; undefined: it is on no list. */
-  revocationOf(certificate: X509Certificate): string | undefined {
-    const on = this.#revocations.revokedOn(certificate);
-    return on && describeRevocation(certificate.serialNumber, on, this.files?.crl);
+  /**
+   * Why a peer's certificate does not count any more, for messages; undefined: it is on no list, and neither are those of the
+   * authorities above it, which follow it.
+   */
+  revocationOf(...chain: readonly X509Certificate[]): string | undefined {
+    for (const [index, certificate] of chain.entries()) {
+      const on = this.#revocations.revokedOn(certificate);
+      if (on === undefined) continue;
+      return describeRevocation(
+        index === 0 ? "its certificate" : "its authority's certificate",
+        certificate,
+        on,
+        this.files?.crl,
+      );
+    }
+    return undefined;
   }
 
   /** Called when {@link current} is another one. Returns what ends that. */
@@ -96,6 +111,7 @@ export class LiveCredentials {
       }
     } catch (reason) {
       this.#keep(found, AmalgamError.from(reason));
+      if (found !== undefined) this.#takeAllButList(found);
     }
     this.#remind();
   }
@@ -104,7 +120,7 @@ export class LiveCredentials {
     const before = this.#identity;
     const identity = identityIn(credentials, this.files);
     assertSuccessor(identity, before, this.files);
-    const revocations = revocationsIn(credentials, this.files);
+    const revocations = this.#revocationsIn(credentials);
     const isOtherList = !isSame(this.#current, { ...this.#current, crl: credentials.crl });
     this.#identity = identity;
     this.#revocations = revocations;
@@ -114,11 +130,34 @@ export class LiveCredentials {
     const { name, serial, validTo } = identity;
     const parts = [
       ...(serial === before.serial ? [] : [`serial ${serial}, valid until ${dayOf(validTo)}`]),
-      ...(isOtherList ? [`a list of ${revocations.size} revoked certificates`] : []),
+      ...(isOtherList ? [`a list of ${revocations.entries.length} revoked certificates`] : []),
     ];
     const what = parts.length === 0 ? "other authorities" : parts.join(", ");
     this.#tell({ level: "info", type: "tls reloaded", message: `Uses the new TLS files of ${quote(name)}: ${what}` });
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Otherwise a certificate would end, although it has been renewed in time. */
+  #takeAllButList(found: Credentials): void {
+    const rest = { ...found, crl: this.#current.crl };
+    if (isSame(rest, found) || isSame(rest, this.#current)) return;
+    try {
+      this.#take(rest);
+    } catch {
+      // What is wrong is not, or not only, the list: it has been told.
+    }
+  }
+
+  /** A long list takes most of a second to read, and the files are looked at every two: none is read twice in a row. */
+  #revocationsIn(credentials: Credentials): Revocations {
+    if (isSameList(credentials, this.#current)) return this.#revocations;
+    if (this.#unbelieved && isSameList(credentials, this.#unbelieved.credentials)) throw this.#unbelieved.reason;
+    try {
+      return revocationsIn(credentials, this.files);
+    } catch (reason) {
+      this.#unbelieved = { credentials, reason };
+      throw reason;
+    }
   }
 
   /** Files are replaced one after the other: what is wrong is told when it is still so at the next look. */

@@ -1,27 +1,30 @@
 import { verify, type X509Certificate } from "node:crypto";
+import { createRequire } from "node:module";
+import type { CertificateList, Extension, Time } from "@peculiar/asn1-x509";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
-import { DerReader, derTag, oidOf, timeOf } from "./der.js";
 import { parseCertificates } from "./identity.js";
+
+const require = createRequire(import.meta.url);
 
 /** What authorities take back before it ends by its date. */
 export interface Revocations {
   /** Since when the certificate does not count; undefined: it does. */
   readonly revokedOn: (certificate: X509Certificate) => Date | undefined;
-  /** When the first of the lists was to have a successor; undefined: none says so. */
+  /** When the first of the lists was to have a successor; undefined: there is none. */
   readonly nextUpdate: Date | undefined;
-  /** Certificates on all lists together. */
-  readonly size: number;
+  /** Of all lists together, in their order: serial numbers in hexadecimal without zeros before them, and since when. */
+  readonly entries: readonly (readonly [serial: string, on: Date])[];
 }
 
 /** Without a list. */
-export const noRevocations: Revocations = { revokedOn: () => undefined, nextUpdate: undefined, size: 0 };
+export const noRevocations: Revocations = { revokedOn: () => undefined, nextUpdate: undefined, entries: [] };
 
 interface RevocationList {
   readonly authority: X509Certificate;
   /** By serial number. */
   readonly revoked: ReadonlyMap<string, Date>;
-  readonly nextUpdate: Date | undefined;
+  readonly nextUpdate: Date;
 }
 
 /**
@@ -49,7 +52,6 @@ export function parseRevocations(pem: Buffer, ca: Buffer, what: string): Revocat
       throw refused(`${place}${cause.message}`, cause);
     }
   });
-  const updates = lists.flatMap(({ nextUpdate }) => nextUpdate ?? []);
   return {
     revokedOn: (certificate) => {
       const serial = canonical(certificate.serialNumber);
@@ -60,62 +62,63 @@ export function parseRevocations(pem: Buffer, ca: Buffer, what: string): Revocat
       }
       return undefined;
     },
-    nextUpdate: updates.reduce<Date | undefined>((least, one) => (least && least < one ? least : one), undefined),
-    size: lists.reduce((total, { revoked }) => total + revoked.size, 0),
+    nextUpdate: lists.map(({ nextUpdate }) => nextUpdate).reduce((least, one) => (least < one ? least : one)),
+    entries: lists.flatMap(({ revoked }) => [...revoked]),
   };
 }
 
 function parseList(der: Buffer, authorities: readonly X509Certificate[]): RevocationList {
-  const file = new DerReader(der);
-  const list = file.enter();
-  const signed = list.next(derTag.sequence);
-  const algorithm = oidOf(list.enter().next(derTag.oid).content);
-  // Its first byte says how many bits of the last one do not count: none.
-  const signature = list.next(derTag.bitString).content.subarray(1);
-  if (!file.isDone || !list.isDone) throw new RangeError("something follows its end");
-  if (!hashes.has(algorithm)) throw new RangeError(`it is signed by algorithm ${algorithm}, which does not count here`);
+  const { tbsCertListRaw: signed, tbsCertList: list, signature } = decode(der);
+  if (signed === undefined || !der.subarray(-signature.byteLength).equals(new Uint8Array(signature))) {
+    throw new RangeError("something follows its end");
+  }
+  const { algorithm } = list.signature;
   const hash = hashes.get(algorithm);
-  const authority = authorities.find(({ publicKey }) => isSigned(hash, signed.whole, publicKey, signature));
+  if (hash === undefined) {
+    throw new RangeError(`it is signed by algorithm ${algorithm}, which does not count here`);
+  }
+  const authority = authorities.find(({ publicKey }) => isSigned(hash, Buffer.from(signed), publicKey, signature));
   if (authority === undefined) {
     throw new RangeError(
       "it is signed by none of the authorities that we trust; put its own one's certificate to them",
     );
   }
-  return { authority, ...parseSigned(new DerReader(signed.content)) };
+  // Without it, RFC 5280 asks for it, the library reads neither entries nor extensions, and says nothing.
+  if (list.nextUpdate === undefined) throw new RangeError("it does not say when its successor comes (nextUpdate)");
+  assertUnderstood(list.crlExtensions, "it");
+  const revoked = new Map<string, Date>();
+  for (const { userCertificate, revocationDate, crlEntryExtensions } of list.revokedCertificates ?? []) {
+    assertUnderstood(crlEntryExtensions, "an entry");
+    revoked.set(canonical(Buffer.from(userCertificate).toString("hex")), timeIn(revocationDate));
+  }
+  return { authority, revoked, nextUpdate: timeIn(list.nextUpdate) };
 }
 
-function parseSigned(list: DerReader): Pick<RevocationList, "revoked" | "nextUpdate"> {
-  list.nextIf(derTag.integer);
-  // Algorithm and issuer, which the signature has told, and when it was made.
-  list.next(derTag.sequence);
-  list.next(derTag.sequence);
-  timeOf(list.next(derTag.utcTime, derTag.generalizedTime));
-  const next = list.nextIf(derTag.utcTime, derTag.generalizedTime);
-  const revoked = new Map<string, Date>();
-  const entries = list.nextTag === derTag.sequence ? list.enter() : undefined;
-  while (entries?.isDone === false) {
-    const entry = entries.enter();
-    const serial = canonical(entry.next(derTag.integer).content.toString("hex"));
-    revoked.set(serial, timeOf(entry.next(derTag.utcTime, derTag.generalizedTime)));
-    if (!entry.isDone) assertUnderstood(entry.enter(), "an entry");
+function decode(der: Buffer): CertificateList {
+  // Loaded where there is a list: that takes longer than all else at the start of an agent.
+  const { AsnConvert } = require("@peculiar/asn1-schema") as typeof import("@peculiar/asn1-schema");
+  const { CertificateList } = require("@peculiar/asn1-x509") as typeof import("@peculiar/asn1-x509");
+  try {
+    // A value takes two bytes at least.
+    return AsnConvert.parse(der, CertificateList, { berOptions: { maxNodes: der.length / 2 } });
+  } catch (cause) {
+    throw new RangeError("it is not whole, or something else", { cause });
   }
-  const extensions = list.nextIf(derTag.extensions);
-  if (extensions !== undefined) assertUnderstood(new DerReader(extensions.content).enter(), "it");
-  return { revoked, nextUpdate: next && timeOf(next) };
+}
+
+function timeIn(time: Time): Date {
+  const date = time.getTime();
+  if (Number.isNaN(date.getTime())) throw new RangeError("a time is none of RFC 5280's");
+  return date;
 }
 
 /** What is critical changes what a list means: a delta, an entry of another issuer's. */
-function assertUnderstood(extensions: DerReader, whose: string): void {
-  while (!extensions.isDone) {
-    const extension = extensions.enter();
-    const oid = oidOf(extension.next(derTag.oid).content);
-    const isCritical = extension.nextIf(derTag.boolean)?.content[0] === 0xff;
-    if (isCritical && oid !== issuingDistributionPoint) {
-      throw new RangeError(
-        `${whose} has critical extension ${oid}, which is not understood here; give a complete list`,
-      );
-    }
-  }
+function assertUnderstood(extensions: readonly Extension[] = [], whose: string): void {
+  const strange = extensions.find(({ critical, extnID }) => critical && extnID !== issuingDistributionPoint);
+  if (strange === undefined) return;
+  throw new RangeError(
+    `${whose} has critical extension ${strange.extnID}, which is not understood here; give a complete list`,
+  );
 }
 
 /** Where the list is published, which some authorities mark as critical. That a list is for users' certificates alone suits us. */
@@ -134,13 +137,13 @@ const hashes: ReadonlyMap<string, string | null> = new Map([
 ]);
 
 function isSigned(
-  hash: string | null | undefined,
+  hash: string | null,
   signed: Buffer,
   key: X509Certificate["publicKey"],
-  signature: Buffer,
+  signature: ArrayBuffer,
 ): boolean {
   try {
-    return verify(hash, signed, key, signature);
+    return verify(hash, signed, key, new Uint8Array(signature));
   } catch {
     // A key of another kind than the signature.
     return false;
@@ -153,7 +156,12 @@ function canonical(serial: string): string {
 }
 
 /** For messages: which certificate, since when, and what to do. */
-export function describeRevocation(serial: string, on: Date, file: string | undefined): string {
+export function describeRevocation(
+  whose: string,
+  { serialNumber: serial }: X509Certificate,
+  on: Date,
+  file: string | undefined,
+): string {
   const list = file === undefined ? "" : ` as ${quote(file)} says`;
-  return `its certificate, serial ${serial}, is revoked since ${on.toISOString().slice(0, 10)}${list}; its holder takes a new one with a new key, as amalgam certs --renew makes`;
+  return `${whose}, serial ${serial}, is revoked since ${on.toISOString().slice(0, 10)}${list}; its holder takes a new one with a new key, as amalgam certs --renew makes`;
 }

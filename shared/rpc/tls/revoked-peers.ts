@@ -5,7 +5,7 @@ import type { TLSSocket } from "node:tls";
 import type { Server } from "@grpc/grpc-js";
 import { formatAddress } from "../channel.js";
 import { liveCredentials, type Security } from "../security.js";
-import { identityOf } from "./identity.js";
+import { chainOf, identityOf } from "./identity.js";
 import type { LiveCredentials } from "./live-credentials.js";
 import type { Refusal } from "./server-credentials.js";
 
@@ -23,26 +23,34 @@ export function endRevokedPeers(server: Server, security: Security, onRefused?: 
   for (const http2Server of http2Servers.keys()) watch(http2Server, live, onRefused);
 }
 
+interface Peer {
+  readonly address: string;
+  /** Its certificate, and those of the authorities above it. */
+  readonly chain: readonly X509Certificate[];
+}
+
 function watch(http2Server: EventEmitter, live: LiveCredentials, onRefused?: (refusal: Refusal) => void): void {
-  const peers = new Map<ServerHttp2Session, X509Certificate>();
-  const judge = (session: ServerHttp2Session, certificate: X509Certificate): void => {
-    const reason = live.revocationOf(certificate);
+  const peers = new Map<ServerHttp2Session, Peer>();
+  const judge = (session: ServerHttp2Session, { address, chain }: Peer): void => {
+    const reason = live.revocationOf(...chain);
     if (reason === undefined || !peers.delete(session)) return;
-    const { remoteAddress = "", remotePort = 0 } = session.socket;
-    const address = formatAddress(remoteAddress, remotePort);
-    onRefused?.({ address, name: identityOf(certificate).name, reason });
+    const [certificate] = chain;
+    onRefused?.({ address, name: certificate && identityOf(certificate).name, reason });
     // Not its socket: one that is destroyed below its session stays open. Not now: it may be about to begin.
     setImmediate(() => session.destroy());
   };
   http2Server.on("session", (session: ServerHttp2Session) => {
-    const certificate = (session.socket as TLSSocket).getPeerX509Certificate();
-    if (certificate === undefined) return;
-    peers.set(session, certificate);
+    const socket = session.socket as TLSSocket;
+    const chain = chainOf(socket.getPeerCertificate(true));
+    if (chain.length === 0) return;
+    // Now: a session that is ending, which may take as long as its peer likes, tells nothing of its socket any more.
+    const peer = { address: formatAddress(socket.remoteAddress ?? "", socket.remotePort ?? 0), chain };
+    peers.set(session, peer);
     session.once("close", () => peers.delete(session));
-    judge(session, certificate);
+    judge(session, peer);
   });
   const stop = live.onChange(() => {
-    for (const [session, certificate] of peers) judge(session, certificate);
+    for (const [session, peer] of peers) judge(session, peer);
   });
   http2Server.once("close", stop);
 }

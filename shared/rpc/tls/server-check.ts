@@ -1,8 +1,8 @@
-import { X509Certificate } from "node:crypto";
-import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import type { X509Certificate } from "node:crypto";
+import { checkServerIdentity, type DetailedPeerCertificate, type PeerCertificate } from "node:tls";
 import { AmalgamError } from "../../errors.js";
 import { quote } from "../../quote.js";
-import { describeIdentity, type Identity, identityOf, type Role } from "./identity.js";
+import { chainOf, describeIdentity, type Identity, identityOf, type Role } from "./identity.js";
 import type { LiveCredentials } from "./live-credentials.js";
 
 /** Whom a client expects to find. */
@@ -21,7 +21,8 @@ export class ServerCheck {
   readonly #address: string;
   readonly #own: Pick<LiveCredentials, "identity" | "revocationOf">;
   readonly #expected: Expectation;
-  #accepted: X509Certificate | undefined;
+  /** The certificate that was accepted last, and those of the authorities above it. */
+  #accepted: readonly X509Certificate[] = [];
   #refusal: AmalgamError | undefined;
 
   constructor(address: string, own: Pick<LiveCredentials, "identity" | "revocationOf">, expected: Expectation) {
@@ -37,8 +38,9 @@ export class ServerCheck {
 
   /** Why the certificate that was accepted last does not count any more; undefined while it does. */
   get revocation(): AmalgamError | undefined {
-    const reason = this.#accepted && this.#own.revocationOf(this.#accepted);
-    return this.#accepted && reason ? this.#refuse(identityOf(this.#accepted), reason) : undefined;
+    const [accepted] = this.#accepted;
+    const reason = this.#own.revocationOf(...this.#accepted);
+    return accepted && reason ? this.#refuse(identityOf(accepted), reason) : undefined;
   }
 
   /** For `tls.connect()`. */
@@ -48,16 +50,19 @@ export class ServerCheck {
   };
 
   #judge(host: string, certificate: PeerCertificate): AmalgamError | undefined {
-    const shown = new X509Certificate(certificate.raw);
+    // Node hands over all details here, which its types do not say.
+    const chain = chainOf(certificate as DetailedPeerCertificate);
+    const [shown] = chain;
+    if (shown === undefined) throw new TypeError("A server shows a certificate");
     const identity = identityOf(shown);
     const mismatch = checkServerIdentity(host, certificate);
     if (mismatch !== undefined) {
       const names = quote(certificate.subjectaltname ?? "nothing");
       return this.#refuse(identity, `its certificate is for ${names}, not for ${quote(host)}`);
     }
-    const reason = this.#own.revocationOf(shown) ?? whyNot(identity, this.#own.identity, this.#expected);
+    const reason = this.#own.revocationOf(...chain) ?? whyNot(identity, this.#own.identity, this.#expected);
     if (reason !== undefined) return this.#refuse(identity, reason);
-    this.#accepted = shown;
+    this.#accepted = chain;
     return undefined;
   }
 

@@ -1,8 +1,18 @@
+import "../../../coordinator/certs/reflect-metadata.js";
+import { createPrivateKey, webcrypto } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
+import * as x509 from "@peculiar/x509";
 import { expect, test } from "vitest";
+import {
+  type Authority,
+  importSigningKey,
+  issue,
+  signatureAlgorithm,
+  validFor,
+} from "../../../coordinator/certs/authority.js";
 import { runAgent } from "../../../node-agent/agent.js";
 import { AmalgamError } from "../../../shared/errors.js";
 import { AgentService } from "../../../shared/gen/amalgam/v1/agent_pb.js";
@@ -16,10 +26,10 @@ import { type Certificates, TestAuthority } from "../../support/cluster/certific
 // A stolen key counts until its certificate is on the list that nodes follow, and no longer.
 
 /** An agent, and an authority whose lists the two ends follow, each its own. */
-async function setUp() {
+async function setUp(made?: Authority) {
   const folder = await withTempDir();
   const ends: (() => unknown)[] = [() => folder[Symbol.asyncDispose]()];
-  const authority = await TestAuthority.make(folder.path);
+  const authority = await TestAuthority.make(folder.path, undefined, made);
   const lists = { agent: await authority.revoke("agent.crl"), client: await authority.revoke("client.crl") };
   const files = { ...(await authority.issue("agent-1", { roles: ["agent"] })), crl: lists.agent };
   const refusals: Refusal[] = [];
@@ -140,6 +150,59 @@ test("a coordinator's calls to a revoked agent end, and it is not called again u
   await authority.issue("agent-1", { roles: ["agent"] });
   await reloadCredentials();
   expect(await nameOf(agents)).toBe(agent.name);
+});
+
+/** An authority that another one lets sign, or that lets others sign. */
+async function authorityBelow(above?: Authority): Promise<Authority> {
+  const keys = await webcrypto.subtle.generateKey(signatureAlgorithm, true, ["sign", "verify"]);
+  const certificate = await x509.X509CertificateGenerator.create({
+    ...{ serialNumber: above ? "4242424242" : "01", subject: above ? "CN=below" : "CN=above" },
+    ...{ issuer: "CN=above", notAfter: validFor(2).to, signingAlgorithm: signatureAlgorithm },
+    publicKey: keys.publicKey,
+    signingKey: above ? await importSigningKey(above.key) : keys.privateKey,
+    extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
+  });
+  const der = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey));
+  const key = String(
+    createPrivateKey({ key: der, format: "der", type: "pkcs8" }).export({ format: "pem", type: "pkcs8" }),
+  );
+  return { certificate: `${certificate.toString("pem")}\n`, key };
+}
+
+test("with an authority go all below it, on both ends", async () => {
+  const above = await authorityBelow();
+  const below = await authorityBelow(above);
+  await using setting = await setUp(above);
+  const { authority, agent, files, refusals } = setting;
+  const reissue = async (name: string, role: "agent" | "coordinator", to: Certificates) => {
+    const issued = await issue(below, { name, roles: [role], hosts: ["127.0.0.1"] }, validFor(1));
+    writeFileSync(to.certificate, `${issued.certificate}${below.certificate}`);
+    writeFileSync(to.key, issued.key);
+  };
+  await reissue("agent-1", "agent", files);
+  const one = await setting.client("coordinator-1");
+  await reissue("coordinator-1", "coordinator", one.certificates);
+  const other = await setting.client("coordinator-2");
+  await reloadCredentials();
+  expect([await nameOf(one.agents), await nameOf(other.agents)]).toEqual([agent.name, agent.name]);
+
+  const own = `${files.ca}.below`;
+  writeFileSync(own, below.certificate);
+  await authority.revoke("agent.crl", { ...files, certificate: own });
+  await reloadCredentials();
+  const refused = { code: expect.stringMatching(/agent_lost|unauthorized/) };
+  await expect(one.agents.describe({}, { timeoutMs: 10_000 })).rejects.toMatchObject(refused);
+  expect(refusals.map(({ name, reason }) => [name, reason])).toContainEqual([
+    "coordinator-1",
+    expect.stringMatching(/^its authority's certificate, serial 4242424242, is revoked since/),
+  ]);
+  expect(await nameOf(other.agents)).toBe(agent.name);
+
+  await authority.revoke("client.crl", { ...files, certificate: own });
+  await reloadCredentials();
+  await expect(other.agents.describe({}, { timeoutMs: 10_000 })).rejects.toThrow(
+    /its authority's certificate, serial 4242424242, is revoked since/,
+  );
 });
 
 test("a list that is not there, or not to be believed, is told at the start", async () => {

@@ -36,9 +36,10 @@ export class TestAuthority {
     this.authority = authority;
   }
 
-  static async make(folder: string, name = "test authority"): Promise<TestAuthority> {
+  /** `made`: one that there is, instead of a new one. */
+  static async make(folder: string, name = "test authority", made?: Authority): Promise<TestAuthority> {
     mkdirSync(folder, { recursive: true });
-    const authority = await createAuthority(name, { from: new Date(0), to: validFor(400).to });
+    const authority = made ?? (await createAuthority(name, { from: new Date(0), to: validFor(400).to }));
     writeFileSync(join(folder, "ca.pem"), authority.certificate);
     return new TestAuthority(folder, authority);
   }

@@ -1,7 +1,9 @@
 import type { lookup } from "node:dns";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { isIP } from "node:net";
 import { describe, expect, test } from "vitest";
+import { Insiders } from "../../../../shared/remote/http/inside.js";
 import { publicLookup } from "../../../../shared/remote/http/public-hosts.js";
 import { openRemoteStore } from "../../../../shared/remote/open.js";
 import { isPublicAddress } from "../../../../shared/remote/reach.js";
@@ -151,6 +153,20 @@ describe("where an agent's servers lead", () => {
     } finally {
       await store.close();
     }
+  });
+
+  test("a name that was private, and is public when it is connected to, is not connected to", async () => {
+    let isLooking = true;
+    const insiders = new Insiders((address) => !isLooking && isIP(address) !== 0);
+    const look = async (): Promise<unknown> =>
+      await new Promise((resolve) => {
+        insiders.lookup("localhost", { all: true }, (error, found) => resolve(error ?? found));
+      });
+    expect(await insiders.isInside("localhost")).toBe(true);
+    expect(await look()).toContainEqual(expect.objectContaining({ address: expect.stringMatching(/^127|::1/) }));
+    isLooking = false;
+    expect(String(await look())).toContain("localhost was in a private network, and is not any more");
+    expect(await insiders.isInside("localhost")).toBe(false);
   });
 
   test("a name is held against what it stands for when it is connected to", async () => {

@@ -3,13 +3,17 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import { createServer as createHttpsServer, request } from "node:https";
 import { connect, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { HeadBucketCommand } from "@aws-sdk/client-s3";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import { createHttpClient } from "../../../../../shared/remote/http/client.js";
 import { createS3Client } from "../../../../../shared/remote/s3/client.js";
 import { TunnelAgent, tunnelAgent } from "../../../../../shared/remote/s3/tunnel.js";
 import { withTempDir } from "../../../../support/checkpoints.js";
 import { TestAuthority } from "../../../../support/cluster/certificates.js";
 import { portOf } from "../../../../support/remote/ports.js";
+
+afterEach(() => void vi.unstubAllEnvs());
 
 /** A proxy that connects to `leadsTo` whatever it is asked for, or refuses. */
 async function startProxy(leadsTo: number | undefined) {
@@ -45,11 +49,16 @@ test("what is asked goes through the proxy's tunnel, encrypted for the server th
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   await using proxy = await startProxy(portOf(server));
-  const agent = new TunnelAgent(new URL(`http://me:p%40ss@127.0.0.1:${proxy.port}`), () => false);
-  const asking = request({ host: "bucket.example", path: "/key", agent, ca }).end();
-  const [response] = (await once(asking, "response")) as [IncomingMessage];
-  const chunks: Buffer[] = await response.toArray();
-  expect(String(Buffer.concat(chunks))).toBe("you want /key");
+  vi.stubEnv("HTTPS_PROXY", `http://127.0.0.1:${proxy.port}`);
+  const agent = new TunnelAgent(new URL(`http://me:p%40ss@127.0.0.1:${proxy.port}`));
+  for (const path of ["/key", "/other"]) {
+    const asking = request({ host: "bucket.example", path, agent, ca }).end();
+    const [response] = (await once(asking, "response")) as [IncomingMessage];
+    const chunks: Buffer[] = await response.toArray();
+    expect(String(Buffer.concat(chunks))).toBe(`you want ${path}`);
+    await setImmediate();
+  }
+  // One connection for both.
   expect(proxy.asked).toEqual([
     { target: "bucket.example:443", login: `Basic ${Buffer.from("me:p@ss").toString("base64")}` },
   ]);
@@ -64,6 +73,7 @@ test("a client of S3 takes the proxy that variables name, and says that it refus
     ...{ AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b", AWS_REGION: "us-east-1" },
     HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
   };
+  vi.stubEnv("HTTPS_PROXY", env.HTTPS_PROXY);
   const client = createS3Client({ env });
   client.config.maxAttempts = async () => 1;
   const looking = client.send(new HeadBucketCommand({ Bucket: "bucket" }));
@@ -73,19 +83,36 @@ test("a client of S3 takes the proxy that variables name, and says that it refus
 });
 
 test.each([
-  ["", "bucket.example", true],
-  ["other, .example", "bucket.example", false],
-  ["bucket.example:443", "bucket.example", false],
-  ["*", "bucket.example", false],
-  ["ample", "bucket.example", true],
-])("with NO_PROXY %j, %s is asked through the proxy: %s", async (exempt, host, isTunnelled) => {
-  await using proxy = await startProxy(undefined);
-  const agent = tunnelAgent({ https_proxy: `http://127.0.0.1:${proxy.port}`, NO_PROXY: exempt });
-  const lookup = (_: string, __: object, done: (error: Error) => void): void => done(new Error("asked directly"));
-  const asking = request({ host, agent, lookup } as object).end();
-  const error = await once(asking, "response").catch((reason: Error) => reason);
-  expect(String(error)).toMatch(isTunnelled ? /refuses to connect/ : /asked directly/);
-});
+  ["", "bucket.invalid", true],
+  ["other, .invalid", "bucket.invalid", false],
+  ["INVALID", "bucket.invalid", false],
+  [".bucket.invalid", "bucket.invalid", false],
+  ["bucket.invalid:443", "bucket.invalid", false],
+  ["bucket.invalid:444", "bucket.invalid", true],
+  ["other *", "bucket.invalid", false],
+  ["nvalid", "bucket.invalid", true],
+  ["", "localhost", false],
+])(
+  "with NO_PROXY %j, %s is asked through the proxy: %s, for S3 and web servers alike",
+  async (exempt, host, isTunnelled) => {
+    await using proxy = await startProxy(undefined);
+    const env = { https_proxy: `http://127.0.0.1:${proxy.port}`, NO_PROXY: exempt };
+    // One of the libraries knows no other environment.
+    for (const [name, value] of Object.entries({ ...env, no_proxy: "", HTTPS_PROXY: "" })) vi.stubEnv(name, value);
+    const agent = tunnelAgent(env);
+    const lookup = (_: string, __: object, done: (error: Error) => void): void => done(new Error("asked directly"));
+    const asking = request({ host, agent, lookup } as object).end();
+    const error = await once(asking, "response").catch((reason: Error) => reason);
+    expect(String(error)).toMatch(isTunnelled ? /refuses to connect, with status 403/ : /asked directly/);
+    expect(proxy.asked).toHaveLength(isTunnelled ? 1 : 0);
+
+    const web = createHttpClient({ env });
+    const ask = { method: "GET", url: `https://${host}:443/`, headers: {}, signal: undefined } as const;
+    await expect(web.ask(ask)).rejects.toThrow();
+    expect(proxy.asked).toHaveLength(isTunnelled ? 2 : 0);
+    await web.close();
+  },
+);
 
 test("a proxy that is no address is refused, and its password is not shown", () => {
   expect(() => tunnelAgent({ HTTPS_PROXY: "socks://me:secret@proxy" })).toThrow(

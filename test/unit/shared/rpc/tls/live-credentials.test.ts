@@ -171,6 +171,25 @@ test("a list of revoked certificates is followed, and one that cannot be believe
   expect(verdicts()).toEqual(revoked);
 });
 
+test("a list that cannot be believed does not hold up a certificate that is renewed", async () => {
+  await using parts = await setUp();
+  const { authority, files } = parts;
+  const stolen = await authority.issue("stolen");
+  const crl = await authority.revoke("list.crl", stolen);
+  const live = new LiveCredentials({ ...read(files), crl: readFileSync(crl) }, { ...files, crl });
+  const notices: TlsNotice[] = [];
+  using _ = { [Symbol.dispose]: live.onNotice((notice) => notices.push(notice)) };
+  writeFileSync(crl, "?");
+  await authority.issue("n", { validity: validFor(30) });
+  for (let look = 0; look < 4; look += 1) await live.reload();
+  expect(live.current.certificate).toEqual(readFileSync(files.certificate));
+  expect(live.revocationOf(certificateIn(stolen.certificate))).toContain("is revoked since");
+  expect(notices.map(({ type }) => type)).toEqual(["tls reloaded", "tls kept"]);
+  await authority.revoke("list.crl");
+  await live.reload();
+  expect(live.revocationOf(certificateIn(stolen.certificate))).toBeUndefined();
+});
+
 test("whoever is on the list is told so", async () => {
   await using parts = await setUp();
   const { authority, files } = parts;
