@@ -45,8 +45,8 @@ const defaultPatienceMs = 10_000;
 /** A job locks nothing while it plans, and has its folder of earlier documents then. */
 const stagesRestMs = 3_600_000;
 
-/** Outputs of earlier documents, finished or not, and the mirrors of models that only agents have. */
-const stagesEntry = /^(?:nodes|[0-9a-f]{16}(?:\.amalgam-partial(?:\.[0-9a-f-]{36})?)?)$/;
+/** Outputs of earlier documents, finished or not, gates of a mixture, and the mirrors of models that only agents have. */
+const stagesEntry = /^(?:nodes|gates|[0-9a-f]{16}(?:\.amalgam-partial(?:\.[0-9a-f-]{36})?)?)$/;
 
 interface Verdict {
   readonly isRemoved: boolean;

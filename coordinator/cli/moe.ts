@@ -1,6 +1,6 @@
 import { moeReferences } from "../moe/config.js";
 import { readMoeConfig } from "../moe/read-config.js";
-import { planFirst, runMoe } from "../moe/run-moe.js";
+import { type CopyHere, planFirst, runMoe } from "../moe/run-moe.js";
 import { formatQuantity } from "../plan/report.js";
 import { mirrorReferences } from "../sources/mirror-for-job.js";
 import { accessForPlan } from "../sources/mirror-for-merge.js";
@@ -39,5 +39,21 @@ export async function moe(
     return 0;
   }
   const made = { kind: "moe", shardBytes, allowIdenticalExperts } as const;
-  return carryOut(output, options, terminal, (run) => runMoe(config, { ...run, made }, started));
+  const copyHere = copyFor(options, terminal);
+  return carryOut(output, options, terminal, (run) => runMoe(config, { ...run, made, copyHere }, started));
+}
+
+/** The base of a mixture may be large: its way here is shown. */
+function copyFor({ json, agent }: MoeCommandOptions, terminal: Terminal): CopyHere {
+  return async (address, signal) => {
+    const [{ localModel }, { showingDownloads, tellAgentsElsewhere }] = await Promise.all([
+      import("../sources/local-copies.js"),
+      import("./local-models.js"),
+    ]);
+    const { path } = await showingDownloads(json, terminal, (onProgress) =>
+      localModel(address, { onProgress, signal }),
+    );
+    if (agent !== undefined) tellAgentsElsewhere([path], terminal.stderr);
+    return path;
+  };
 }

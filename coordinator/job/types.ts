@@ -98,8 +98,15 @@ export type JobEvent =
   | { readonly type: "stage"; readonly name: string; readonly reason: string }
   /** An agent of the cluster does not take part. */
   | { readonly type: "unfit"; readonly agent: string; readonly reason: string }
-  /** The base of a mixture of experts is run on prompts, for its gates. */
-  | { readonly type: "prompts"; readonly done: number; readonly prompts: number }
+  /** The base of a mixture of experts is run on prompts, for its gates. `doneBefore`: what an earlier run has left of them. */
+  | { readonly type: "prompts"; readonly done: number; readonly doneBefore: number; readonly prompts: number }
+  /** An agent could not run it on some of them; `retryMs`: until they are tried again, if they are. */
+  | {
+      readonly type: "prompts failed";
+      readonly agent: string;
+      readonly reason: string;
+      readonly retryMs: number | undefined;
+    }
   | { readonly type: "resumed"; readonly resumed: ResumeSummary }
   | { readonly type: "started"; readonly agents: readonly string[]; readonly cost: Estimate }
   /** Statistics passes that need several agents are over, and units that write begin. */

@@ -11,13 +11,18 @@ import { openMoeModels, type PreparedMoe, planMoe, prepareMoe } from "./plan-moe
 
 export interface MoeRun extends PlanRun {
   readonly made: MadeOf<"moe">;
-  /** A folder that may have gates that were made of hidden states before. @default the output */
+  /** The folder of an output that this is to be again, whose gates of hidden states it takes. @default its own, if any */
   readonly knownGates?: string | undefined;
+  /** Brings the base here where it has to be run and is on a server. @default without a word */
+  readonly copyHere?: CopyHere | undefined;
   /** Looks at the models before anything is planned of them. */
   readonly onOpened?: (models: readonly OpenModel[]) => Promise<void>;
   /** The same of a plan, before anything is made. */
   readonly onPlanned?: (plan: Plan) => void;
 }
+
+/** Gives the folder of a model that is on a server by now. */
+export type CopyHere = (address: string, signal: AbortSignal | undefined) => Promise<string>;
 
 /** Makes a mixture of experts. `started`: when the user asked for it, by `performance.now()`. */
 export async function runMoe(config: MoeConfig, run: MoeRun, started: number): Promise<JobResult> {
@@ -30,7 +35,7 @@ export async function runMoe(config: MoeConfig, run: MoeRun, started: number): P
       runPlan(whole, config.text, { ...run, mirrors: mirrors.files }, started);
     if (prepared.hidden === undefined) return make(plan);
     const { placeGates } = await import("./hidden/place-gates.js");
-    const known = run.knownGates ?? run.output;
+    const known = run.knownGates ?? (await ownGates(prepared, plan, run));
     const onRun = async (): Promise<string | undefined> => {
       await assertFree(plan, run);
       return await copyOfBase(prepared, plan, run);
@@ -68,10 +73,24 @@ async function assertFree(plan: Plan, { output, overwrite, sink }: PlanRun): Pro
   if (sink === undefined) await inspectOutput({ ...plan, sources }, output, { overwrite });
 }
 
+/** The output's folder, if it may hold the gates already. */
+async function ownGates({ models, base }: PreparedMoe, plan: Plan, { output }: PlanRun): Promise<string | undefined> {
+  const { mayHold } = await import("./hidden/known-gates.js");
+  return (await mayHold(output, base, plan, models.indexOf(base))) ? output : undefined;
+}
+
 /** A base on a server has to be here to be run: the very one that was planned. */
-async function copyOfBase({ models, base }: PreparedMoe, plan: Plan, { signal }: PlanRun): Promise<string | undefined> {
+async function copyOfBase(
+  { models, base }: PreparedMoe,
+  plan: Plan,
+  { signal, copyHere = copySilently }: MoeRun,
+): Promise<string | undefined> {
   const origin = plan.models[models.indexOf(base)]?.origin;
   if (origin === undefined) return undefined;
+  return copyHere(origin, signal);
+}
+
+async function copySilently(address: string, signal: AbortSignal | undefined): Promise<string> {
   const { localModel } = await import("../sources/local-copies.js");
-  return (await localModel(origin, { signal })).path;
+  return (await localModel(address, { signal })).path;
 }

@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { socketOf } from "./own-folder.js";
+import { isBegun, socketOf } from "./own-folder.js";
 
 /**
  * Removes what is left of folders (`OwnFolder`) of this user's processes that were killed. What cannot be told or removed
@@ -13,15 +13,20 @@ export async function removeOrphans(parent: string, prefix: string): Promise<voi
   const removals = names.map(async (name) => {
     const socket = socketOf(parent, name, prefix);
     const path = join(parent, name);
-    if (socket === undefined || !isOurs(path) || !(await isDeaf(socket))) return;
+    if (socket === undefined || !isOurs(path, isBegun(name) ? beginningMs : 0) || !(await isDeaf(socket))) return;
     await rm(path, { recursive: true, force: true }).catch(() => undefined);
   });
   await Promise.all(removals);
 }
 
-function isOurs(path: string): boolean {
+/** For a moment a socket is there and nobody listens yet, which may be long where the machine is busy. */
+const beginningMs = 60_000;
+
+/** Whether it is a folder of this user's, and has been for so long. */
+function isOurs(path: string, leastMs: number): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  return stats?.isDirectory() === true && stats.uid === process.getuid?.();
+  if (stats?.isDirectory() !== true || stats.uid !== process.getuid?.()) return false;
+  return leastMs === 0 || Date.now() - stats.mtimeMs >= leastMs;
 }
 
 /** Whether nobody listens on it. Who is frozen does: the system takes calls for them. */

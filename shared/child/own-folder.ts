@@ -23,6 +23,11 @@ export function socketOf(parent: string, name: string, prefix: string): string |
   return boot === bootTag && Buffer.byteLength(path) <= maxSocketPathBytes ? path : undefined;
 }
 
+/** Whether a folder of that name is still being made, or was when its process was killed. */
+export function isBegun(name: string): boolean {
+  return name.endsWith(".new");
+}
+
 /** A folder that ends with this process, or before. When the process is killed, `removeOrphans()` of a later one removes it. */
 export class OwnFolder implements Disposable {
   readonly path: string;

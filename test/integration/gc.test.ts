@@ -123,14 +123,14 @@ test("Outputs of earlier documents and mirrors are removed when what is made of 
   await using dir = await withTempDir();
   const output = join(dir.path, "out");
   const stages = `${output}.amalgam-stages`;
-  const parts = [join(stages, "0123456789abcdef"), join(stages, "nodes")];
+  const parts = ["0123456789abcdef", "nodes", "gates/0123456789abcdef"].map((name) => join(stages, name));
   for (const path of parts) await mkdir(path, { recursive: true });
   expect(verdicts(await collectGarbage([dir.path]))).toMatchObject([[false, expect.stringContaining("go on from it")]]);
   await using staging = await openStaging(await makePlan(dir.path), output, options);
   await completeStaging(staging);
   await commit(staging, { recipeText: testRecipe });
   const long = new Date(Date.now() - day);
-  for (const path of [...parts, stages]) await utimes(path, long, long);
+  for (const path of [...parts, join(stages, "gates"), stages]) await utimes(path, long, long);
   expect(verdicts(await collectGarbage([dir.path]))).toEqual([[true, "its output is complete"]]);
   expect(existsSync(stages)).toBe(false);
 });

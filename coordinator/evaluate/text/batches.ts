@@ -62,16 +62,19 @@ function cutPadding(
   for (const [end, until] of cuts.entries()) {
     if (end === 0) continue;
     let [least, from] = [Number.POSITIVE_INFINITY, 0];
-    for (const [begin, { tokens }] of best.entries()) {
-      const at = cuts[begin] ?? 0;
-      const total = tokens + batchTokens + (lengths[at] ?? 0) * (until - at);
-      if (total < least) [least, from] = [total, begin];
+    for (let begin = end - 1; begin >= 0; begin -= 1) {
+      const [at, middle] = [cuts[begin] ?? 0, cuts[(begin + end) >> 1] ?? 0];
+      const longest = lengths[at] ?? 0;
+      // Two batches would be better, and still more so of any that began before: thousands of lengths take no time.
+      if ((longest - (lengths[middle] ?? 0)) * (until - middle) > batchTokens) break;
+      const total = (best[begin]?.tokens ?? 0) + batchTokens + longest * (until - at);
+      if (total <= least) [least, from] = [total, begin];
     }
     best.push({ tokens: least, from });
   }
   const batches: (readonly number[])[] = [];
   for (let end = cuts.length - 1; end > 0; end = best[end]?.from ?? 0) {
-    batches.unshift(batch.slice(cuts[best[end]?.from ?? 0], cuts[end]));
+    batches.push(batch.slice(cuts[best[end]?.from ?? 0], cuts[end]));
   }
-  return batches;
+  return batches.reverse();
 }

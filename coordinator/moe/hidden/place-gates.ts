@@ -3,24 +3,25 @@ import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { readSmallFile } from "../../../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../../../shared/errors.js";
-import { formatCount, quote } from "../../../shared/quote.js";
+import { quote } from "../../../shared/quote.js";
 import { syncDirectory, writeDurably, writeError } from "../../assemble/durable.js";
 import { stagesSuffix } from "../../assemble/find-stagings.js";
 import { removeEmpty } from "../../assemble/leftovers.js";
+import type { EvaluationEvent } from "../../evaluate/job.js";
 import { EvaluationJournal } from "../../evaluate/journal.js";
-import type { PlanRun } from "../../job/types.js";
+import type { JobEvent, PlanRun } from "../../job/types.js";
 import type { OpenModel } from "../../plan/open-models.js";
-import { Complaints } from "../../recipe/complaints.js";
 import type { MoeConfig } from "../config.js";
 import type { PlacedGates, PreparedMoe } from "../plan-moe.js";
-import { findNonFinite, gateRows } from "./gate-rows.js";
+import { assertFinite } from "./assert-finite.js";
+import { gateRows } from "./gate-rows.js";
 import { formatGates, type GateShape, type GatesFile, type GateValues, gatesName, parseGates } from "./gates-file.js";
 import type { HiddenQuestions } from "./questions.js";
 import { runBase } from "./run-base.js";
 
 export interface GatesRun extends Pick<PlanRun, "output" | "agents" | "security" | "signal" | "onEvent"> {
   /** A folder that may have the gates by now: the output's own, or that of one that is made again. */
-  readonly known: string;
+  readonly known: string | undefined;
   /** Called before the base is run. Says where its weights are, if not where it was opened. */
   readonly onRun: () => Promise<string | undefined>;
 }
@@ -48,7 +49,7 @@ export async function placeGates(
   const path = join(folder, gatesName);
   let file = await readGates(path, key, shape);
   if (file === undefined) {
-    const known = await readGates(join(run.known, gatesName), key, shape);
+    const known = run.known === undefined ? undefined : await readGates(join(run.known, gatesName), key, shape);
     const basePath = known === undefined ? await run.onRun() : undefined;
     try {
       await makeFolder(folder);
@@ -83,16 +84,17 @@ async function findGates(
 ): Promise<GateValues> {
   const agents = wanted.kind === "local" ? { ...wanted, ...idleWorkers } : wanted;
   const prompts = questions.sequences.length;
-  let done = 0;
-  onEvent?.({ type: "prompts", done, prompts });
+  let doneBefore: number | undefined;
   await using journal = await EvaluationJournal.open(folder);
   const states = await runBase(questions, shape, {
-    ...{ config, base: { name: base.name, path, role: "base" }, journal, agents, security, signal },
+    ...{ config, base: { name: base.name, path, role: "base" }, journal, agents, security, signal, folder },
+    onPrompts: (done) => {
+      doneBefore ??= done;
+      onEvent?.({ type: "prompts", done, doneBefore, prompts });
+    },
     onEvent: (event) => {
-      if (event.type === "unfit") onEvent?.(event);
-      if (event.type !== "batch") return;
-      done += event.examples;
-      onEvent?.({ type: "prompts", done, prompts });
+      const told = event.type === "dispatch" ? retold(event.event) : undefined;
+      if (told !== undefined) onEvent?.(told);
     },
   });
   await journal.remove();
@@ -103,16 +105,13 @@ async function findGates(
   return { layers, hidden, experts: gateRows(questions.experts, found), sharedExperts: gateRows(shared, found) };
 }
 
-function assertFinite(config: MoeConfig, questions: HiddenQuestions, found: Parameters<typeof findNonFinite>[0]): void {
-  const broken = findNonFinite(found);
-  if (broken === undefined) return;
-  const { sequence, layer } = broken;
-  const of = ({ positive, negative }: HiddenQuestions["experts"][number]): boolean =>
-    positive.includes(sequence) || negative.includes(sequence);
-  const at = [...questions.experts, ...questions.sharedExperts].find(of)?.at ?? config.base.at;
-  const tokens = `${formatCount(questions.sequences[sequence]?.length ?? 0)} tokens`;
-  const states = `the hidden states of ${quote(config.base.value.text)} before layer ${layer} are not finite`;
-  new Complaints(config.file).fail(at, `A prompt of ${tokens} makes no gates: ${states}`);
+/** What people wait for, or have to mend. */
+function retold(event: Extract<EvaluationEvent, { type: "dispatch" }>["event"]): JobEvent | undefined {
+  if (event.type === "agent" || event.type === "waiting" || event.type === "resumed")
+    return { type: "dispatch", event };
+  if (event.type !== "failed") return undefined;
+  const { agent, error, retryMs } = event;
+  return { type: "prompts failed", agent: agent.name, reason: error.message, retryMs };
 }
 
 /** Of all that decides the gates but the machine. */

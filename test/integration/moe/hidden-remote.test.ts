@@ -34,6 +34,10 @@ test("a base of the Hub is fetched to be run, and nothing else is", async () => 
     }
     const fetched = (await readdir(at("home"), { recursive: true })).filter((name) => name.endsWith("/config.json"));
     expect(fetched).toEqual([expect.stringContaining("models--small--base")]);
+    // Its gates hold as long as the server has the same version of the base.
+    const again = await amalgam("moe", at("config.yaml"), at("out"));
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("holds this merge already")]);
+    expect(again.stderr).not.toContain("running the base");
   } finally {
     vi.unstubAllEnvs();
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import { removeOrphans } from "../../../../shared/child/orphans.js";
@@ -37,6 +37,19 @@ test("what a process left that was killed goes, and nothing else", async () => {
   await removeOrphans(parent.path, prefix);
   expect(orphans.filter(existsSync)).toEqual([]);
   expect(kept.filter(existsSync)).toEqual(kept);
+});
+
+test("a folder that is being made is given the time", async () => {
+  await using parent = await withTempDir();
+  const path = await killedIn(parent.path, prefix);
+  const begun = `${path}.new`;
+  renameSync(path, begun);
+  await removeOrphans(parent.path, prefix);
+  expect(existsSync(begun)).toBe(true);
+  const before = new Date(Date.now() - 3_600_000);
+  utimesSync(begun, before, before);
+  await removeOrphans(parent.path, prefix);
+  expect(existsSync(begun)).toBe(false);
 });
 
 test("the folder of a process that is frozen stays", async () => {

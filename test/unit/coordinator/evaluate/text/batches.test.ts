@@ -52,6 +52,15 @@ describe("planBatches", () => {
     expect(found.flat()).toEqual(order);
     expect(costOf(found)).toBe(Math.min(...all.map(costOf)));
   });
+
+  test("tens of thousands of lengths are cut in no time where nothing limits a batch", () => {
+    const lengths = Array.from({ length: 50_000 }, (_, i) => 50_000 - i);
+    const found = planBatches(lengths, { examples: Infinity, tokens: Infinity });
+    expect(found.flat()).toEqual([...lengths.keys()]);
+    // Two batches are better than one whose padding is more than a run.
+    const padding = ([first = 0, ...others]: readonly number[]) => others.reduce((sum, i) => sum + i - first, 0);
+    expect(Math.max(...found.map(padding))).toBeLessThanOrEqual(64);
+  });
 });
 
 describe("padBatch", () => {
