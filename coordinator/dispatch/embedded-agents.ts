@@ -1,4 +1,5 @@
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { AmalgamError } from "../../shared/errors.js";
@@ -19,7 +20,7 @@ export interface Embedding {
 /** A thread or a child process that loads an agent's modules, and then waits to be told what it is for. */
 export interface Embedded {
   readonly pid?: number;
-  /** Resolves with the reason when it is gone. */
+  /** Resolves with the reason when it is gone, or never was there: starting one does not fail, its end says why. */
   readonly ended: Promise<string>;
   onMessage(receive: (message: FromEmbeddedAgent) => void): void;
   send(message: ToEmbeddedAgent): void;
@@ -31,32 +32,39 @@ export function startEmbedded({ count, mode, entry }: Embedding): readonly Embed
 }
 
 /**
- * Agents that are started before it is known what for, so that their modules load on another core while the job is
- * planned. Disposing ends those that nobody took.
+ * Agents that are started before it is known what for, so that their modules load on other cores while the job is planned:
+ * as many of those that are wanted as there are such cores, since more would keep a mistake in the recipe from being told.
+ * Disposing ends those that nobody took.
  */
 export class EarlyAgents implements AsyncDisposable {
-  #embedded: readonly Embedded[] | undefined;
+  #embedded: readonly Embedded[];
 
-  constructor(embedding: Embedding) {
-    this.#embedded = startEmbedded(embedding);
+  /** `otherCores`: that have nothing else to do. @default all but one */
+  constructor(embedding: Embedding, otherCores = availableParallelism() - 1) {
+    this.#embedded = startEmbedded({ ...embedding, count: Math.min(embedding.count, otherCores) });
   }
 
-  /** Hands them over to who ends them. Undefined when they were handed over before. */
-  take(): readonly Embedded[] | undefined {
+  /** Hands them over to who ends them: none when they were handed over before. */
+  take(): readonly Embedded[] {
     const embedded = this.#embedded;
-    this.#embedded = undefined;
+    this.#embedded = [];
     return embedded;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const left = this.take() ?? [];
+    const left = this.take();
     for (const one of left) one.kill();
     await Promise.all(left.map(({ ended }) => ended));
   }
 }
 
 function startThread(entry: URL): Embedded {
-  const thread = new Worker(entry, { argv: [], execArgv: [] });
+  let thread: Worker;
+  try {
+    thread = new Worker(entry, { argv: [], execArgv: [] });
+  } catch (error) {
+    return neverStarted("thread", error);
+  }
   return {
     ended: new Promise((resolve) => {
       thread.on("error", (error) => resolve(AmalgamError.from(error).message));
@@ -69,7 +77,12 @@ function startThread(entry: URL): Embedded {
 }
 
 function startProcess(entry: URL): Embedded {
-  const child = fork(fileURLToPath(entry), [], { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  let child: ChildProcess;
+  try {
+    child = fork(fileURLToPath(entry), [], { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  } catch (error) {
+    return neverStarted("process", error);
+  }
   return {
     ...(child.pid === undefined ? {} : { pid: child.pid }),
     ended: new Promise((resolve) => {
@@ -80,5 +93,16 @@ function startProcess(entry: URL): Embedded {
     // The channel may be closing already, which is what was wanted.
     send: (message) => child.connected && child.send(message, () => undefined),
     kill: () => void child.kill("SIGKILL"),
+  };
+}
+
+/** Thrown on, it would leave those behind that were started before it. */
+function neverStarted(what: Embedding["mode"], error: unknown): Embedded {
+  const { message } = AmalgamError.from(error);
+  return {
+    ended: Promise.resolve(`the system gives it no ${what} (${message}), start fewer agents or raise its limits`),
+    onMessage: () => undefined,
+    send: () => undefined,
+    kill: () => undefined,
   };
 }

@@ -3,7 +3,7 @@ import { quote } from "../../shared/quote.js";
 import { type EarlyAgents, type Embedded, type Embedding, startEmbedded } from "./embedded-agents.js";
 
 export interface LocalAgentsOptions extends Embedding {
-  /** Those that were started before it was known what for. @default none, or none any more */
+  /** The first of them, started before it was known what for. @default none, or none any more */
   readonly early?: EarlyAgents | undefined;
   readonly roots: readonly string[];
   readonly slotsEach: number;
@@ -31,7 +31,8 @@ const closeTimeoutMs = 3_000;
  * however it ends: a thread has no choice, and a child sees its channel close.
  */
 export async function startLocalAgents(options: LocalAgentsOptions): Promise<LocalAgents> {
-  const embedded = options.early?.take() ?? startEmbedded(options);
+  const early = options.early?.take() ?? [];
+  const embedded = [...early, ...startEmbedded({ ...options, count: options.count - early.length })];
   const started = embedded.map((one, i) => serve(one, options, `local-${i + 1}`));
   let isClosing = false;
   const close = async (): Promise<void> => {

@@ -8,7 +8,7 @@ import type { Header } from "./header.js";
 import type { InCommon } from "./in-common.js";
 import { parseIndex } from "./index-json.js";
 import { type Location, resolveInside } from "./location.js";
-import { readHeader, readHeaderDigest } from "./read-header.js";
+import { type HeaderDigest, readHeader, readHeaderDigest } from "./read-header.js";
 import type { Weights } from "./weights.js";
 
 /** An index as it was read. */
@@ -34,32 +34,40 @@ const concurrency = 8;
 /** Reads all headers, and parses those that no checkpoint had which was opened before. */
 export async function readContents(request: ContentsRequest): Promise<Contents> {
   const { inCommon, index } = request;
-  for (const known of inCommon.withIndex(index?.sha256)) {
-    const files = await filesIfAlike(known, request);
-    if (files !== undefined) return { ...known, files };
-  }
+  const known = await readIfKnown(inCommon.withIndex(index?.sha256), request);
+  if (known !== undefined) return known;
   const contents = await parseContents(request);
   inCommon.add(contents, index?.sha256);
   return contents;
 }
 
-/** The files, if they have the headers of those of another checkpoint. */
-async function filesIfAlike(
-  known: Contents,
+/**
+ * The contents, if the headers are those of another checkpoint with the same index. Each header is read once, however many
+ * others there are, and none after one that is like no other's.
+ */
+async function readIfKnown(
+  others: readonly Contents[],
   { location, weights, index, signal }: ContentsRequest,
-): Promise<readonly CheckpointFile[] | undefined> {
-  const names = index === undefined ? [weights.name] : known.files.map(({ name }) => name);
+): Promise<Contents | undefined> {
+  const [first] = others;
+  if (first === undefined) return undefined;
+  const names = index === undefined ? [weights.name] : first.files.map(({ name }) => name);
   const shards = await resolveShards(location, names, signal);
-  let isAlike = true;
-  const files = await mapBounded(shards, concurrency, async ({ name, path }, i) => {
-    const other = known.files[i];
-    if (!isAlike || other === undefined) return [];
+  let alike = others;
+  await mapBounded(shards, concurrency, async ({ name, path }, i) => {
+    if (alike.length === 0) return;
     signal?.throwIfAborted();
-    const { headerSha256, fileBytes } = await readHeaderDigest(path, { ...shown(location, name), followLinks: false });
-    isAlike &&= headerSha256 === other.headerSha256 && fileBytes === other.bytes;
-    return [{ ...other, name, path }];
+    const options = { ...shown(location, name), followLinks: false };
+    // What is wrong with a file is said by whoever parses it: of the first file that is wrong, every time.
+    const found = await readHeaderDigest(path, options).catch(() => undefined);
+    alike = alike.filter(({ files }) => isSameFile(files[i], found));
   });
-  return isAlike ? files.flat() : undefined;
+  const [known] = alike;
+  return known && { ...known, files: known.files.map((file, i) => ({ ...file, ...shards[i] })) };
+}
+
+function isSameFile(known: CheckpointFile | undefined, found: HeaderDigest | undefined): boolean {
+  return known !== undefined && known.headerSha256 === found?.headerSha256 && known.bytes === found.fileBytes;
 }
 
 async function parseContents({ location, weights, index, inCommon, signal }: ContentsRequest): Promise<Contents> {

@@ -3,6 +3,9 @@ const maxProbes = 8;
 
 const firstSlots = 1 << 10;
 
+/** Four for each tensor that a checkpoint may have, some 50 MB: the headers of a hostile one hold far more texts. */
+const defaultMaxSlots = 1 << 22;
+
 /** Longest text that is kept: a tensor's name is, a picture in `__metadata__` is not. */
 const maxKeptBytes = 256;
 
@@ -14,6 +17,12 @@ export class StringTable {
   #strings: (string | undefined)[] = new Array(firstSlots).fill(undefined);
   #hashes = new Int32Array(firstSlots);
   #count = 0;
+  readonly #maxSlots: number;
+
+  /** `maxSlots`: for how many texts there is room. @default 2^22 */
+  constructor(maxSlots = defaultMaxSlots) {
+    this.#maxSlots = maxSlots;
+  }
 
   /** Bytes [begin, end), of ASCII alone. `hash`: any function of these bytes, but always the same one. */
   ascii(bytes: Buffer, begin: number, end: number, hash: number): string {
@@ -42,7 +51,7 @@ export class StringTable {
     this.#strings[slot] = text;
     this.#hashes[slot] = hash;
     this.#count += 1;
-    if (this.#count * 2 > this.#strings.length) this.#grow();
+    if (this.#count * 2 > this.#strings.length && this.#strings.length < this.#maxSlots) this.#grow();
   }
 
   #grow(): void {

@@ -423,6 +423,6 @@ test("connectAgents() goes on without agents that do not answer, but not without
   const none = connectAgents([server.address], { reconnectMs: 100 });
   await expect(none).rejects.toMatchObject({
     code: "agent_lost",
-    message: expect.stringContaining("None of 1 agents answers"),
+    message: expect.stringContaining("The agent does not answer"),
   });
 });

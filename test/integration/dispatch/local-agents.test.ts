@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { connectAgents } from "../../../coordinator/dispatch/agents.js";
 import { type DispatchEvent, dispatch } from "../../../coordinator/dispatch/dispatcher.js";
@@ -170,9 +169,12 @@ test("a process that does nothing but wait for an agent does not end meanwhile",
   expect(String(line)).toBe("agent_lost\n");
 });
 
-test("agents do not outlive a parent that is killed", async () => {
+test.each([
+  ["serve", "(await startLocalAgents(options)).pids"],
+  ["still load", "new EarlyAgents(options, options.count).take().map(({ pid }) => pid)"],
+])("agents that %s do not outlive a parent that is killed", async (_, pids) => {
   await using folder = await temporaryFolder();
-  const module = fileURLToPath(new URL("../../../coordinator/dispatch/local-agents.js", import.meta.url));
+  const modules = new URL("../../../coordinator/dispatch/", import.meta.url).href;
   const script = join(folder.path, "parent.mjs");
   const options = {
     count: 2,
@@ -183,16 +185,16 @@ test("agents do not outlive a parent that is killed", async () => {
   };
   await writeFile(
     script,
-    `import { startLocalAgents } from ${JSON.stringify(module)};
-     const entry = new URL(${JSON.stringify(fakeAgentEntry.href)});
-     const agents = await startLocalAgents({ ...${JSON.stringify(options)}, entry });
-     console.log(JSON.stringify(agents.pids));
+    `import { EarlyAgents } from "${modules}embedded-agents.js";
+     import { startLocalAgents } from "${modules}local-agents.js";
+     const options = { ...${JSON.stringify(options)}, entry: new URL(${JSON.stringify(fakeAgentEntry.href)}) };
+     console.log(JSON.stringify(${pids}));
      setInterval(() => undefined, 1_000);`,
   );
   const parent = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = await once(parent.stdout, "data");
-  const pids = JSON.parse(String(line)) as number[];
-  expect(pids.filter(isAlive)).toHaveLength(2);
+  const started = JSON.parse(String(line)) as number[];
+  expect(started.filter(isAlive)).toHaveLength(2);
   parent.kill("SIGKILL");
-  await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => started.filter(isAlive), { timeout: 10_000 }).toEqual([]);
 });

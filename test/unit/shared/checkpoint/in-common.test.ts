@@ -72,3 +72,29 @@ test("one with the same index and a file that is missing is refused", async () =
   await openCheckpoint(one, { inCommon });
   await expect(openCheckpoint(two, { inCommon })).rejects.toThrow("2 of 2 files are missing");
 });
+
+test("one is found among several with the same index by its headers", async () => {
+  await using folder = await withTempDir();
+  const inCommon = new InCommon();
+  const opened: Checkpoint[] = [];
+  for (const [place, made] of ["here", "there", "elsewhere", "there"].entries()) {
+    const directory = join(folder.path, `model-${place}`);
+    await writeCheckpoint(directory, tensorsOf(place), { shards: 2, metadata: { made } });
+    opened.push(await open(directory, inCommon));
+  }
+  const sharing = opened.map(({ tensors }) => opened.findIndex((other) => other.tensors === tensors));
+  expect(sharing).toEqual([0, 1, 2, 1]);
+});
+
+test("of several files that are wrong, the first is named, whatever was opened before", async () => {
+  await using folder = await withTempDir();
+  const [one, two] = [join(folder.path, "one"), join(folder.path, "two")];
+  for (const directory of [one, two]) await writeCheckpoint(directory, tensorsOf(1), { shards: 2 });
+  const first = join(two, "model-00001-of-00002.safetensors");
+  const bytes = await readFile(first);
+  await writeFile(first, bytes.fill("?", 9, 10));
+  await truncate(join(two, "model-00002-of-00002.safetensors"), 4);
+  const inCommon = new InCommon();
+  await openCheckpoint(one, { inCommon });
+  await expect(openCheckpoint(two, { inCommon })).rejects.toThrow(/model-00001-of-00002.*has "\?" where/);
+});

@@ -21,6 +21,13 @@ test.each([
   }
 });
 
+test("a table that may not grow any more gives every text as it is", () => {
+  const table = new StringTable(1 << 10);
+  for (let round = 0; round < 2; round += 1) {
+    expect(names.map((name, i) => textOf(table, name, Math.imul(i + 1, 0x9e3779b1)))).toEqual(names);
+  }
+});
+
 test("texts that begin alike, and none, are told apart", () => {
   const table = new StringTable();
   const texts = ["", "a", "ab", "abc", "b", "x".repeat(255), "x".repeat(256), "x".repeat(257)];
