@@ -1,5 +1,6 @@
 import { lstatSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve, sep } from "node:path";
+import { readingProblem } from "../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../shared/errors.js";
 import { quote, quoteList } from "../shared/quote.js";
 import { isBelow, isRemote, parseRemote, problemOfRoot, shown } from "../shared/remote/url.js";
@@ -79,7 +80,7 @@ function resolveRoot(folder: string): string {
     const root = realpathSync(folder);
     if (statSync(root).isDirectory()) return root;
   } catch (error) {
-    throw new AmalgamError("usage", `Cannot use ${quote(folder)} as a root: ${AmalgamError.from(error).message}`, {
+    throw new AmalgamError("usage", `Cannot use ${quote(folder)} as a root: ${readingProblem(error)}`, {
       cause: error,
     });
   }

@@ -194,46 +194,52 @@ export function parseAgentArguments(
   };
 }
 
+const options = {
+  root: { type: "string", multiple: true },
+  port: { type: "string" },
+  host: { type: "string" },
+  slots: { type: "string" },
+  memory: { type: "string" },
+  "io-limit": { type: "string" },
+  name: { type: "string" },
+  grace: { type: "string" },
+  provider: { type: "string", multiple: true },
+  "eval-threads": { type: "string" },
+  "eval-memory": { type: "string" },
+  "no-eval": { type: "boolean" },
+  "trial-memory": { type: "string" },
+  "trial-folder": { type: "string" },
+  "agents-here": { type: "string" },
+  nats: { type: "string" },
+  "nats-wait": { type: "string" },
+  advertise: { type: "string" },
+  "tls-ca": { type: "string" },
+  "tls-cert": { type: "string" },
+  "tls-key": { type: "string" },
+  "tls-crl": { type: "string" },
+  http: { type: "string" },
+  "http-tls-cert": { type: "string" },
+  "http-tls-key": { type: "string" },
+  "log-format": { type: "string" },
+  "log-level": { type: "string" },
+  traces: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
 function parse(argv: readonly string[]) {
   try {
     return parseArgs({
       args: [...argv],
       strict: true,
       allowPositionals: false,
-      options: {
-        root: { type: "string", multiple: true },
-        port: { type: "string" },
-        host: { type: "string" },
-        slots: { type: "string" },
-        memory: { type: "string" },
-        "io-limit": { type: "string" },
-        name: { type: "string" },
-        grace: { type: "string" },
-        provider: { type: "string", multiple: true },
-        "eval-threads": { type: "string" },
-        "eval-memory": { type: "string" },
-        "no-eval": { type: "boolean" },
-        "trial-memory": { type: "string" },
-        "trial-folder": { type: "string" },
-        "agents-here": { type: "string" },
-        nats: { type: "string" },
-        "nats-wait": { type: "string" },
-        advertise: { type: "string" },
-        "tls-ca": { type: "string" },
-        "tls-cert": { type: "string" },
-        "tls-key": { type: "string" },
-        "tls-crl": { type: "string" },
-        http: { type: "string" },
-        "http-tls-cert": { type: "string" },
-        "http-tls-key": { type: "string" },
-        "log-format": { type: "string" },
-        "log-level": { type: "string" },
-        traces: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
+      options,
     }).values;
   } catch (error) {
-    throw new AmalgamError("usage", error instanceof Error ? error.message : String(error), { cause: error });
+    const problem = error instanceof Error ? error.message : String(error);
+    const unknown = /^Unknown option '--([^']+)'/.exec(problem)?.[1];
+    const near = unknown === undefined ? undefined : suggest(unknown, Object.keys(options));
+    const hint = near === undefined ? "" : `, did you mean ${quote(`--${near}`)}?`;
+    throw new AmalgamError("usage", `${problem}${hint}`, { cause: error });
   }
 }
 

@@ -1,7 +1,5 @@
 import type { Holder } from "./read-holder.js";
 
-export type { Holder } from "./read-holder.js";
-
 /** By what right a cluster's coordinator works: its lease on a job, which is at most one coordinator's at a time. */
 export interface Authority {
   readonly job: string;

@@ -7,9 +7,10 @@ import { type Clock, sleep, systemClock } from "../../shared/clock.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { hasErrno, openOwn, syncDirectory, writeError, writeFully } from "./durable.js";
-import { type Authority, formatHolder, type Holder } from "./lock-file.js";
+import { type Authority, formatHolder } from "./lock-file.js";
 import { thisProcess } from "./process-identity.js";
 import { Pulse } from "./pulse.js";
+import type { Holder } from "./read-holder.js";
 import {
   entriesOf,
   latestGeneration,
@@ -94,7 +95,8 @@ export class Lock implements AsyncDisposable {
       }
     } catch (error) {
       if (hasErrno(error, "EACCES", "EPERM", "EROFS")) {
-        throw refusedRoot(root, `${AmalgamError.from(error).message}, choose another output`, error);
+        const problem = hasErrno(error, "EROFS") ? "its file system is read-only" : "writing there is not permitted";
+        throw refusedRoot(root, `${problem}, choose another output`, error);
       }
       throw writeError(error, "lock", join(root, "lock"));
     }

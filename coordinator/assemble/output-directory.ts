@@ -44,7 +44,13 @@ export async function inspectOutput(
     await removeLeftovers(plan, directory);
     return { state: "complete", directory };
   }
-  if (options.overwrite === true) return { state: "replaceable", directory };
+  if (options.overwrite === true) {
+    // Most merges replace nothing, and do without what knows our files.
+    const { writtenFiles } = await import("./written-files.js");
+    const foreign = await findForeign(directory, writtenFiles(manifest));
+    if (foreign === undefined) return { state: "replaceable", directory };
+    throw refused(path, `Amalgam did not write ${quote(foreign)} in it, choose another path or remove it yourself`);
+  }
   const problem = same ? "it holds a damaged output of this recipe" : "it holds the output of another recipe or source";
   throw refused(path, `${problem}, choose another path or replace it with --overwrite`);
 }
@@ -121,6 +127,18 @@ async function entriesOf(directory: string, path: string): Promise<readonly stri
     if (hasErrno(error, "ENOTDIR")) throw refused(path, "it is a file, and the output is a directory");
     throw refused(path, AmalgamError.from(error).message, error);
   }
+}
+
+/** The first thing in a folder that is none of these files, nor a folder on the way to one. Links are not followed. */
+async function findForeign(directory: string, files: ReadonlySet<string>, prefix = ""): Promise<string | undefined> {
+  for (const entry of await readdir(join(directory, prefix), { withFileTypes: true })) {
+    const name = `${prefix}${entry.name}`;
+    if (files.has(name)) continue;
+    const isOnTheWay = entry.isDirectory() && [...files].some((file) => file.startsWith(`${name}/`));
+    const foreign = isOnTheWay ? await findForeign(directory, files, `${name}/`) : name;
+    if (foreign !== undefined) return foreign;
+  }
+  return undefined;
 }
 
 /** The output appears by a rename, and a mount point can neither be replaced nor be renamed onto. */

@@ -49,6 +49,7 @@ const manifestSchema = z.object({
  * the same bytes, so nothing of a machine, a run or a date is in it.
  */
 export type Manifest = z.infer<typeof manifestSchema>;
+
 /** The manifest of a text; `path` is what messages call it. Fails as `readManifest()` does. */
 export function parseManifest(text: string, path: string): Manifest {
   const parsed = manifestSchema.safeParse(parseJson(text));

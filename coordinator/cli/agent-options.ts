@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { withTlsOptions } from "./cluster-options.js";
-import { size, wholeNumber, withOverwrite, withSign, withSizes, withStaging } from "./options.js";
+import { collect, size, wholeNumber, withOverwrite, withSign, withSizes, withStaging } from "./options.js";
 
 /** Agents that a command starts for itself. `what` one of their slots works on, such as `units`. */
 export function withLocalAgents(command: Command, what: string): Command {
@@ -19,9 +19,10 @@ export function withRunOptions(command: Command): Command {
   withLocalAgents(command, "units")
     .option("--agent-processes", "start local agents as processes of their own, not threads", false)
     .addOption(
-      new Option("--agent <address...>", "use these running agents (host:port) and start none").conflicts([
-        ...["agents", "slots", "memory", "agentProcesses"],
-      ]),
+      // Not several words after one option: a recipe that comes behind would be one of them.
+      new Option("--agent <address>", "use this running agent (host:port) and start none; repeatable (default: none)")
+        .argParser((text, before: readonly string[] | undefined) => collect(text, before ?? []))
+        .conflicts(["agents", "slots", "memory", "agentProcesses"]),
     );
   withTlsOptions(command).addOption(
     new Option("--assembly <mode>", "agents write files themselves, or stream bytes back")

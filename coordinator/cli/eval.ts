@@ -119,11 +119,12 @@ function subjectsOf(words: readonly string[], { base, expert }: EvalOptions): re
   throw new AmalgamError("usage", `Two checkpoints would be called ${quote(twice.name)}: ${remedy}`);
 }
 
-/** `NAME=PATH`, or a path, whose last part is the name. */
+/** `NAME=PATH`, or a path, whose last part is the name; in the Hub's cache that is a commit, and the model's name counts. */
 function nameAndPath(word: string): { readonly name: string; readonly path: string } {
   const match = /^([^=/\\]+)=(.+)$/.exec(word);
   const [, name, path = word] = match ?? [];
   if (name !== undefined) return { name, path };
   const whole = resolve(path);
-  return { path, name: basename(whole) || whole.split(sep).join("/") };
+  const cached = /[/\\]models--(?:[^/\\]+--)?([^/\\]+)[/\\]snapshots[/\\][^/\\]+$/.exec(whole)?.[1];
+  return { path, name: cached ?? (basename(whole) || whole.split(sep).join("/")) };
 }

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { collect, size, wholeNumber } from "./options.js";
+import { repeatable, size, wholeNumber } from "./options.js";
 
 /** Which agents run models, and on what: see `EvaluationAgentsOptions`. */
 export function withEvaluationAgents(command: Command): Command {
@@ -21,9 +21,4 @@ export function withEvaluationAgents(command: Command): Command {
     .addOption(
       new Option("--memory <size>", "for models, per local agent (default: most of what is free)").argParser(size),
     );
-}
-
-/** Not one option with several words: a file that comes last would be one of them. `without`: what holds then. */
-export function repeatable<const Flags extends string>(flags: Flags, what: string, without = "none") {
-  return new Option(flags, `${what}; repeatable`).argParser(collect).default([] as readonly string[], without);
 }

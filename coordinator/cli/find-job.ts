@@ -11,6 +11,9 @@ export async function findJob(bus: Bus, id: string): Promise<JobRecord> {
   const record = await jobs.get(id);
   if (record !== undefined) return record;
   const ids = (await jobs.list()).map((job) => job.id);
-  const hint = ids.length === 0 ? ": there are no jobs" : didYouMean(id, ids) || "; amalgam status lists them";
+  // Of its name, people remember the output's.
+  const [begun] = ids.filter((known) => id !== "" && known.startsWith(id)).reverse();
+  const meant = begun === undefined ? didYouMean(id, ids) : `, did you mean ${quote(begun)}?`;
+  const hint = ids.length === 0 ? ": there are no jobs" : meant || "; amalgam status lists them";
   throw new AmalgamError("usage", `Unknown job ${quote(id)}${hint}`);
 }

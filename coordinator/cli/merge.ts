@@ -146,6 +146,7 @@ function agentsOf(options: RunOptions, entry: URL): AgentsWanted {
 
 /** Whether something was done by now that another run need not do again. */
 function isWork(event: JobEvent): boolean {
+  if (event.type === "prompts") return event.done > 0;
   return event.type === "resumed" || (event.type === "dispatch" && event.event.type === "finished");
 }
 
@@ -173,7 +174,9 @@ function describe(result: JobResult, output: string): string {
   const facts = [
     `read ${formatBytes(bytesRead)}, wrote ${formatBytes(bytesWritten)}, ${rate}/s`,
     // A job that is over before threads have started says nothing of efficiency.
-    ...(efficiency === undefined || seconds < 2 ? [] : [`efficiency ${(100 * efficiency).toFixed(0)} %`]),
+    ...(efficiency === undefined || seconds < 2
+      ? []
+      : [`${(100 * efficiency).toFixed(0)} % of the time in reads and writes`]),
     ...(retries > 0 ? [formatQuantity(retries, "failed attempt")] : []),
   ];
   const files = plan.files.length === 1 ? (plan.files[0]?.name ?? "") : `${formatCount(plan.files.length)} files`;

@@ -33,6 +33,11 @@ export function collect(text: string, before: readonly string[]): readonly strin
   return [...before, text];
 }
 
+/** Not one option with several words: a file that comes last would be one of them. `without`: what holds then. */
+export function repeatable<const Flags extends string>(flags: Flags, what: string, without = "none") {
+  return new Option(flags, `${what}; repeatable`).argParser(collect).default([] as readonly string[], without);
+}
+
 /** Bytes. */
 export function size(text: string): number {
   const bytes = parseBytes(text);

@@ -3,7 +3,9 @@ import { formatCount, quote } from "../../shared/quote.js";
 import { ProgressModel } from "../job/progress-model.js";
 import type { JobEvent } from "../job.js";
 import { formatQuantity, summarizePlan } from "../plan/report.js";
+import { printableLines } from "./printable.js";
 import { ProgressBar, ProgressLines, showProgress } from "./progress-bar.js";
+import { PromptsProgress } from "./prompts-progress.js";
 
 /** How a job is shown while it runs. */
 export interface JobView {
@@ -26,6 +28,7 @@ const redrawMs = 100;
 
 class BarView implements JobView {
   readonly #model = new ProgressModel(() => performance.now());
+  readonly #prompts = new PromptsProgress(() => performance.now());
   readonly #bar: ProgressBar;
   #timer: NodeJS.Timeout | undefined;
 
@@ -36,6 +39,7 @@ class BarView implements JobView {
   observe(event: JobEvent): void {
     this.#model.observe(event);
     for (const line of describe(event)) this.#bar.say(line);
+    if (event.type === "prompts") this.#bar.draw(this.#prompts.show(event));
     if (event.type !== "writing" && event.type !== "gathering" && event.type !== "sending") return;
     this.#timer ??= setInterval(() => this.#draw(), redrawMs);
     this.#draw();
@@ -54,6 +58,7 @@ class BarView implements JobView {
 
 class LineView implements JobView {
   readonly #model = new ProgressModel(() => performance.now());
+  readonly #prompts = new PromptsProgress(() => performance.now());
   readonly #lines: ProgressLines;
 
   constructor(stream: NodeJS.WriteStream) {
@@ -63,7 +68,9 @@ class LineView implements JobView {
   observe(event: JobEvent): void {
     this.#model.observe(event);
     for (const line of describe(event)) this.#lines.say(line);
-    this.#lines.draw(showProgress(this.#model.progress));
+    const { progress } = this.#model;
+    if (event.type === "prompts") this.#lines.draw(this.#prompts.show(event));
+    else if (progress.work > 0) this.#lines.draw(showProgress(progress));
   }
 
   close(): void {}
@@ -132,8 +139,17 @@ function describe(event: JobEvent): readonly string[] {
     }
     case "stage":
       return [`${quote(event.name)} is merged by itself first: ${event.reason}`];
-    case "prompts":
-      return event.done === 0 ? [`running the base on ${formatQuantity(event.prompts, "prompt")}, for the gates`] : [];
+    case "prompts": {
+      const { done, doneBefore, prompts } = event;
+      const before = doneBefore === 0 ? "" : `, ${formatCount(doneBefore)} of them done before`;
+      return done > doneBefore
+        ? []
+        : [`running the base on ${formatQuantity(prompts, "prompt")}, for the gates${before}`];
+    }
+    case "prompts failed": {
+      const next = event.retryMs === undefined ? "" : `; again in ${(event.retryMs / 1000).toFixed(1)} s`;
+      return [printableLines(`running the base failed on ${event.agent}: ${event.reason}${next}`)];
+    }
     case "resumed": {
       const { keptPieces, keptBytes, redonePieces, problem } = event.resumed;
       const redone = redonePieces > 0 ? `, and damaged ones are computed again: ${formatCount(redonePieces)}` : "";

@@ -271,7 +271,7 @@ export async function connectAgents(addresses: readonly string[], options: Agent
       const [first] = reasons;
       throw new AmalgamError(
         "agent_lost",
-        `None of ${addresses.length} agents answers: ${first?.message ?? "none is named"}`,
+        `${addresses.length === 1 ? "The agent does not answer" : `None of ${addresses.length} agents answers`}: ${first?.message ?? "none is named"}`,
         { cause: first },
       );
     }

@@ -15,8 +15,9 @@ export function failedTooOften(
   error: AmalgamError,
   labelOf: (agent: string) => string,
 ): AmalgamError {
-  const reasons = failures.map((failure) => `on ${labelOf(failure.agent)}: ${failure.error.message}`);
-  return new AmalgamError(error.code, `${what} failed ${failures.length} times; ${reasons.join("; ")}`, {
+  // An agent that failed in one way each time says so once.
+  const reasons = new Set(failures.map((failure) => `on ${labelOf(failure.agent)}: ${failure.error.message}`));
+  return new AmalgamError(error.code, `${what} failed ${failures.length} times; ${[...reasons].join("; ")}`, {
     cause: error,
     details: { ...error.details, unit: String(unit), attempts: String(failures.length) },
   });

@@ -25,9 +25,11 @@ export function buildGraphs(request: GraphRequest): ModelGraphs {
   const family = type === undefined || !Object.hasOwn(families, type) ? undefined : families[type];
   if (family !== undefined) return request.taps === true ? withTaps(family(request)) : family(request);
   const problem =
-    type === undefined
-      ? 'it has no "model_type"'
-      : `its "model_type" is ${quote(type)}, which Amalgam has no graph for`;
+    config === undefined
+      ? "it is not there, so this is no model; of an adapter, merge it into its base first"
+      : type === undefined
+        ? 'it has no "model_type"'
+        : `its "model_type" is ${quote(type)}, which Amalgam has no graph for`;
   const message =
     `Cannot build a graph from ${quote(configFile)}: ${problem}. It has graphs for ` +
     `${Object.keys(families).toSorted().join(", ")}; for others give an ONNX export with --graph`;

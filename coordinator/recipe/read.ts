@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { readingProblem } from "../../shared/checkpoint/regular-file.js";
 import { AmalgamError } from "../../shared/errors.js";
 import { quote } from "../../shared/quote.js";
 import { parseRecipes } from "./parse.js";
@@ -18,8 +19,7 @@ export async function readText(file: string, what: string): Promise<string> {
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
     return buffer.toString("utf8", 0, bytesRead);
   } catch (error) {
-    const { message } = AmalgamError.from(error);
-    throw new AmalgamError("usage", `Cannot read ${what} ${quote(file)}: ${message}`, {
+    throw new AmalgamError("usage", `Cannot read ${what} ${quote(file)}: ${readingProblem(error)}`, {
       cause: error,
       details: { file },
     });

@@ -84,11 +84,18 @@ export function assertRegular(
 const reasons: Readonly<Record<string, { code: "checkpoint_malformed" | "path_refused"; text: string }>> = {
   ENOENT: { code: "checkpoint_malformed", text: "it does not exist" },
   ENOTDIR: { code: "checkpoint_malformed", text: "it does not exist" },
+  EISDIR: { code: "checkpoint_malformed", text: "it is a folder" },
   ENAMETOOLONG: { code: "path_refused", text: "its path is too long" },
   ELOOP: { code: "path_refused", text: "its symbolic links lead nowhere or in a circle" },
   EACCES: { code: "path_refused", text: "reading it is not permitted" },
   EPERM: { code: "path_refused", text: "reading it is not permitted" },
 };
+
+/** What the file system has against reading something, such as `it does not exist`. */
+export function readingProblem(error: unknown): string {
+  const { details, message } = AmalgamError.from(error);
+  return reasons[details["errno"] ?? ""]?.text ?? message;
+}
 
 /** An error of the file system as one that names the file; errors that already do pass through. */
 export function fileError(error: unknown, name: string): AmalgamError {

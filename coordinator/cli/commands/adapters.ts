@@ -1,7 +1,6 @@
 import { Option } from "commander";
 import { withLocalAgents } from "../agent-options.js";
-import { repeatable } from "../evaluation-options.js";
-import { nonNegative, rank } from "../options.js";
+import { nonNegative, rank, repeatable } from "../options.js";
 import type { Registration } from "./registration.js";
 
 const factorDtypes = ["float32", "bfloat16", "float16"] as const;

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { withTlsOptions } from "../cluster-options.js";
-import { repeatable, withEvaluationAgents } from "../evaluation-options.js";
+import { withEvaluationAgents } from "../evaluation-options.js";
+import { repeatable } from "../options.js";
 import type { Registration } from "./registration.js";
 
 export function registerEvaluating({ amalgam, terminal, run }: Registration): void {

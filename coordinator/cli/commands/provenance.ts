@@ -1,5 +1,5 @@
 import { withLocalAgents } from "../agent-options.js";
-import { repeatable } from "../evaluation-options.js";
+import { repeatable } from "../options.js";
 import type { Registration } from "./registration.js";
 
 export function registerProvenance({ amalgam, terminal, run }: Registration): void {

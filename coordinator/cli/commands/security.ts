@@ -1,6 +1,5 @@
 import { Option } from "commander";
-import { repeatable } from "../evaluation-options.js";
-import { wholeNumber } from "../options.js";
+import { repeatable, wholeNumber } from "../options.js";
 import type { Registration } from "./registration.js";
 
 export function registerSecurity({ amalgam, terminal, run }: Registration): void {

@@ -1,10 +1,9 @@
 import type { AmalgamError } from "../../../shared/errors.js";
 import { quote } from "../../../shared/quote.js";
 import { type Manifest, manifestName, maxManifestBytes } from "../../assemble/manifest.js";
-import { cardName } from "../../assemble/model-card.js";
 import { parseManifest } from "../../assemble/parse-manifest.js";
+import { writtenFiles } from "../../assemble/written-files.js";
 import type { Plan } from "../../plan/types.js";
-import { signatureName } from "../../provenance/signing/sign.js";
 import type { S3Folder } from "./bucket.js";
 import type { ListedObject } from "./objects.js";
 import { refusedOutput } from "./output-error.js";
@@ -57,8 +56,7 @@ export async function inspectFolder(
   if (!overwrite) {
     throw refusal(isOurs ? "a damaged output of this recipe" : "the output of another recipe or source");
   }
-  const files = [...manifest.weights, ...manifest.companions].map(({ name }) => name);
-  const known = new Set([...files, cardName, signatureName, manifestName]);
+  const known = writtenFiles(manifest);
   // Once the manifest is removed, nothing tells what lies beside it from what is ours.
   const other = [...listed.keys()].find((name) => !known.has(name));
   if (other !== undefined) throw notOurs(url, other);

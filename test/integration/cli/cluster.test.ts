@@ -271,6 +271,13 @@ describe.skipIf(why !== undefined)(`with a NATS server${why === undefined ? "" :
         expect(await run(command, "explaned")).toMatchObject({ code: 2, stdout: "", stderr });
       },
     );
+
+    test("a job's name may be begun as its output's, and the latest one is meant", async () => {
+      await put(jobOf("outcome-111111", { state: "done", submittedAt: "2026-01-01T00:00:00.000Z" }));
+      await put(jobOf("outcome-222222", { state: "done", submittedAt: "2026-01-02T00:00:00.000Z" }));
+      const { code, stderr } = await run("status", "outcome");
+      expect([code, stderr]).toEqual([2, 'Unknown job "outcome", did you mean "outcome-222222"?\n']);
+    });
   });
 
   describe("nodes and drain", () => {

@@ -101,15 +101,9 @@ test.each<[problem: string, recipe: string, ...lines: string[]]>([
 test("a recipe that cannot be read is refused", async () => {
   const { run, path, at } = await work;
   const missing = await run("merge", at("nowhere.yaml"), at("out"));
-  expect([missing.code, missing.stderr]).toEqual([
-    2,
-    "Cannot read recipe \"nowhere.yaml\": ENOENT: no such file or directory, open 'nowhere.yaml'\n",
-  ]);
+  expect([missing.code, missing.stderr]).toEqual([2, 'Cannot read recipe "nowhere.yaml": it does not exist\n']);
   const folder = await run("plan", path);
-  expect([folder.code, folder.stderr]).toEqual([
-    2,
-    'Cannot read recipe ".": EISDIR: illegal operation on a directory, read\n',
-  ]);
+  expect([folder.code, folder.stderr]).toEqual([2, 'Cannot read recipe ".": it is a folder\n']);
 });
 
 test("with --json a failure is an event too", async () => {

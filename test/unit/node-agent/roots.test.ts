@@ -114,5 +114,5 @@ test("createConfinement() names a file inside that is missing", async () => {
 test("createConfinement() wants roots that are folders", async () => {
   await using given = await folders();
   expect(() => createConfinement([join(given.root, "a")])).toThrow("it is not a folder");
-  expect(() => createConfinement([join(given.root, "absent")])).toThrow("ENOENT");
+  expect(() => createConfinement([join(given.root, "absent")])).toThrow("as a root: it does not exist");
 });

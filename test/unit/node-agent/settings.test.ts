@@ -83,7 +83,7 @@ test.each([
   ],
   [["--provider", ""], "it is none of"],
   [["--eval-memory", "all"], 'Cannot use "all" for "--eval-memory": it is not a size'],
-  [["--rot", "/a"], "--rot"],
+  [["--rot", "/a"], 'did you mean "--root"?'],
   [["--advertise", "box"], 'Cannot use "--advertise" without "--nats"'],
   [["--nats", "nats://n", "--host", "0.0.0.0"], '"--advertise HOST"'],
   [["--nats", "nats://n", "--host", "::"], 'Cannot join a cluster as "::"'],

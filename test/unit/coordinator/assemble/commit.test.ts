@@ -117,14 +117,23 @@ test("commit() replaces an output with overwrite, and nothing of the old one rem
   await using dir = await withTempDir();
   const output = join(dir.path, "out");
   await merge(dir.path, output, { files: [[["old", "F32", [4]]]] });
-  await writeFile(join(output, "old-notes.txt"), "x");
   await expect(merge(dir.path, output)).rejects.toThrow("--overwrite");
   await merge(dir.path, output, { overwrite: true });
   const names = await readdir(output);
   expect(names).not.toContain("model.safetensors");
-  expect(names).not.toContain("old-notes.txt");
   expect((await verifyOutput(output)).isSound).toBe(true);
   expect((await readdir(dir.path)).sort()).toEqual(["a", "b", "out"]);
+});
+
+test("commit() does not replace an output that somebody put a file into meanwhile", async () => {
+  await using dir = await withTempDir();
+  const output = join(dir.path, "out");
+  await merge(dir.path, output, { salt: "old" });
+  await using staging = await openStaging(await makePlan(dir.path), output, { version: "1", overwrite: true });
+  await completeStaging(staging);
+  await writeFile(join(output, "notes.txt"), "mine");
+  await expect(commit(staging, { recipeText: testRecipe })).rejects.toThrow('did not write "notes.txt"');
+  expect(await readFile(join(output, "notes.txt"), "utf8")).toBe("mine");
 });
 
 test("A commit that fails between its two renames puts the old output back", async () => {

@@ -1,5 +1,5 @@
 import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { commit } from "../../../../coordinator/assemble/commit.js";
 import { inspectOutput } from "../../../../coordinator/assemble/output-directory.js";
@@ -44,6 +44,22 @@ test("inspectOutput() refuses another plan's output unless it may be replaced", 
   });
   expect((await inspectOutput(other, output, { overwrite: true })).state).toBe("replaceable");
 });
+
+test.each(["notes.txt", "gguf/model.gguf", "1_Pooling/notes.txt", ".git/HEAD"])(
+  "inspectOutput() does not let an output be replaced that somebody put %s into",
+  async (name) => {
+    await using dir = await withTempDir();
+    const output = join(dir.path, "out");
+    await merge(await makePlan(dir.path), output);
+    await mkdir(join(output, dirname(name)), { recursive: true });
+    await writeFile(join(output, name), "mine");
+    const other = await makePlan(dir.path, { salt: "other" });
+    await expect(inspectOutput(other, output, { overwrite: true })).rejects.toMatchObject({
+      code: "output_refused",
+      message: expect.stringContaining("remove it yourself"),
+    });
+  },
+);
 
 test("inspectOutput() does not take a damaged output for a complete one", async () => {
   await using dir = await withTempDir();

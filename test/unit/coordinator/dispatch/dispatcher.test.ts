@@ -169,7 +169,7 @@ test("what may pass is tried again on the agents that are left", async () => {
 });
 
 test.each<[ErrorCode, number, string]>([
-  ["chunk_corrupt", 3, 'Unit 0 failed 3 times; on "a": broken; on "a": broken; on "a": broken'],
+  ["chunk_corrupt", 3, 'Unit 0 failed 3 times; on "a": broken'],
   ["checkpoint_malformed", 1, "broken"],
 ])("a unit that fails with %s is given up after %i attempts", async (code, attempts, message) => {
   const world = new World(new FakeAgent("a", 2));

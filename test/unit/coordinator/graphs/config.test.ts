@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { ConfigReader, readLabels } from "../../../../coordinator/graphs/config.js";
+import { buildGraphs } from "../../../../coordinator/graphs/families.js";
 import { AmalgamError } from "../../../../shared/errors.js";
 
 const values = {
@@ -15,6 +16,11 @@ const values = {
   rope: { theta: 5, kind: "yarm", far: "x".repeat(500) },
 };
 const config = () => new ConfigReader(values, "m/config.json");
+
+test("buildGraphs() says of a folder without config.json that it is no model", () => {
+  const request = { config: undefined, tensors: new Map(), configFile: "lora/config.json", output: "logits" } as const;
+  expect(() => buildGraphs(request)).toThrow('"lora/config.json": it is not there, so this is no model');
+});
 
 test("a ConfigReader reads numbers, flags, words, lists and sections", () => {
   const read = config();

@@ -59,7 +59,7 @@ test.each<[problem: string, parts: Readonly<Record<string, string>>, ...complain
   [
     "a recipe file that is not there",
     { recipe: "recipe: nowhere.yaml" },
-    "sweep.yaml:1:9  Cannot read recipe \"<here>/nowhere.yaml\": ENOENT: no such file or directory, open '<here>/nowhere.yaml'",
+    'sweep.yaml:1:9  Cannot read recipe "<here>/nowhere.yaml": it does not exist',
   ],
   [
     "nothing to search",
@@ -241,7 +241,7 @@ test.each<[problem: string, parts: Readonly<Record<string, string>>, ...complain
   [
     "a task file that is not there",
     { tasks: "tasks: nowhere.yaml" },
-    "sweep.yaml:2:8  Cannot read task file \"<here>/nowhere.yaml\": ENOENT: no such file or directory, open '<here>/nowhere.yaml'",
+    'sweep.yaml:2:8  Cannot read task file "<here>/nowhere.yaml": it does not exist',
   ],
   [
     "a task that is not there",
