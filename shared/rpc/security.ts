@@ -71,8 +71,8 @@ function openCredentials(handed: Credentials, files: CredentialFiles | undefined
 
 /** For another thread, which may start when the files cannot be read: with what they held last, a revocation list above all. */
 export function currentSecurity(security: Security): Security {
-  const live = liveCredentials(security);
-  return security.kind === "loopback" || live === undefined ? security : { ...security, ...live.current };
+  if (security.kind === "loopback" || security.files === undefined) return security;
+  return { ...security, ...liveCredentials(security)?.current };
 }
 
 /** Looks at all TLS files of this thread now, as on SIGHUP. */

@@ -184,7 +184,7 @@ test("agents started by hand outlive a coordinator, and one of them the other", 
   const { path } = await scratch;
   await using first = await startAgentCommand(path, { name: "first" });
   await using second = await startAgentCommand(path, { name: "second" });
-  const merge = await job("linear", "--agent", first.address, second.address, "--assembly", "stream");
+  const merge = await job("linear", "--agent", first.address, "--agent", second.address, "--assembly", "stream");
   await killAt(merge, "unit finished", 30);
   await using command = merge.start();
   await command.event("unit finished", 20);
