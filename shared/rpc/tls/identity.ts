@@ -1,3 +1,5 @@
+// Before toLegacyObject(), which loads a part of it: in the other order Node 20 leaves TLS without createSecureContext().
+import "node:tls";
 import { X509Certificate } from "node:crypto";
 import type { DetailedPeerCertificate } from "node:tls";
 import { AmalgamError } from "../../errors.js";

@@ -1,3 +1,4 @@
+import "node:tls"; // Before toLegacyObject(): see identity.ts.
 import { X509Certificate } from "node:crypto";
 import type { PeerCertificate } from "node:tls";
 import { expect, test } from "vitest";

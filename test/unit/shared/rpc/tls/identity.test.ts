@@ -1,7 +1,9 @@
+import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { expect, test } from "vitest";
 import { createAuthority, issue, type Subject, validFor } from "../../../../../coordinator/certs/authority.js";
 import { alternativeNames, describeIdentity, identityOf } from "../../../../../shared/rpc/tls/identity.js";
+import { repositoryPath } from "../../../../support/repository.js";
 
 const authority = createAuthority("test", validFor(1));
 
@@ -41,4 +43,17 @@ test.each([
   ["", []],
 ])("%s has its names and no other", (text, expected) => {
   expect(alternativeNames(text).map(({ kind, value }) => `${kind}=${value}`)).toEqual(expected);
+});
+
+test("a process that has looked at a certificate can still speak TLS", async () => {
+  const { certificate } = await authority;
+  const script = `
+    import { X509Certificate } from "node:crypto";
+    import { identityOf } from "${repositoryPath("dist/shared/rpc/tls/identity.js")}";
+    const { name } = identityOf(new X509Certificate(process.argv.at(-1)));
+    const { createSecureContext } = await import("node:tls");
+    console.log(name, typeof createSecureContext);
+  `;
+  const words = ["--input-type=module", "-e", script, "--", certificate];
+  expect(execFileSync(process.execPath, words, { encoding: "utf8" })).toBe("test function\n");
 });
