@@ -32,6 +32,8 @@ export async function startReplay(connection: Connection, options: ReplayOptions
   const act = "read from a stream";
   if (connection.closing.aborted) throw connection.failure(act, "the connection was closed", "CONNECTION_CLOSED");
   let received = 0;
+  /** Messages that were there at the start. Not known before the server has said so. */
+  let wanted = Number.POSITIVE_INFINITY;
   let isCaughtUp = false;
   let isOver = false;
   let heardAt = performance.now();
@@ -75,7 +77,9 @@ export async function startReplay(connection: Connection, options: ReplayOptions
       received += 1;
       if (position.consumerSequence !== received) return stop();
       options.onMessage(message, position);
-      if (position.pending === 0) catchUp();
+      // What is replaced before it is delivered stays in the server's count of what is to come, for good; what replaces it
+      // comes later, so as many have come when all that were there have.
+      if (position.pending === 0 || received >= wanted) catchUp();
     },
   });
   const watchdog = setInterval(() => {
@@ -109,7 +113,8 @@ export async function startReplay(connection: Connection, options: ReplayOptions
         },
       },
     );
-    if (num_pending + delivered.consumer_seq === 0) catchUp();
+    wanted = num_pending + delivered.consumer_seq;
+    if (received >= wanted) catchUp();
   } catch (error) {
     stop();
     throw error;
