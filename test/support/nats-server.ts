@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, connect as dial } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { repositoryPath } from "./repository.js";
+import { type FoundProgram, findProgram } from "./find-program.js";
 
 /** Debian's nats-server, the oldest that we promise to work with, and the newest that we know. */
 export type NatsBinary = "debian" | "newest";
@@ -49,22 +49,7 @@ export interface NatsServer extends AsyncDisposable {
   thaw(): void;
 }
 
-interface Found {
-  readonly path?: string;
-  readonly reason?: string;
-}
-
-const found = new Map<NatsBinary, Found>();
-
-function find(binary: NatsBinary): Found {
-  const known = found.get(binary);
-  if (known !== undefined) return known;
-  const script = repositoryPath("deploy", "nats-server.mjs");
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, binary], { encoding: "utf8" });
-  const result = status === 0 ? { path: stdout.trim() } : { reason: stderr.trim() };
-  found.set(binary, result);
-  return result;
-}
+const find = (binary: NatsBinary): FoundProgram => findProgram("nats-server.mjs", binary);
 
 /** Every binary that tests should run with; `reason` says why one cannot be had here, which is why its tests skip. */
 export function natsBinaries(): readonly { readonly binary: NatsBinary; readonly reason: string | undefined }[] {

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { repositoryPath } from "../repository.js";
+import { type FoundProgram, findProgram } from "../find-program.js";
 
 /** What becomes of packets on their way to or from a host. */
 export interface Disturbance {
@@ -15,20 +15,7 @@ export interface Disturbed {
   readonly doubled: number;
 }
 
-interface Found {
-  readonly path?: string;
-  readonly reason?: string;
-}
-
-let found: Found | undefined;
-
-function find(): Found {
-  if (found !== undefined) return found;
-  const script = repositoryPath("deploy", "nft.mjs");
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" });
-  found = status === 0 ? { path: stdout.trim() } : { reason: stderr.trim() };
-  return found;
-}
+const find = (): FoundProgram => findProgram("nft.mjs");
 
 /** Why packets cannot be lost here, if they cannot: nft, or the kernel's part of it, is not to be had. */
 export function noPacketLoss(): string | undefined {

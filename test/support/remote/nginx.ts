@@ -1,10 +1,10 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { repositoryPath } from "../repository.js";
+import { type FoundProgram, findProgram } from "../find-program.js";
 import { freePort, listens } from "./ports.js";
 
 export interface NginxOptions {
@@ -25,20 +25,7 @@ export interface Nginx extends AsyncDisposable {
   readonly requests: () => Promise<readonly string[]>;
 }
 
-interface Found {
-  readonly path?: string;
-  readonly reason?: string;
-}
-
-let found: Found | undefined;
-
-function find(): Found {
-  if (found !== undefined) return found;
-  const script = repositoryPath("deploy", "nginx.mjs");
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" });
-  found = status === 0 ? { path: stdout.trim() } : { reason: stderr.trim() };
-  return found;
-}
+const find = (): FoundProgram => findProgram("nginx.mjs");
 
 /** Why no nginx can be had here, which is why a test skips; undefined: it can. */
 export function whyNoNginx(): string | undefined {

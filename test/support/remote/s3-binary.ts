@@ -1,21 +1,6 @@
-import { spawnSync } from "node:child_process";
-import { repositoryPath } from "../repository.js";
+import { type FoundProgram, findProgram } from "../find-program.js";
 
-interface Found {
-  readonly path?: string;
-  readonly reason?: string;
-}
-
-let known: Found | undefined;
-
-function find(): Found {
-  if (known === undefined) {
-    const script = repositoryPath("deploy", "s3-server.mjs");
-    const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" });
-    known = status === 0 ? { path: stdout.trim() } : { reason: stderr.trim() };
-  }
-  return known;
-}
+const find = (): FoundProgram => findProgram("s3-server.mjs");
 
 /** Why no S3-compatible server can be had here, which is why tests that need one skip. */
 export function whyNoS3(): string | undefined {
