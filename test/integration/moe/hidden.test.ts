@@ -7,10 +7,10 @@ import { openCheckpoint } from "../../../shared/checkpoint/open.js";
 import { randomValues, type TestTensor, withTempDir, writeCheckpoint } from "../../support/checkpoints.js";
 import { amalgam, startAmalgam } from "../../support/command.js";
 import { runGraph } from "../../support/run-graph.js";
+import { tokens, writeTokenizer } from "./models.js";
 
 const hidden = 16;
 const inner = 24;
-const words = ["<unk>", "<s>", "the", "hen", "fox", "code", "proof", "verse"];
 
 /**
  * A Llama whose words are of two kinds, animals and code. Nothing but its feed-forward layers writes to the first number
@@ -23,13 +23,13 @@ async function writeModel(folder: string, sign: -1 | 0 | 1): Promise<void> {
   };
   const all = (): boolean => true;
   const ones: TestTensor = { dtype: "F32", shape: [hidden], values: new Float32Array(hidden).fill(1) };
-  const embedding = randomValues(1, words.length * hidden, 0.2).map((x, i) => {
-    const [word = "", column] = [words[Math.floor(i / hidden)], i % hidden];
+  const embedding = randomValues(1, tokens.length * hidden, 0.2).map((x, i) => {
+    const [word = "", column] = [tokens[Math.floor(i / hidden)], i % hidden];
     if (column === 0) return 0;
     const isOfKind = ["hen", "fox"].includes(word) ? column === 1 : ["code", "proof"].includes(word) && column === 2;
     return x + (isOfKind ? 1 : 0);
   });
-  const table: TestTensor = { dtype: "F32", shape: [words.length, hidden], values: embedding };
+  const table: TestTensor = { dtype: "F32", shape: [tokens.length, hidden], values: embedding };
   const tensors: Record<string, TestTensor> = {
     "model.embed_tokens.weight": table,
     "lm_head.weight": table,
@@ -52,16 +52,10 @@ async function writeModel(folder: string, sign: -1 | 0 | 1): Promise<void> {
   }
   const config = {
     ...{ architectures: ["LlamaForCausalLM"], model_type: "llama", num_hidden_layers: 2, num_attention_heads: 2 },
-    ...{ hidden_size: hidden, intermediate_size: inner, vocab_size: words.length, max_position_embeddings: 32 },
+    ...{ hidden_size: hidden, intermediate_size: inner, vocab_size: tokens.length, max_position_embeddings: 32 },
   };
   await writeCheckpoint(folder, tensors, { config });
-  const vocab = Object.fromEntries(words.map((word, id) => [word, id]));
-  const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-  const added = ["<unk>", "<s>"].map((content, id) => ({ id, content, ...special }));
-  const model = { type: "WordLevel", vocab, unk_token: "<unk>" };
-  const tokenizer = { version: "1.0", added_tokens: added, pre_tokenizer: { type: "Whitespace" }, model };
-  await writeFile(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
-  await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify({ bos_token: "<s>" }));
+  await writeTokenizer(folder, tokens);
 }
 
 const recipe = `base_model: base
@@ -91,7 +85,7 @@ async function writtenBy(path: string, text: readonly string[]): Promise<readonl
   const { config, tensors } = await openCheckpoint(path);
   const { body } = buildGraphs({ config, tensors, configFile: "config.json" }).graphs;
   if (body === undefined) throw new Error("There is no body");
-  const ids = ["<s>", ...text].map((word) => words.indexOf(word));
+  const ids = ["<s>", ...text].map((word) => tokens.indexOf(word));
   const shape = [1, ids.length];
   const { hidden: states } = await runGraph(body.model, path, {
     input_ids: { type: "I64", shape, values: ids },

@@ -6,8 +6,8 @@ export const hidden = 64;
 export const intermediate = 96;
 const layers = 2;
 
-/** Words that the tokenizer knows, after `<unk>` and `<s>`. */
-const words = ["the", "hen", "fox", "code", "proof", "verse"];
+/** What the tokenizer knows. */
+export const tokens = ["<unk>", "<s>", "the", "hen", "fox", "code", "proof", "verse"];
 
 /** A Llama of two layers in bfloat16, with a tokenizer of a few words. Other seeds give other weights. */
 export async function writeLlama(folder: string, seed: number): Promise<void> {
@@ -42,7 +42,12 @@ export async function writeLlama(folder: string, seed: number): Promise<void> {
     torch_dtype: "bfloat16",
   };
   await writeCheckpoint(folder, tensors, { config, shards: 2 });
-  const vocab = Object.fromEntries(["<unk>", "<s>", ...words].map((word, id) => [word, id]));
+  await writeTokenizer(folder, tokens);
+}
+
+/** One that knows whole words alone. The first two tokens are `<unk>` and `<s>`. */
+export async function writeTokenizer(folder: string, tokens: readonly string[]): Promise<void> {
+  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
   const added = ["<unk>", "<s>"].map((content, id) => ({ id, content, ...special }));
   const model = { type: "WordLevel", vocab, unk_token: "<unk>" };
